@@ -1,0 +1,62 @@
+# The commands of this project; `make` alone lists them.
+PYTHON ?= python3
+PROFILE ?= mini
+VENV ?= .venv
+PY := $(VENV)/bin/python
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=3000 \
+	--nbval-sanitize-with tests/nbval_sanitize.cfg
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help venv runs chapters guard book test nbval lint bench clean distclean
+
+help:  ## Print this list
+	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+venv: $(VENV)/.installed  ## Make .venv and install the pinned environment
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+runs: venv  ## Compute every run that the chapters need and that is not there yet
+	$(PY) -m cgnlib run --profile $(PROFILE) all
+
+chapters: runs  ## Execute every chapter, from its text to its notebook
+	$(PY) book/_press/execute.py --profile $(PROFILE)
+
+guard: venv  ## Refuse stale, failed or never-run notebooks
+	$(PY) book/_press/guard.py
+
+book: chapters guard  ## Build the whole book, strictly, into _build/html
+	rm -rf _build
+	$(VENV)/bin/jupyter-book build -W -n --keep-going .
+	$(PY) book/_press/links.py
+	@echo "The book is at _build/html/index.html"
+
+test: venv  ## Run the tests
+	$(PY) -m pytest
+
+nbval: runs guard  ## Run every committed notebook again and compare its outputs
+	notebooks=$$($(PY) book/_press/execute.py --list) && \
+		$(PY) -m pytest -p no:cacheprovider $(NBVAL) $$notebooks
+
+lint: venv  ## Check the code with ruff
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+bench: venv  ## Time the parts that decide how long a run takes
+	$(PY) -m cgnlib bench
+
+clean:  ## Remove what builds leave behind; runs and data stay
+	rm -rf _build build .pytest_cache .ruff_cache .snakemake *.egg-info
+	rm -f *.failed.ipynb book/*.failed.ipynb
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## Remove .venv as well; runs and data stay
+	rm -rf $(VENV)

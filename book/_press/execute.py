@@ -1,0 +1,145 @@
+"""Execute chapters: the MyST text goes in, the executed notebook comes out, never the reverse.
+
+    python book/_press/execute.py                       every chapter, in reading order
+    python book/_press/execute.py 03_claim1_mnist       one chapter, by name or by path
+    python book/_press/execute.py --profile full index
+
+A kernel starts in the top folder of the project; nbval starts it in the notebook's own folder.
+So a chapter must not depend on the folder it runs in, and one of the two will tell if it does.
+"""
+
+import argparse
+import ast
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from sources import ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+LANGUAGE = {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"}
+
+
+def default_profile(notebook: NotebookNode) -> str | None:
+    """The literal that the parameters cell gives `profile`; None where there is none."""
+    for cell in notebook.cells:
+        if "parameters" in tags(cell):
+            for node in ast.parse(cell.source).body:
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "profile":
+                    return ast.literal_eval(node.value)
+    return None
+
+
+def normalise(notebook: NotebookNode, cgn: dict) -> NotebookNode:
+    """Keep what the book shows; drop what differs from one execution to the next.
+
+    Times, dates and paths of papermill go, as does the pairing of Jupytext: nobody can sync an
+    executed notebook back over its text.  `cgn` is the record that the guard reads.
+    """
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"c{number:03d}"
+        kept = {"papermill", "execution"}.isdisjoint
+        cell.metadata = {key: value for key, value in cell.metadata.items() if kept({key})}
+        if not cell.metadata.get("tags", True):
+            del cell.metadata["tags"]
+        for output in cell.get("outputs", []):
+            output.get("metadata", {}).pop("papermill", None)
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": LANGUAGE, "cgn": cgn}
+    return nbformat.from_dict(notebook)
+
+
+def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:
+    """Execute one chapter and put its notebook beside it, whole or not at all.
+
+    profile: injected only where it differs from the default in the parameters cell.
+    Raises what the chapter raised; the last good notebook then stays as it was, and the broken
+    one is left as NAME.failed.ipynb.
+    """
+    notebook = source.with_suffix(".ipynb")
+    failed = failed_of(notebook)
+    failed.unlink(missing_ok=True)
+    cells, digest = read_source(source), sha256(source)
+    usual = default_profile(cells)
+    changed = usual is not None and profile is not None and profile != usual
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="cgn-") as private:
+        # sockets in a folder that only we may enter; ports would be open to all on the machine
+        sockets = {"transport": "ipc", "ip": f"{private}/kernel"}
+        executed = papermill.execute_notebook(
+            cells,
+            str(failed),
+            parameters={"profile": profile} if changed else {},
+            kernel_name="python3",
+            config=Config(KernelManager=sockets),
+            progress_bar=False,
+            cwd=cwd,
+        )
+    cgn = {
+        "source": source.name,
+        "source_sha256": digest,
+        "profile": profile if changed else usual,
+        "exception": executed.metadata.papermill.exception,
+        "seconds": round(time.monotonic() - start),
+    }
+    nbformat.write(normalise(executed, cgn), failed)
+    os.replace(failed, notebook)
+    return notebook
+
+
+def explain(error: Exception) -> str:
+    """One line about why a chapter did not run through."""
+    if isinstance(error, PapermillExecutionError):
+        return f"In [{error.exec_count}]: {error.ename}: {error.evalue}".splitlines()[0]
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def select(names: list[str], every: list[Path]) -> list[Path]:
+    """The notebooks that the names mean: a stem, or a path with or without its extension."""
+    chosen = []
+    for name in names:
+        stem = Path(name).stem
+        found = [notebook for notebook in every if notebook.stem == stem]
+        if not found:
+            raise SystemExit(f"no chapter {name}; _toc.yml has {', '.join(n.stem for n in every)}")
+        chosen += found
+    return chosen or every
+
+
+def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
+    """Execute the chapters that the command line names; 1 if one of them failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all in _toc.yml")
+    parser.add_argument("--profile", help="default: what the chapter's parameters cell says")
+    parser.add_argument("--list", action="store_true", help="print the notebooks and do nothing")
+    args = parser.parse_args(argv)
+    chosen = select(args.chapters, notebooks(root))
+    if args.list:
+        print(*(notebook.relative_to(root).as_posix() for notebook in chosen), sep="\n")
+        return 0
+    failures = 0
+    for number, notebook in enumerate(chosen, start=1):
+        source = source_of(notebook)
+        print(f"[{number}/{len(chosen)}] {source.relative_to(root)}", end=" ", flush=True)
+        start = time.monotonic()
+        try:
+            execute(source, args.profile, cwd=root)
+        except Exception as error:
+            failures += 1
+            print(f"FAILED  {explain(error)}  (see {failed_of(notebook).name})", flush=True)
+        else:
+            print(f"{time.monotonic() - start:.0f} s", flush=True)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

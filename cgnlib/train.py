@@ -1,0 +1,275 @@
+"""The training loops: CGN, GAN baseline and classifier; seeded, resumable, on tensors.
+
+A loop owns one generator (`rng`) for everything it draws but the order of the data, which is a
+function of seed and epoch.  With a `Checkpoint` a stopped loop goes on from the last saved step
+and ends with the same weights, bit for bit on the same CPU with the same number of threads.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ExponentialLR
+from tqdm.auto import tqdm
+
+from cgnlib import losses
+from cgnlib.errors import CGNError
+from cgnlib.mnists import Images, Union, Variant
+from cgnlib.nets import mnist as nets
+from cgnlib.nets import perceptual
+
+
+def generator(seed: int, *path: int) -> torch.Generator:
+    """A generator of its own for a seed and a place in the experiment (an epoch, a role)."""
+    mixed = seed
+    for step in path:
+        mixed = (mixed * 1_000_003 + step + 1) % (2**63 - 1)
+    return torch.Generator().manual_seed(mixed)
+
+
+def seeded(build: Callable[[], nn.Module], rng: torch.Generator) -> nn.Module:
+    """Build a net whose default initialisation draws from `rng` and not from the global state."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
+        return build()
+
+
+def index_batches(n: int, batch: int, seed: int, first: int, last: int) -> Iterator[Tensor]:
+    """Indices of steps first...last - 1 of shuffled epochs over n items.
+
+    The order is a function of seed and epoch alone; an epoch ends with a short batch.
+    """
+    per_epoch = -(-n // batch)
+    order, epoch = None, None
+    for step in range(first, last):
+        if step // per_epoch != epoch:
+            epoch = step // per_epoch
+            order = torch.randperm(n, generator=generator(seed, epoch))
+        start = (step % per_epoch) * batch
+        yield order[start : start + batch]
+
+
+@dataclass
+class Checkpoint:
+    """Keeps a loop's state in one file, written by rename every `every` seconds.
+
+    stop: asked after each step; when it says yes the loop saves and raises Interrupted.
+    """
+
+    path: Path | None = None
+    every: float = 60.0
+    stop: Callable[[], bool] = lambda: False
+    _saved: float = field(default_factory=time.monotonic)
+
+    def load(self, parts: dict) -> dict | None:
+        """Restore parts (anything with a state dict, or a generator); the loop's own state.
+
+        Returns None where there is no file.  Raises CGNError when the file is damaged or of
+        another net, and leaves it where it is.
+        """
+        if self.path is None or not self.path.exists():
+            return None
+        try:
+            state = torch.load(self.path, weights_only=True)
+            for name, part in parts.items():
+                if isinstance(part, torch.Generator):
+                    part.set_state(state["parts"][name])
+                else:
+                    part.load_state_dict(state["parts"][name])
+            return state["loop"]
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error)
+            raise CGNError(
+                f"checkpoint {self.path} cannot be resumed ({reason}): "
+                "delete it to start this run from the beginning"
+            ) from error
+
+    def after_step(self, loop: dict, parts: dict) -> None:
+        """Save when it is time or when asked to stop.  Raises Interrupted in the latter case."""
+        stopping = self.stop()
+        due = self.path is not None and time.monotonic() - self._saved > self.every
+        if self.path is not None and (due or stopping):
+            states = {
+                name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
+                for name, part in parts.items()
+            }
+            _save_atomically({"loop": loop, "parts": states}, self.path)
+            self._saved = time.monotonic()
+        if stopping:
+            raise Interrupted(f"stopped after step {loop['step']}")
+
+
+class Interrupted(Exception):
+    """A loop was asked to stop, and has saved its state."""
+
+
+def _save_atomically(state: dict, path: Path) -> None:
+    part = path.with_suffix(".part")
+    try:
+        torch.save(state, part)
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        raise CGNError(
+            f"{path} cannot be written ({error}): free space or mend the folder, then run again; "
+            "the last checkpoint is kept"
+        ) from error
+
+
+def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tuple[nets.CGN, list]:
+    """Train a CGN on one variant.
+
+    s: batch, steps, lr, betas, latent, ngf, ndf, discriminator (`linear` or `conv`), init, gain,
+    mask (weight of the mask entropy), edge (weight of the study's edge loss, 0 in the paper),
+    perceptual (net), layers and factors (its Gram terms).  Returns the net and its history, a row
+    every 50 steps.  Source: CGN paper, MNIST experiments; published configurations.
+    """
+    rng = generator(seed, 1)
+    net = seeded(lambda: nets.CGN(s["latent"], s["ngf"]), rng)
+    nets.init_weights(net, s["init"], s["gain"], rng)
+    critic = seeded(lambda: _discriminator(s, rng), rng)
+    if s["discriminator"] == "conv":
+        nets.init_weights(critic, "normal", 0.02, rng)
+    features = extractor(s["perceptual"], s["layers"])
+    for part in (net, critic):
+        part.to(memory_format=torch.channels_last)
+    opt_g, opt_d = (_adam(part, s) for part in (net, critic))
+
+    parts = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d, "rng": rng, "data": data.rng}
+
+    def step(index: Tensor) -> dict[str, Tensor]:
+        x, y = data.batch(index)
+        y_gen = torch.randint(0, 10, y.shape, generator=rng)
+        mask, fg, bg = net(net.draw_latent(len(y), rng), y_gen, rng)
+        x_gen = nets.compose(mask, fg, bg)
+        with torch.no_grad():
+            target = features(x)
+        critic.requires_grad_(False)  # the generator's step needs no gradient of its weights
+        terms = {
+            "adversarial": losses.generator_mse(critic(x_gen, y_gen)),
+            "mask": s["mask"] * losses.mask_entropy(mask),
+            "perceptual": losses.gram_distance(features(x_gen), target, s["factors"]),
+        }
+        if s["edge"]:
+            terms["edge"] = s["edge"] * losses.edge_mass(mask)
+        _update(opt_g, sum(terms.values()))
+        critic.requires_grad_(True)
+        loss = losses.discriminator_mse(critic(x, y), critic(x_gen.detach(), y_gen))
+        _update(opt_d, loss)
+        return terms | {"discriminator": loss, "mask_mean": mask.mean()}
+
+    return net, _loop(step, len(data), s, seed, checkpoint, parts, window=50)
+
+
+def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tuple[nets.GAN, list]:
+    """Train the study's GAN baseline: cross-entropy losses, the linear discriminator always.
+
+    s: batch, steps, lr, betas, latent, ngf, ndf.  Returns the net and its history.
+    """
+    rng = generator(seed, 2)
+    net = seeded(lambda: nets.GAN(s["latent"], s["ngf"]), rng)
+    critic = seeded(lambda: nets.LinearDiscriminator(s["ndf"], rng), rng)
+    net.to(memory_format=torch.channels_last)
+    opt_g, opt_d = (_adam(part, s) for part in (net, critic))
+
+    parts = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d, "rng": rng, "data": data.rng}
+
+    def step(index: Tensor) -> dict[str, Tensor]:
+        x, y = data.batch(index)
+        y_gen = torch.randint(0, 10, y.shape, generator=rng)
+        x_gen = net(net.draw_latent(len(y), rng), y_gen)
+        critic.requires_grad_(False)
+        adversarial = losses.generator_bce(critic(x_gen, y_gen))
+        _update(opt_g, adversarial)
+        critic.requires_grad_(True)
+        loss = losses.discriminator_bce(critic(x, y), critic(x_gen.detach(), y_gen))
+        _update(opt_d, loss)
+        return {"adversarial": adversarial, "discriminator": loss}
+
+    return net, _loop(step, len(data), s, seed, checkpoint, parts, window=50)
+
+
+def train_classifier(
+    data: Images | Union, s: dict, seed: int, checkpoint: Checkpoint
+) -> tuple[nets.CNN, list]:
+    """Train the CNN: NLL, Adadelta at rate 1, the rate times 0.7 after each epoch.
+
+    s: batch, epochs, lr, gamma.  History has a row an epoch; its train_accuracy is the running
+    accuracy in training mode, on whatever set is trained on, as the study reports it.
+    """
+    rng = generator(seed, 3)
+    net = seeded(nets.CNN, rng).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adadelta(net.parameters(), lr=s["lr"])
+    schedule = ExponentialLR(optimiser, s["gamma"])
+    per_epoch = -(-len(data) // s["batch"])
+
+    def step(index: Tensor) -> dict[str, Tensor]:
+        x, y = data.batch(index)
+        scores = net(x)
+        loss = F.nll_loss(scores, y)
+        _update(optimiser, loss)
+        return {"loss": loss, "train_accuracy": (scores.argmax(1) == y).float().mean()}
+
+    parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
+    s = s | {"steps": per_epoch * s["epochs"]}
+    return net, _loop(step, len(data), s, seed, checkpoint, parts, per_epoch, schedule.step)
+
+
+def extractor(name: str, layers: list[int]) -> perceptual.Features:
+    """The frozen net of the Gram loss: `vgg16`, `vgg16-random` or `efficientnet-lite0`."""
+    if name == "efficientnet-lite0":
+        return perceptual.efficientnet_lite0(tuple(layers))
+    if name in ("vgg16", "vgg16-random"):
+        return perceptual.vgg16(tuple(layers), pretrained=name == "vgg16")
+    raise CGNError(f"unknown perceptual net {name!r}: choose vgg16 or efficientnet-lite0")
+
+
+def _discriminator(s: dict, rng: torch.Generator) -> nn.Module:
+    if s["discriminator"] == "conv":
+        return nets.ConvDiscriminator(s["ndf"])
+    return nets.LinearDiscriminator(s["ndf"], rng)
+
+
+def _adam(net: nn.Module, s: dict) -> torch.optim.Adam:
+    return torch.optim.Adam(net.parameters(), lr=s["lr"], betas=tuple(s["betas"]), fused=True)
+
+
+def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+
+
+def _loop(
+    step: Callable[[Tensor], dict[str, Tensor]],
+    n: int,
+    s: dict,
+    seed: int,
+    checkpoint: Checkpoint,
+    parts: dict,
+    window: int,
+    after_window: Callable[[], None] = lambda: None,
+) -> list[dict]:
+    """Run s["steps"] steps over shuffled epochs of n items.
+
+    The history has a row every `window` steps: the means over the images seen in it.
+    """
+    loop = checkpoint.load(parts) or {"step": 0, "seen": 0, "sums": {}, "history": []}
+    batches = index_batches(n, s["batch"], seed, loop["step"], s["steps"])
+    for index in tqdm(batches, initial=loop["step"], total=s["steps"], disable=None, unit="step"):
+        for name, value in step(index).items():
+            loop["sums"][name] = loop["sums"].get(name, 0.0) + value.detach().double() * len(index)
+        loop["seen"] += len(index)
+        loop["step"] += 1
+        if loop["step"] % window == 0 or loop["step"] == s["steps"]:
+            means = {name: float(total / loop["seen"]) for name, total in loop["sums"].items()}
+            loop["history"].append({"step": loop["step"], **means})
+            loop["seen"], loop["sums"] = 0, {}
+            after_window()
+        checkpoint.after_step(loop, parts)
+    return loop["history"]

@@ -1,0 +1,159 @@
+"""The frame of the project stays in step with itself: dependencies, pins, commands, CI."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TARGETS = {"venv", "runs", "chapters", "book", "test", "nbval", "lint", "bench", "clean"}
+CODE = ("cgnlib", "book/_press", "data_prep", "benchmarks", "tests")
+
+# spelled apart, so that this file does not name them
+REGISTRIES = [
+    ".".join(parts)
+    for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("deb", "debian"))
+]
+
+
+def requirements() -> list[Requirement]:
+    """What pyproject.toml asks for by name, with the tools of the developers."""
+    extras = PROJECT["optional-dependencies"].values()
+    return [Requirement(line) for line in sum(extras, PROJECT["dependencies"])]
+
+
+def pins(lines: list[str]) -> dict[str, str]:
+    """Name to version of the lines `name==version`; other lines are left out."""
+    pairs = (line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    return {canonicalize_name(name): version.strip() for name, version in pairs}
+
+
+CONSTRAINTS = pins((ROOT / "constraints.txt").read_text().splitlines())
+
+
+def tracked() -> list[Path]:
+    """The files that are, or would be, in the repository."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda r: r.name)
+def test_each_dependency_is_bounded_and_pinned_within(requirement):
+    assert {">=", "<"} <= {bound.operator for bound in requirement.specifier}
+    assert CONSTRAINTS[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_conda_has_the_same_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, _, pip = environment["dependencies"]
+    assert python == "python=" + PROJECT["requires-python"].removeprefix(">=")
+    wanted = {canonicalize_name(r.name) for r in requirements()}
+    assert pins(pip["pip"]) == {name: CONSTRAINTS[name] for name in wanted}
+    assert {line for line in pip["pip"] if "==" not in line} == {"-c constraints.txt", "-e ."}
+
+
+def test_constraints_leave_the_gpu_libraries_to_torch():
+    assert not [name for name in CONSTRAINTS if re.match(r"nvidia|cuda|triton", name)]
+    assert not [version for version in CONSTRAINTS.values() if "+" in version]
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level names that a Python file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_every_import_is_a_declared_dependency():
+    files = [path for folder in CODE for path in (ROOT / folder).rglob("*.py")]
+    ours = {path.stem for path in files} | {path.parent.name for path in files} | {"cgnlib"}
+    providers = packages_distributions()
+    declared = {canonicalize_name(r.name) for r in requirements()}
+    for path in files:
+        for name in imports(path) - ours - sys.stdlib_module_names:
+            found = {canonicalize_name(provider) for provider in providers.get(name, [name])}
+            assert found & declared, f"{path.relative_to(ROOT)} imports {name}: name its package"
+
+
+def test_make_alone_prints_a_line_for_every_target():
+    makefile = (ROOT / "Makefile").read_text()
+    declared = set(re.search(r"^\.PHONY: (.*)", makefile, re.M)[1].split())
+    assert declared >= TARGETS
+    command = ["make", "--no-print-directory"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = {line.split()[0]: line.split()[1:] for line in printed.splitlines()[1:]}
+    assert set(listed) == declared
+    assert all(listed.values())
+
+
+def run_ci(tmp_path: Path, make: str) -> subprocess.CompletedProcess:
+    """Run .ci/run with a stand-in for make."""
+    (tmp_path / "make").write_text(f"#!/bin/sh\n{make}\n")
+    (tmp_path / "make").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = ["bash", str(ROOT / ".ci/run")]
+    return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+
+
+def test_ci_lints_tests_compares_and_builds(tmp_path):
+    done = run_ci(tmp_path, make='echo "ran $1"')
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"ran (\w+)", done.stdout) == ["venv", "lint", "test", "nbval", "book"]
+    assert re.fullmatch(r"all checks passed in \d+ s", done.stdout.splitlines()[-1])
+
+
+def test_ci_stops_at_the_first_failure(tmp_path):
+    done = run_ci(tmp_path, make='echo "ran $1"; [ "$1" != test ]')
+    assert done.returncode != 0
+    assert "ran nbval" not in done.stdout
+
+
+def test_the_workflow_runs_the_same_script():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text())
+    steps = workflow["jobs"]["check"]["steps"]
+    assert ".ci/run" in [step.get("run") for step in steps]
+    assert workflow["jobs"]["publish"]["needs"] == "check"
+
+
+def test_pre_commit_uses_the_pinned_ruff():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    [ruff] = [repo["rev"] for repo in hooks if repo["repo"].endswith("ruff-pre-commit")]
+    assert ruff == "v" + CONSTRAINTS["ruff"]
+
+
+def test_the_citation_names_this_version():
+    from cgnlib import __version__
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == __version__
+
+
+def test_no_file_names_a_registry_or_a_folder_of_one_machine():
+    places = [str(place) + "/" for place in (ROOT, Path.home()) if len(place.parts) > 1]
+    for path in tracked():
+        text = path.read_bytes().decode("utf-8", errors="ignore")
+        found = [word for word in REGISTRIES + places if word in text]
+        assert not found, f"{path.relative_to(ROOT)} names {found}"
+
+
+def test_tracked_files_are_small():
+    big = [path for path in tracked() if path.suffix not in {".ipynb", ".safetensors"}]
+    big = [path.relative_to(ROOT) for path in big if path.stat().st_size > 300_000]
+    assert not big, f"over 300 kB: {big}"

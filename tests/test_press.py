@@ -1,0 +1,318 @@
+"""The press: text to notebook, the guard before the build, the links after it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+import execute
+import guard
+import links
+from sources import ROOT, sha256
+
+HEADER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+"""
+CHAPTER = (
+    HEADER
+    + """
+# A chapter
+
+```{code-cell} ipython3
+:tags: [parameters]
+
+profile = "mini"
+```
+
+```{code-cell} ipython3
+:tags: [nbval-ignore-output]
+
+import time
+
+print(time.time())
+```
+
+```{code-cell} ipython3
+print(f"{profile} ran")
+```
+"""
+)
+
+
+def write(folder: Path, text: str = CHAPTER, chapters: str = "[]") -> Path:
+    """Put a source, and a table of contents that names it, into a folder."""
+    toc = f"format: jb-book\nroot: chapter.ipynb\nchapters: {chapters}\n"
+    (folder / "_toc.yml").write_text(toc)
+    (folder / "chapter.md").write_text(text)
+    return folder / "chapter.md"
+
+
+def raising(line: str) -> str:
+    """The chapter with a last cell that ends badly."""
+    return CHAPTER + f"\n```{{code-cell}} ipython3\n{line}\n```\n"
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> Path:
+    """A folder with a chapter and its executed notebook."""
+    folder = tmp_path_factory.mktemp("good")
+    execute.execute(write(folder), cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def book(good, tmp_path) -> Path:
+    """A copy of that folder to spoil."""
+    return shutil.copytree(good, tmp_path / "book")
+
+
+# --- execute
+
+
+def test_a_notebook_says_what_it_was_made_from(good):
+    notebook = nbformat.read(good / "chapter.ipynb", as_version=4)
+    assert set(notebook.metadata) == {"kernelspec", "language_info", "cgn"}
+    record = dict(notebook.metadata.cgn)
+    assert record.pop("seconds") < 60
+    assert record == {
+        "source": "chapter.md",
+        "source_sha256": sha256(good / "chapter.md"),
+        "profile": "mini",
+        "exception": None,
+    }
+    assert [cell.id for cell in notebook.cells] == ["c000", "c001", "c002", "c003"]
+    assert notebook.cells[1].metadata == {"tags": ["parameters"]}
+    assert notebook.cells[3].outputs[0].text == "mini ran\n"
+    assert not (good / "chapter.failed.ipynb").exists()
+
+
+def test_a_second_execution_differs_in_nothing_but_clocks(book):
+    notebook = book / "chapter.ipynb"
+
+    def still(text: str) -> str:
+        return re.sub(r'"\d+\.\d+\\n"|"seconds": \d+', "CLOCK", text)
+
+    before = notebook.read_text()
+    execute.execute(book / "chapter.md", cwd=book)
+    assert still(notebook.read_text()) == still(before)
+    assert still(before).count("CLOCK") == 2
+
+
+def test_only_a_profile_other_than_the_default_is_injected(book):
+    execute.execute(book / "chapter.md", profile="full", cwd=book)
+    notebook = nbformat.read(book / "chapter.ipynb", as_version=4)
+    assert notebook.metadata.cgn.profile == "full"
+    assert [guard.INJECTED in cell.metadata.get("tags", []) for cell in notebook.cells].count(True)
+    assert notebook.cells[-1].outputs[0].text == "full ran\n"
+    assert list(guard.defects(book / "chapter.ipynb")) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('raise ValueError("no such run")', "In [4]: ValueError: no such run"),
+        ("import os; os.kill(os.getpid(), 9)", "DeadKernelError"),
+    ],
+)
+def test_a_failure_keeps_the_last_good_notebook(book, capsys, line, said):
+    before = (book / "chapter.ipynb").read_bytes()
+    write(book, raising(line))
+    assert execute.main([], root=book) == 1
+    assert (book / "chapter.ipynb").read_bytes() == before
+    assert "ran" in (book / "chapter.failed.ipynb").read_text()
+    [printed] = capsys.readouterr().out.splitlines()
+    assert printed.startswith("[1/1] chapter.md FAILED") and said in printed
+
+
+def test_the_list_is_the_table_of_contents(book, capsys):
+    write(book, chapters="[{file: book/b.ipynb}, {file: book/a.md}]")
+    assert execute.main(["--list"], root=book) == 0
+    assert capsys.readouterr().out.split() == ["chapter.ipynb", "book/b.ipynb"]
+
+
+def test_an_unknown_chapter_is_refused(book):
+    with pytest.raises(SystemExit, match="no chapter nosuch; _toc"):
+        execute.main(["nosuch"], root=book)
+
+
+# --- guard
+
+
+def test_a_true_notebook_passes(book, capsys):
+    assert guard.main(book) == 0
+    assert capsys.readouterr().out == "guard: 1 notebooks in order\n"
+
+
+def output(kind: str, **content: object) -> Callable[[NotebookNode], None]:
+    """Let the last cell have this output instead of its own."""
+    return lambda nb: nb.cells[3].update(outputs=[nbformat.v4.new_output(kind, **content)])
+
+
+SPOILT = [
+    (lambda nb: nb.metadata.cgn.update(source_sha256="0" * 64), "stale: chapter.md has changed"),
+    (lambda nb: nb.cells[3].update(source="print(1)"), "edited by hand: its cells are not those"),
+    (
+        lambda nb: nb.cells[3].metadata.update(tags=["nbval-skip"]),
+        "edited by hand: its cells are not",
+    ),
+    (lambda nb: nb.metadata.pop("cgn"), "not made by the press"),
+    (lambda nb: nb.metadata.cgn.update(exception=True), "failed: papermill recorded"),
+    (lambda nb: nb.metadata.cgn.pop("seconds"), "killed: the record has no duration"),
+    (lambda nb: nb.cells[3].update(execution_count=None), "never run, or killed"),
+    (
+        output("stream", name="stderr", text="UserWarning"),
+        "In [3] leaves stderr on the page (UserWarning)",
+    ),
+    (output("error", ename="KeyError", evalue="x"), "failed: In [3] raised KeyError"),
+    (output("stream", text="in /home" + "/ann/runs"), "In [3] prints a path of one machine"),
+    (lambda nb: nb.cells[3].update(outputs=[]), "code cell 2 is ignored by nbval"),
+    (
+        lambda nb: nb.cells[1].metadata.update(tags=["mine"]),
+        "code cell 1 has tags outside the closed list: mine",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "said"), SPOILT, ids=[said for _, said in SPOILT])
+def test_the_guard_refuses(book, capsys, spoil, said):
+    notebook = nbformat.read(book / "chapter.ipynb", as_version=4)
+    spoil(notebook)
+    nbformat.write(notebook, book / "chapter.ipynb")
+    assert guard.main(book) == 1
+    printed = capsys.readouterr().out.splitlines()
+    assert any(line.startswith(f"chapter.ipynb: {said}") for line in printed), printed
+
+
+def test_the_guard_refuses_what_is_not_there_or_broke(book, capsys):
+    shutil.copy(book / "chapter.ipynb", book / "chapter.failed.ipynb")
+    assert guard.main(book) == 1
+    assert "its last execution failed" in capsys.readouterr().out
+    (book / "chapter.ipynb").unlink()
+    assert guard.main(book) == 1
+    assert "missing: run `make chapters`" in capsys.readouterr().out
+    (book / "chapter.md").unlink()
+    assert guard.main(book) == 1
+    assert "has no source chapter.md" in capsys.readouterr().out
+
+
+def test_an_assertion_is_a_check_and_a_picture_is_not():
+    cell = nbformat.v4.new_code_cell
+    picture = nbformat.v4.new_output(
+        "display_data", {"image/png": "AAAA", "text/plain": "<Figure size 640x480 with 1 Axes>"}
+    )
+    assert guard.is_checked(cell("for x in [1]:\n    assert x"))
+    assert not guard.is_checked(cell("draw()", outputs=[picture]))
+    assert not guard.is_checked(cell("assert 1", metadata={"tags": ["nbval-skip"]}))
+
+
+# --- links
+
+
+def check(folder: Path, body: str, capsys) -> list[str]:
+    """What the link check says of a book of one page."""
+    write(folder)
+    html = folder / "html"
+    html.mkdir(exist_ok=True)
+    (html / "chapter.html").write_text(f"<html><body id='top'>{body}</body></html>")
+    (html / "style.css").write_text("p { color: red }")
+    links.soup.cache_clear()
+    links.anchors.cache_clear()
+    status = links.main(html, folder)
+    printed = capsys.readouterr().out.splitlines()
+    assert status == (printed != ["links: 1 pages in order"])
+    return printed
+
+
+def test_a_page_in_order_passes(tmp_path, capsys):
+    body = """<link rel="stylesheet" href="style.css?v=1"><a href="#top">up</a>
+        <a href="chapter.html#top">here</a> <a href="https://example.org">free to click</a>
+        <img src="data:image/gif;base64,AAAA" alt="A digit"> <a href="mailto:a@b.c">write</a>
+        <script>const ns = "http://www.w3.org/2000/svg"</script>"""
+    assert check(tmp_path, body, capsys) == ["links: 1 pages in order"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('<a href="gone.html">x</a>', "link to a missing file: gone.html"),
+        ('<a href="#gone">x</a>', "link to a missing anchor: #gone"),
+        ('<a href="../_toc.yml">x</a>', "link out of the book: ../_toc.yml"),
+        ('<script src="//cdn.example/x.js"></script>', "loads from the network: //cdn"),
+        ('<script>load("https://cdn.example/x.js")</script>', "loads from the network: https"),
+        ('<link rel="stylesheet" href="https://x.example/a.css">', "loads from the network: http"),
+        ('<iframe src="https://x.example"></iframe>', "loads from the network: https"),
+        ('<p style="background: url(https://x.example/a.png)">', "loads from the network: https"),
+        ('<img src="https://x.example/a.png" alt="A">', "loads from the network: https"),
+        ('<img src="style.css">', "picture without alternative text: style.css"),
+        ('<img src="style.css" alt="style.css">', "picture without alternative text: style.css"),
+    ],
+)
+def test_the_link_check_refuses(tmp_path, capsys, body, said):
+    [printed] = check(tmp_path, body, capsys)
+    assert printed.startswith(f"chapter.html: {said}")
+
+
+def test_a_page_that_was_not_built_is_missed(tmp_path, capsys):
+    write(tmp_path)
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html/a.css").write_text("@import 'https://x.example/a.css'; p { color: red }")
+    assert links.main(tmp_path / "html", tmp_path) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "chapter.html: not built",
+        "a.css: loads from the network: https://x.example/a.css",
+    ]
+
+
+# --- the strict build with the book's own settings, and no network
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """The folder of a tiny book with a formula, built as `make book` builds."""
+    folder = tmp_path_factory.mktemp("a book")
+    shutil.copy(ROOT / "_config.yml", folder)
+    shutil.copytree(ROOT / "book/_press", folder / "book/_press")
+    shutil.copytree(ROOT / "book/_static", folder / "book/_static")
+    (folder / "book/references.bib").write_text("@misc{one, title={One}, year={2021}}")
+    page = "# A\n\n$\\cancel{x}$ and {cite:t}`one`\n\n```{bibliography}\n```\n"
+    (folder / "book/a.md").write_text(page)
+    execute.execute(write(folder, chapters="[{file: book/a.md}]"), cwd=folder)
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", "-W", "-n", folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return folder
+
+
+def test_the_built_book_needs_no_network(built, capsys):
+    assert links.main(built / "_build/html", built) == 0, capsys.readouterr().out
+    page = (built / "_build/html/book/a.html").read_text()
+    [mathjax] = re.findall(r'src="([^"?]*tex-mml-chtml.js)', page)
+    assert (built / "_build/html/book" / mathjax).resolve().is_file()
+    assert "thebe.js" not in page and "unpkg" not in page
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_a_browser_draws_the_formula_without_a_network(built, tmp_path):
+    page = built / "_build/html/book/a.html"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000"]
+    flags += ["--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    flags += [f"--user-data-dir={tmp_path}", "--dump-dom", page.as_uri()]
+    done = subprocess.run(["chromium", *flags], capture_output=True, text=True, timeout=120)
+    assert "<mjx-container" in done.stdout
+    assert "<mjx-merror" not in done.stdout  # \cancel comes from an extension loaded when needed
