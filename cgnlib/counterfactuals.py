@@ -31,14 +31,13 @@ def interventions(
 def sample_cgn(net: CGN, size: int, per_shape: int, rng: torch.Generator) -> Iterator[Images]:
     """Batches of counterfactuals, labelled by their shape, until `size` images are made.
 
-    per_shape: how many textures and backgrounds each shape is shown with.  Like the published
-    code, the number of images is `size` rounded down to whole batches times per_shape.
+    per_shape: how many textures and backgrounds each shape is shown with.
     """
     net.eval()
     for _ in range(size // BATCH // per_shape):
         y = torch.randint(0, 10, (BATCH,), generator=rng)
         for mask, fg, bg, _, _ in interventions(net, y, rng, per_shape):
-            yield Images(_stored(compose(mask, fg, bg)), y)
+            yield Images(to_stored(compose(mask, fg, bg)), y)
 
 
 @torch.inference_mode()
@@ -48,9 +47,14 @@ def sample_gan(net: GAN, size: int, per_shape: int, rng: torch.Generator) -> Ite
     for _ in range(size // BATCH // per_shape):
         y = torch.randint(0, 10, (BATCH,), generator=rng)
         for _ in range(per_shape):
-            yield Images(_stored(net(net.draw_latent(len(y), rng), y)), y)
+            yield Images(to_stored(net(net.draw_latent(len(y), rng), y)), y)
 
 
-def _stored(x: Tensor) -> Tensor:
+def set_size(size: int, per_shape: int) -> int:
+    """How many images a set of a declared size really has: whole batches only, as published."""
+    return size // BATCH // per_shape * per_shape * BATCH
+
+
+def to_stored(x: Tensor) -> Tensor:
     """[B, 3, H, W] in -1...1 as [B, H, W, 3] bytes: a quarter of the memory of floats."""
     return to_bytes(x.permute(0, 2, 3, 1).contiguous())

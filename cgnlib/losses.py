@@ -45,9 +45,8 @@ def edge_mass(mask: Tensor) -> Tensor:
 
 def gram(features: Tensor) -> Tensor:
     """Gram matrix of [B, C, H, W] features over positions, divided by C*H*W: [B, C, C]."""
-    b, c, h, w = features.shape
     flat = features.flatten(2)
-    return torch.bmm(flat, flat.transpose(1, 2)) / (c * h * w)
+    return torch.bmm(flat, flat.transpose(1, 2)) / features[0].numel()
 
 
 def gram_distance(generated: list[Tensor], target: list[Tensor], factors: list[float]) -> Tensor:

@@ -156,6 +156,17 @@ def _five_thousand(split: str) -> Digits:
     return Digits(images, labels)[torch.cat(chosen)]
 
 
+def checksum(source: str) -> str:
+    """What names the content of a digit source in a run's spec."""
+    if source == "mnist":
+        return " ".join(md5 for md5, _ in IDX_FILES.values())
+    parts = [load_digits(source, split) for split in ("train", "test")]
+    digest = hashlib.sha256()
+    for digits in parts:
+        digest.update(digits.images.numpy().tobytes() + digits.labels.numpy().tobytes())
+    return digest.hexdigest()
+
+
 def resize_pil(images: Tensor) -> Tensor:
     """28 to 32 pixels by PIL's nearest rule, src = floor((i + 0.5) * 28 / 32).  Any [N, H, W]."""
     return _resize(images, (torch.arange(SIZE) + 0.5) * images.shape[-1] / SIZE)
@@ -292,7 +303,8 @@ class Variant:
             return (grey * color * 255).round_().to(torch.uint8)
         if self.name == "double_colored":
             fg, bg = (
-                palette[cue[index]] + DOUBLE_COLOR_STD * torch.randn(len(index), 3, generator=self.rng)
+                palette[cue[index]]
+                + DOUBLE_COLOR_STD * torch.randn(len(index), 3, generator=self.rng)
                 for palette, cue in zip(self._palettes, (self.fg, self.bg), strict=True)
             )
             return torch.where(mask, fg.view(-1, 1, 1, 3), bg.view(-1, 1, 1, 3)).mul_(2).sub_(1)

@@ -124,10 +124,11 @@ def _save_atomically(state: dict, path: Path) -> None:
 def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tuple[nets.CGN, list]:
     """Train a CGN on one variant.
 
-    s: batch, steps, lr, betas, latent, ngf, ndf, discriminator (`linear` or `conv`), init, gain,
-    mask (weight of the mask entropy), edge (weight of the study's edge loss, 0 in the paper),
-    perceptual (net), layers and factors (its Gram terms).  Returns the net and its history, a row
-    every 50 steps.  Source: CGN paper, MNIST experiments; published configurations.
+    s: batch, steps, lr, lr_critic, betas, latent, ngf, ndf, discriminator (`linear` or `conv`),
+    init, gain, mask (weight of the mask entropy), edge (weight of the study's edge loss, 0 in the
+    paper), perceptual (net), layers and factors (its Gram terms).
+    Returns the net and its history, a row every 50 steps.
+    Source: CGN paper, MNIST experiments; published configurations.
     """
     rng = generator(seed, 1)
     net = seeded(lambda: nets.CGN(s["latent"], s["ngf"]), rng)
@@ -135,12 +136,19 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
     critic = seeded(lambda: _discriminator(s, rng), rng)
     if s["discriminator"] == "conv":
         nets.init_weights(critic, "normal", 0.02, rng)
-    features = extractor(s["perceptual"], s["layers"])
+    features = perceptual.build(s["perceptual"], s["layers"])
     for part in (net, critic):
         part.to(memory_format=torch.channels_last)
-    opt_g, opt_d = (_adam(part, s) for part in (net, critic))
+    opt_g, opt_d = _adam(net, s["lr"], s), _adam(critic, s["lr_critic"], s)
 
-    parts = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d, "rng": rng, "data": data.rng}
+    parts = {
+        "net": net,
+        "critic": critic,
+        "opt_g": opt_g,
+        "opt_d": opt_d,
+        "rng": rng,
+        "data": data.rng,
+    }
 
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
@@ -169,15 +177,22 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
 def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tuple[nets.GAN, list]:
     """Train the study's GAN baseline: cross-entropy losses, the linear discriminator always.
 
-    s: batch, steps, lr, betas, latent, ngf, ndf.  Returns the net and its history.
+    s: batch, steps, lr, lr_critic, betas, latent, ngf, ndf.  Returns the net and its history.
     """
     rng = generator(seed, 2)
     net = seeded(lambda: nets.GAN(s["latent"], s["ngf"]), rng)
     critic = seeded(lambda: nets.LinearDiscriminator(s["ndf"], rng), rng)
     net.to(memory_format=torch.channels_last)
-    opt_g, opt_d = (_adam(part, s) for part in (net, critic))
+    opt_g, opt_d = _adam(net, s["lr"], s), _adam(critic, s["lr_critic"], s)
 
-    parts = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d, "rng": rng, "data": data.rng}
+    parts = {
+        "net": net,
+        "critic": critic,
+        "opt_g": opt_g,
+        "opt_d": opt_d,
+        "rng": rng,
+        "data": data.rng,
+    }
 
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
@@ -220,23 +235,14 @@ def train_classifier(
     return net, _loop(step, len(data), s, seed, checkpoint, parts, per_epoch, schedule.step)
 
 
-def extractor(name: str, layers: list[int]) -> perceptual.Features:
-    """The frozen net of the Gram loss: `vgg16`, `vgg16-random` or `efficientnet-lite0`."""
-    if name == "efficientnet-lite0":
-        return perceptual.efficientnet_lite0(tuple(layers))
-    if name in ("vgg16", "vgg16-random"):
-        return perceptual.vgg16(tuple(layers), pretrained=name == "vgg16")
-    raise CGNError(f"unknown perceptual net {name!r}: choose vgg16 or efficientnet-lite0")
-
-
 def _discriminator(s: dict, rng: torch.Generator) -> nn.Module:
     if s["discriminator"] == "conv":
         return nets.ConvDiscriminator(s["ndf"])
     return nets.LinearDiscriminator(s["ndf"], rng)
 
 
-def _adam(net: nn.Module, s: dict) -> torch.optim.Adam:
-    return torch.optim.Adam(net.parameters(), lr=s["lr"], betas=tuple(s["betas"]), fused=True)
+def _adam(net: nn.Module, lr: float, s: dict) -> torch.optim.Adam:
+    return torch.optim.Adam(net.parameters(), lr=lr, betas=tuple(s["betas"]), fused=True)
 
 
 def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

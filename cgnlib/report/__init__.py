@@ -1,0 +1,1 @@
+"""Tables, figures, spread and verdicts: the only place with pandas, seaborn and matplotlib."""

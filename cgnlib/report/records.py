@@ -1,0 +1,123 @@
+"""Numbers as tables: what others reported, what a reference run left, what ran just now."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from cgnlib import experiments, paths, runs
+from cgnlib.errors import CGNError
+from cgnlib.runs import Result
+
+# fmt: off
+COLUMNS = [
+    "run", "variant", "train_on", "generator", "seed", "metric", "value", "unit", "n",
+    "profile", "commit", "device", "torch", "seconds", "finished", "spec",
+]
+REPORTED = [
+    "claim", "table", "row", "column", "metric", "value", "unit", "spread", "n",
+    "source", "where", "note",
+]
+# fmt: on
+UNITS = {"mask_coverage": "fraction", "usable_digits": "digits", "images": "images"}
+
+
+def reported(table: str, **fixed: str) -> pd.DataFrame:
+    """The reported numbers of one table (`mnist-classification`, ...), rows matching `fixed`.
+
+    Raises CGNError when the file lacks a column or the table is not in it.
+    """
+    rows = _read(paths.records() / "reported.csv", REPORTED)
+    chosen = rows[rows["table"] == table]
+    for column, value in fixed.items():
+        chosen = chosen[chosen[column] == value]
+    if chosen.empty:
+        raise CGNError(f"reported.csv has no rows for table {table!r} with {fixed}")
+    return chosen
+
+
+def frame(results: Iterable[Result]) -> pd.DataFrame:
+    """Every metric of every run as a row, with the run's provenance."""
+    rows = [row for result in results for row in _rows(result)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def read(claim: str, profile: str) -> pd.DataFrame:
+    """The tracked records of a claim at a profile; an empty table where none were made yet.
+
+    Raises CGNError when the file is there but lacks a column.
+    """
+    path = path_of(claim, profile)
+    return _read(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
+
+
+def write(profile: str) -> Iterator[tuple[Path, int]]:
+    """Write the records of every claim from the finished runs of a profile.
+
+    Runs that are not done have no rows.  Yields each file and its number of rows.
+    """
+    for claim in experiments.CLAIMS:
+        done = [runs.load(r) for r in experiments.grid(profile, claim) if runs.is_done(r)]
+        if not done:
+            continue
+        path, rows = path_of(claim, profile), frame(done)
+        part = path.with_suffix(".part")
+        rows.to_csv(part, index=False, lineterminator="\n")
+        part.replace(path)
+        yield path, len(rows)
+
+
+def path_of(claim: str, profile: str) -> Path:
+    """Where the tracked records of a claim lie."""
+    return paths.records() / f"{claim}-{profile}.csv"
+
+
+def _rows(result: Result) -> Iterator[dict]:
+    run = result.run
+    settings = dict(run.settings)
+    source = _generator(run)
+    shared = {
+        "run": run.id,
+        "variant": run.variant,
+        "train_on": settings.get("train_on", ""),
+        "generator": "" if source is None else _named(source),
+        "seed": run.seed,
+        "profile": run.profile,
+        "spec": run.digest(),
+        **{k: result.env[k] for k in ("commit", "device", "torch", "seconds", "finished")},
+    }
+    for metric, value in result.metrics.items():
+        n = result.metrics.get(metric.replace("accuracy", "images"), settings.get("evaluated", ""))
+        yield shared | {
+            "metric": metric,
+            "value": value,
+            "unit": UNITS.get(metric, "images" if metric.endswith("images") else "fraction"),
+            "n": n,
+        }
+
+
+def _generator(run: experiments.Run) -> experiments.Run | None:
+    """The CGN or GAN behind a run, if there is one."""
+    for _, need in run.needs:
+        if need.kind in ("cgn", "gan"):
+            return need
+        if need.kind == "set":
+            return _generator(need)
+    return None
+
+
+def _named(source: experiments.Run) -> str:
+    return "published" if source.name == "published" else f"trained-{source.seed}"
+
+
+def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        rows = pd.read_csv(path, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise CGNError(f"{path} cannot be read ({error}): restore it with git checkout") from error
+    if missing := [column for column in columns if column not in rows.columns]:
+        raise CGNError(
+            f"{path} lacks the column {missing[0]!r}: restore it with git checkout, or make it "
+            "again with python -m cgnlib record"
+        )
+    return rows

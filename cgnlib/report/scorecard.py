@@ -1,0 +1,94 @@
+"""From records to verdicts: what each source has to say about each claim."""
+
+import pandas as pd
+
+from cgnlib import experiments
+from cgnlib.experiments import TRAIN_SETS, VARIANTS
+from cgnlib.report import records, verdicts
+
+
+def accuracies(
+    frame: pd.DataFrame, generator: str = "trained"
+) -> dict[str, dict[str, list[float]]]:
+    """Test accuracies by variant and training set, one a run: what the verdict is made from.
+
+    generator: `published`, or `trained` for the CGNs of our own; GANs are always our own.
+    """
+    rows = frame[frame["metric"] == "test_accuracy"]
+    by: dict[str, dict[str, list[float]]] = {}
+    for row in rows.itertuples():
+        uses_cgn = row.train_on.endswith("cgn")
+        if row.train_on in TRAIN_SETS and not (
+            uses_cgn and not row.generator.startswith(generator)
+        ):
+            by.setdefault(row.variant, {}).setdefault(row.train_on, []).append(float(row.value))
+    return by
+
+
+def told_accuracies(source: str) -> dict[str, dict[str, list[float]]]:
+    """Reported test accuracies in the form of `accuracies`.
+
+    source: paper, article, talk or cached.
+    """
+    rows = records.reported("mnist-classification", metric="test_accuracy", source=source)
+    by: dict[str, dict[str, list[float]]] = {}
+    for row in rows.itertuples():
+        by.setdefault(row.column, {}).setdefault(row.row, []).append(float(row.value) / 100)
+    return by
+
+
+def means(accuracies: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, float]]:
+    """The mean over runs of what `accuracies` gives."""
+    return {v: {t: sum(a) / len(a) for t, a in by.items()} for v, by in accuracies.items()}
+
+
+def readings(frame: pd.DataFrame, generator: str = "trained") -> tuple[dict, dict]:
+    """(share of counterfactuals read as intended, the same on real digits), means by variant."""
+    rows = frame[frame["generator"].str.startswith(generator)].copy()
+    rows["value"] = rows["value"].astype(float)
+    by = rows.groupby(["metric", "variant"])["value"].mean()
+    return tuple(by[m].to_dict() if m in by else {} for m in ("image_read", "image_read_true"))
+
+
+def badge(outcome: str) -> str:
+    """A verdict as the page shows it."""
+    css = {verdicts.REPRODUCED: "reproduced", verdicts.PARTLY: "partly", verdicts.NOT: "not"}
+    return f'<span class="verdict-{css.get(outcome, "not-run")}">{outcome}</span>'
+
+
+def html(live: pd.DataFrame, profile: str) -> str:
+    """Claim by source with verdict and effect, as HTML."""
+    claim_1, claim_3 = (records.read(claim, "full") for claim in experiments.CLAIMS)
+    quality = {
+        "Reference run": verdicts.counterfactual_quality(*readings(claim_1, "published"), VARIANTS),
+        f"This run ({profile})": verdicts.counterfactual_quality(*readings(live), VARIANTS),
+    }
+    robust = {
+        "Study": verdicts.robustness(told_accuracies("article"), VARIANTS),
+        "Reference run": verdicts.robustness(accuracies(claim_3, "published"), VARIANTS),
+        f"This run ({profile})": verdicts.robustness(accuracies(live), VARIANTS),
+    }
+    by_eye = {"Study": badge("not measured") + "<br>judged by eye"}
+    ratios = {source: _verdict_cell(v, "of the ceiling", 1) for source, v in quality.items()}
+    gains = {source: _verdict_cell(v, "points gained", 100) for source, v in robust.items()}
+    rows = [
+        ("Claim 1, MNISTs", "03_claim1_mnist", "Counterfactuals show the digit.", by_eye | ratios),
+        ("Claim 3, MNISTs", "05_claim3_mnist", "They make classifiers robust.", gains),
+    ]
+    sources = list(robust)
+    head = "".join(f"<th>{source}</th>" for source in ("Claim", *sources))
+    body = "".join(
+        f'<tr><td><a href="book/{page}.html">{name}</a><br>{text}</td>'
+        + "".join(f"<td>{cells[source]}</td>" for source in sources)
+        + "</tr>"
+        for name, page, text, cells in rows
+    )
+    return f'<table class="scorecard"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _verdict_cell(verdict: verdicts.Verdict, unit: str, scale: float) -> str:
+    if not verdict.effects:
+        return badge(verdict.outcome)
+    digits = 0 if scale == 100 else 2
+    effects = ", ".join(f"{scale * e:.{digits}f}" for e in verdict.effects.values())
+    return f"{badge(verdict.outcome)}<br>{effects} {unit}"

@@ -1,0 +1,68 @@
+"""Verdicts: pure functions from measured numbers to an outcome, by the rule the chapter states."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+REPRODUCED, PARTLY, NOT, NOT_RUN = "reproduced", "partly", "not reproduced", "not run at this scale"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """outcome: one of the four.  effects: what decided it, by variant.  met: where it held."""
+
+    outcome: str
+    effects: Mapping[str, float]
+    met: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.outcome
+
+
+def robustness(
+    accuracies: Mapping[str, Mapping[str, Sequence[float]]],
+    variants: Sequence[str],
+    margin: float = 0.30,
+) -> Verdict:
+    """Claim 3 on the MNISTs: counterfactual training makes a classifier robust; a GAN does not.
+
+    accuracies: test accuracy by variant, then by training set, one for each seed.
+    A variant counts when the worst CGN classifier beats the best original and the best GAN
+    classifier by `margin`.  All variants: reproduced; some: partly; a missing one: not run.
+    effects: mean accuracy with the CGN less mean accuracy without.
+    """
+    if any(not accuracies.get(v, {}).get(s) for v in variants for s in ("original", "gan", "cgn")):
+        return Verdict(NOT_RUN, {}, ())
+    effects, met = {}, []
+    for variant in variants:
+        of = accuracies[variant]
+        effects[variant] = _mean(of["cgn"]) - _mean(of["original"])
+        if min(of["cgn"]) - max(*of["original"], *of["gan"]) >= margin:
+            met.append(variant)
+    return Verdict(_outcome(len(met), len(variants)), effects, tuple(met))
+
+
+def counterfactual_quality(
+    read: Mapping[str, float],
+    ceiling: Mapping[str, float],
+    variants: Sequence[str],
+    share: float = 0.80,
+) -> Verdict:
+    """Claim 1 on the MNISTs: counterfactuals show the intended shape whatever they are wrapped in.
+
+    read: share of counterfactuals whose shape an unbiased reader names, by variant; ceiling: the
+    same reader's accuracy on real digits with random cues.  A variant counts when it reaches
+    `share` of its ceiling.  effects: that ratio.
+    """
+    if any(v not in read for v in variants):
+        return Verdict(NOT_RUN, {}, ())
+    effects = {variant: read[variant] / ceiling[variant] for variant in variants}
+    met = tuple(v for v, ratio in effects.items() if ratio >= share)
+    return Verdict(_outcome(len(met), len(variants)), effects, met)
+
+
+def _outcome(met: int, of: int) -> str:
+    return REPRODUCED if met == of else PARTLY if met else NOT
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

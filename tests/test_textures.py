@@ -1,0 +1,139 @@
+"""Textures: the drawn ones, and the preparation of DTD's against PIL and torchvision."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import Pad
+
+from cgnlib import textures
+from cgnlib.errors import CGNError
+
+# DTD's files by class, as method and book name them
+OBJECTS = "0001 0091 0008 0043 0092 0028 0097 0004 0125 0033".split()
+BACKGROUNDS = "0066 0067 0073 0180 0131 0157 0158 0104 0188 0189".split()
+FILES = {
+    "object": [f"{i}_striped_{number}.jpg" for i, number in enumerate(OBJECTS)],
+    "background": [f"{i}_veined_{number}.jpg" for i, number in enumerate(BACKGROUNDS)],
+}
+
+
+def prepared(path):
+    """PIL's nearest resize to 150 pixels, torchvision's reflecting pad of 3."""
+    small = Image.open(path).convert("RGB").resize((150, 150), Image.Resampling.NEAREST)
+    return torch.from_numpy(np.array(Pad(3, padding_mode="reflect")(small)))
+
+
+@pytest.fixture
+def dtd(no_data):
+    """Twenty small images of noise under DTD's names."""
+    draw = np.random.default_rng(0)
+    for kind, names in FILES.items():
+        folder = no_data / "dtd" / kind
+        folder.mkdir(parents=True)
+        for name in names:
+            Image.fromarray(draw.integers(0, 256, (40, 60, 3), np.uint8)).save(folder / name)
+    return no_data / "dtd"
+
+
+def check_against_slow(folder):
+    loaded = textures.load("dtd")
+    assert loaded.shape == (2, 10, 156, 156, 3) and loaded.dtype == torch.uint8
+    for kind, names in enumerate(FILES.values()):
+        for label, name in enumerate(names):
+            path = folder / list(FILES)[kind] / name
+            assert torch.equal(loaded[kind, label], prepared(path)), name
+
+
+def test_dtd_is_prepared_as_published(dtd):
+    check_against_slow(dtd)
+
+
+def test_the_published_textures_load(original):
+    folder = original("dtd")
+    assert {kind: sorted(p.name for p in (folder / kind).iterdir()) for kind in FILES} == FILES
+    check_against_slow(folder)
+
+
+def test_a_grey_texture_becomes_rgb(dtd):
+    Image.new("L", (30, 30), 77).save(dtd / "object" / FILES["object"][3])
+    assert (textures.load("dtd")[0, 3] == 77).all()
+
+
+def test_the_torchvision_download_is_used(dtd, monkeypatch):
+    expected = textures.load("dtd")
+    aside = (dtd / "object" / FILES["object"][2]).rename(dtd / "aside.jpg")
+
+    def download(root, download):
+        path = Path(root) / "dtd" / "dtd" / "images" / "striped" / "striped_0008.jpg"
+        path.parent.mkdir(parents=True)
+        aside.rename(path)
+
+    monkeypatch.setattr("torchvision.datasets.DTD", download)
+    assert torch.equal(textures.load("dtd"), expected)
+
+
+@pytest.mark.parametrize("message", ["no network", "no\nnetwork", ""], ids=repr)
+def test_a_missing_texture_is_named(dtd, message, monkeypatch):
+    def offline(*_, **__):
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("torchvision.datasets.DTD", offline)
+    path = dtd / "background" / FILES["background"][7]
+    path.unlink()
+    with pytest.raises(CGNError, match=re.escape(str(path))) as error:
+        textures.load("dtd")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 800])
+def test_a_damaged_texture_is_named_and_left_alone(dtd, keep):
+    path = dtd / "object" / FILES["object"][9]
+    content = path.read_bytes()[:keep]
+    path.write_bytes(content)
+    with pytest.raises(CGNError, match=re.escape(str(path))) as error:
+        textures.load("dtd")
+    assert "\n" not in str(error.value) and path.read_bytes() == content
+
+
+def test_an_unknown_source_is_an_error():
+    with pytest.raises(CGNError, match="choose dtd or procedural"):
+        textures.load("paint")
+
+
+def test_drawn_textures_are_always_the_same():
+    np.random.seed(3)
+    first = textures.load("procedural")
+    torch.manual_seed(3)
+    assert torch.equal(first, textures.procedural())
+    assert first.shape == (2, 10, 156, 156, 3) and first.dtype == torch.uint8
+
+
+def test_drawn_textures_reflect_at_the_border():
+    image = textures.procedural()[1, 4]
+    for d in (1, 2, 3):
+        assert torch.equal(image[3 - d], image[3 + d])
+        assert torch.equal(image[:, 152 - d], image[:, 152 + d])
+
+
+def test_drawn_textures_tell_the_classes_apart():
+    drawn = textures.procedural().float()
+    crops = torch.stack([drawn[:, :, i : i + 32, i : i + 32] for i in range(0, 125, 31)])
+    assert crops.std((3, 4)).amin() > 5  # no crop is flat
+    means = drawn.mean((2, 3)).flatten(0, 1)
+    assert torch.pdist(means).min() > 8
+
+
+def test_the_checksum_is_of_the_content():
+    drawn = textures.procedural()
+    assert textures.checksum(drawn) == hashlib.sha256(drawn.numpy().tobytes()).hexdigest()
+    other = drawn.clone()
+    other[1, 9, 0, 0, 0] ^= 1
+    assert textures.checksum(other) != textures.checksum(drawn)
+    assert textures.checksum(drawn.transpose(2, 3).contiguous().transpose(2, 3)) == (
+        textures.checksum(drawn)
+    )

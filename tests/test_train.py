@@ -1,0 +1,305 @@
+"""Training loops: order of the data, seeds, checkpoints, and plain loops as oracles."""
+
+import re
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cgnlib import losses, train
+from cgnlib.errors import CGNError
+from cgnlib.mnists import Images, Variant
+from cgnlib.nets import mnist as nets
+from cgnlib.nets import perceptual
+from cgnlib.train import Checkpoint, Interrupted
+
+TINY = {"batch": 4, "steps": 60, "lr": 2e-3, "betas": (0.5, 0.999), "latent": 4, "ngf": 4}
+CGN = TINY | {"ndf": 8, "discriminator": "linear", "init": "orthogonal", "gain": 0.2, "mask": 0.3}
+CGN |= {"edge": 0.0, "perceptual": "efficientnet-lite0", "layers": (0,), "factors": (0.3,)}
+CONV = CGN | {"discriminator": "conv", "ndf": 4, "init": "normal", "gain": 0.03, "edge": 0.1}
+CLASSIFIER = {"batch": 16, "epochs": 3, "lr": 1.0, "gamma": 0.7}  # 40 images: 9 steps
+
+
+def train_cgn(seed=0, checkpoint=None, settings=CGN, variant="double_colored"):
+    data = Variant(variant, "mnist-5k", "train", train.generator(seed, 0))
+    return train.train_cgn(data, settings, seed, checkpoint or Checkpoint())
+
+
+def train_conv(seed=0, checkpoint=None, settings=CONV):
+    return train_cgn(seed, checkpoint, settings, "wildlife")
+
+
+def train_gan(seed=0, checkpoint=None, settings=TINY | {"ndf": 8}):
+    data = Variant("double_colored", "mnist-5k", "train", train.generator(seed, 0))
+    return train.train_gan(data, settings, seed, checkpoint or Checkpoint())
+
+
+def train_classifier(seed=0, checkpoint=None, settings=CLASSIFIER):
+    data = Variant("colored", "mnist-5k", "train", train.generator(0, 0)).freeze()
+    return train.train_classifier(data, settings, seed, checkpoint or Checkpoint())
+
+
+LOOPS = [train_cgn, train_conv, train_gan, train_classifier]
+
+
+@pytest.fixture(autouse=True)
+def few(few_digits):
+    """Every set here has 40 images."""
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+# --- order of the data
+
+
+@pytest.mark.parametrize(("n", "batch"), [(10, 4), (12, 4), (3, 5)])
+def test_every_item_comes_once_an_epoch(n, batch):
+    per_epoch = -(-n // batch)
+    steps = list(train.index_batches(n, batch, 0, 0, 3 * per_epoch))
+    epochs = [torch.cat(steps[i * per_epoch : (i + 1) * per_epoch]) for i in range(3)]
+    for epoch in epochs:
+        assert torch.equal(epoch.sort().values, torch.arange(n))
+    assert not torch.equal(epochs[0], epochs[1])
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    whole = list(train.index_batches(10, 4, 3, 0, 9))
+    torch.manual_seed(1)
+    parts = [b for first in (0, 2, 7) for b in train.index_batches(10, 4, 3, first, min(9, first + 5))]
+    assert all(map(torch.equal, whole[2:7], parts[5:10]))
+    assert all(map(torch.equal, whole[7:], parts[10:]))
+    assert not torch.equal(whole[0], next(train.index_batches(10, 4, 4, 0, 1)))
+
+
+def test_no_two_roles_share_a_generator(monkeypatch):
+    """The data, the loop and each epoch's order draw from streams of their own."""
+    seeds, original = [], train.generator
+
+    def noted(*path):
+        rng = original(*path)
+        seeds.append(rng.initial_seed())
+        return rng
+
+    monkeypatch.setattr(train, "generator", noted)
+    train_gan(settings=TINY | {"ndf": 8, "steps": 30})  # three epochs
+    assert len(seeds) == 5 and len(set(seeds)) == 5
+
+
+def test_seeds_and_places_give_generators_of_their_own():
+    seeds = {train.generator(s, role).initial_seed() for s in range(50) for role in range(50)}
+    assert len(seeds) == 2500
+
+
+# --- seeds
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_same_seed_same_bits_and_the_global_state_is_left_alone(loop):
+    torch.manual_seed(1)
+    first, history = loop()
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    second, again = loop()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert same(first.state_dict(), second.state_dict()) and history == again
+    other, _ = loop(seed=1)
+    assert not same(first.state_dict(), other.state_dict())
+
+
+# --- interruption
+
+
+class StopAt:
+    """Says yes after the given steps, counted over all resumptions."""
+
+    def __init__(self, *steps):
+        self.steps, self.step = steps, 0
+
+    def __call__(self):
+        self.step += 1
+        return self.step in self.steps
+
+
+@pytest.mark.parametrize(
+    ("loop", "stops"),
+    [
+        (train_cgn, (1, 13, 50, 60)),
+        (train_conv, (30, 51)),
+        (train_gan, (1, 49, 50, 60)),
+        (train_classifier, (1, 3, 5, 9)),
+    ],
+)
+def test_a_stopped_loop_ends_as_an_undisturbed_one(loop, stops, tmp_path):
+    net, history = loop()
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", stop=StopAt(*stops))
+    for stop in stops:
+        with pytest.raises(Interrupted, match=f"step {stop}$"):
+            loop(checkpoint=checkpoint)
+    resumed, same_history = loop(checkpoint=checkpoint)
+    assert same(net.state_dict(), resumed.state_dict())
+    assert history == same_history
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_loop_saves_when_it_is_time(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    train_classifier(checkpoint=Checkpoint(path, every=1e9))
+    assert not path.exists()
+    train_classifier(checkpoint=Checkpoint(path, every=0))
+    assert torch.load(path, weights_only=True)["loop"]["step"] == 9
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """A checkpoint of a GAN's training."""
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Interrupted):
+        train_gan(checkpoint=Checkpoint(path, stop=StopAt(2)))
+    return path
+
+
+@pytest.mark.parametrize("keep", [0, 100, -200])
+def test_a_truncated_checkpoint_is_named_and_left_alone(stopped, keep):
+    content = stopped.read_bytes()[:keep]
+    stopped.write_bytes(content)
+    with pytest.raises(CGNError, match=re.escape(str(stopped))) as error:
+        train_gan(checkpoint=Checkpoint(stopped))
+    assert "delete it" in str(error.value) and "\n" not in str(error.value)
+    assert stopped.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "resume",
+    [train_cgn, train_classifier, lambda checkpoint: train_gan(0, checkpoint, TINY | {"ndf": 9})],
+    ids=["cgn", "classifier", "size"],
+)
+def test_a_checkpoint_of_another_net_is_named_and_left_alone(stopped, resume):
+    content = stopped.read_bytes()
+    with pytest.raises(CGNError, match=re.escape(str(stopped))) as error:
+        resume(checkpoint=Checkpoint(stopped))
+    assert "\n" not in str(error.value) and stopped.read_bytes() == content
+
+
+def test_a_failing_save_keeps_the_previous_checkpoint(stopped, monkeypatch):
+    def full(state, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    content = stopped.read_bytes()
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CGNError, match=re.escape(str(stopped)) + ".*No space left"):
+        train_gan(checkpoint=Checkpoint(stopped, every=0))
+    assert stopped.read_bytes() == content and list(stopped.parent.iterdir()) == [stopped]
+
+
+def test_a_full_disk_keeps_the_previous_checkpoint(stopped, tmp_path):
+    content, part = stopped.read_bytes(), stopped.with_suffix(".part")
+    try:
+        part.symlink_to("/dev/full")
+        with part.open("wb") as file:
+            file.write(b"x")
+    except OSError as error:
+        if error.errno != 28:
+            pytest.skip("there is no device that is always full")
+    with pytest.raises(CGNError, match=re.escape(str(stopped))) as error:
+        train_gan(checkpoint=Checkpoint(stopped, every=0))
+    assert "\n" not in str(error.value)
+    assert stopped.read_bytes() == content and list(tmp_path.iterdir()) == [stopped]
+
+
+# --- oracles: the loops written plainly
+
+
+def test_history_averages_over_the_images_seen():
+    def step(index):
+        return {"mean": index.float().mean()}  # a short batch must not count as a whole one
+
+    settings = {"batch": 4, "steps": 7}
+    history = train._loop(step, 10, settings, 0, Checkpoint(), {}, window=3)
+    assert [row["step"] for row in history] == [3, 6, 7]
+    assert [row["mean"] for row in history[:2]] == pytest.approx([4.5, 4.5])
+
+
+def test_classifier_training_equals_a_plain_loop():
+    data = Variant("colored", "mnist-5k", "train", train.generator(0, 0)).freeze()
+    net = train.seeded(nets.CNN, train.generator(5, 3))
+    optimiser = torch.optim.Adadelta(net.parameters(), lr=1.0, rho=0.9, eps=1e-6)
+    history = []
+    for epoch in range(3):
+        for group in optimiser.param_groups:
+            group["lr"] = 0.7**epoch
+        hits = loss_sum = 0
+        for index in train.index_batches(40, 16, 5, 3 * epoch, 3 * epoch + 3):
+            x, y = data.batch(index)
+            scores = net(x)
+            loss = F.nll_loss(scores, y)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            hits += (scores.argmax(1) == y).sum().item()
+            loss_sum += loss.item() * len(y)
+        row = {"step": 3 * epoch + 3, "loss": loss_sum / 40, "train_accuracy": hits / 40}
+        history.append(row)
+    trained, rows = train_classifier(seed=5)
+    for ours, theirs in zip(trained.parameters(), net.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+    for ours, theirs in zip(rows, history, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3)
+
+
+def test_cgn_training_equals_a_plain_loop():
+    """Generator first, then the critic on the same images; L_adv + L_binary + L_perc."""
+    steps, rng = 4, train.generator(0, 1)
+    data = Variant("double_colored", "mnist-5k", "train", train.generator(0, 0))
+    net = train.seeded(lambda: nets.CGN(4, 4), rng)
+    nets.init_weights(net, "orthogonal", 0.2, rng)
+    critic = train.seeded(lambda: nets.LinearDiscriminator(8, rng), rng)
+    features = perceptual.efficientnet_lite0((0,))
+    adam = [torch.optim.Adam(n.parameters(), 2e-3, betas=(0.5, 0.999)) for n in (net, critic)]
+    for index in train.index_batches(40, 4, 0, 0, steps):
+        x, y = data.batch(index)
+        y_gen = torch.randint(0, 10, (4,), generator=rng)
+        m, f, b = net(torch.randn(4, 4, generator=rng), y_gen, rng)
+        x_gen = m * f + (1 - m) * b
+        entropy = -(m * m.log2() + (1 - m) * (1 - m).log2()).mean()
+        gram = [losses.gram(features(image)[0]) for image in (x_gen, x)]
+        loss = F.mse_loss(critic(x_gen, y_gen), torch.ones(4))
+        loss = loss + 0.3 * entropy + 0.3 * (gram[0] - gram[1].detach()).abs().mean()
+        adam[0].zero_grad()
+        loss.backward()
+        adam[0].step()
+        real, fake = critic(x, y), critic(x_gen.detach(), y_gen)
+        loss = (F.mse_loss(real, torch.ones(4)) + F.mse_loss(fake, torch.zeros(4))) / 2
+        adam[1].zero_grad()
+        loss.backward()
+        adam[1].step()
+    trained, _ = train_cgn(settings=CGN | {"steps": steps})
+    for (name, ours), theirs in zip(trained.named_parameters(), net.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4), name
+
+
+# --- direction
+
+
+def test_a_classifier_learns_a_trivial_task():
+    rng = torch.Generator().manual_seed(0)
+    y = torch.arange(200) % 10
+    x = torch.randint(0, 20, (200, 32, 32, 3), generator=rng).to(torch.uint8)
+    x[torch.arange(200), 3 * y] = 255  # a white line, somewhere else for each class
+    settings = CLASSIFIER | {"epochs": 6}
+    net, history = train.train_classifier(Images(x, y), settings, 0, Checkpoint())
+    assert history[-1]["loss"] < history[0]["loss"] / 3
+    assert history[-1]["train_accuracy"] > 0.9
+
+
+def test_a_cgn_comes_nearer_to_the_textures_it_sees():
+    _, history = train_cgn(settings=CGN | {"steps": 200, "layers": (0, 1), "factors": (3.0, 3.0)})
+    assert history[-1]["perceptual"] < history[0]["perceptual"] / 2
+    assert history[-1]["mask"] < 0.3
+
+
+def test_a_critic_learns_to_tell_a_gans_images():
+    _, history = train_gan(settings=TINY | {"ndf": 32, "steps": 100})
+    assert history[-1]["discriminator"] < history[0]["discriminator"]
