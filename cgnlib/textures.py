@@ -7,6 +7,7 @@ each side, ready for random 32-pixel crops.
 
 import hashlib
 import math
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,7 @@ _VEINS = (
 )
 
 
+@cache
 def procedural() -> Tensor:
     """Ten striped and ten veined textures drawn by formula, the same on every machine."""
     rng = np.random.default_rng(2021)

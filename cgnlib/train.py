@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ExponentialLR
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from cgnlib import losses
 from cgnlib.errors import CGNError

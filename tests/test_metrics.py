@@ -62,9 +62,7 @@ def test_nearest_iou_equals_its_slow_form(masks, rng):
     assert torch.equal(
         metrics.nearest_iou(ours[order], labels[order], true, true_labels), found[order]
     )
-    assert torch.equal(
-        metrics.nearest_iou(ours, labels, true[order], true_labels[order]), found
-    )
+    assert torch.equal(metrics.nearest_iou(ours, labels, true[order], true_labels[order]), found)
 
 
 def test_a_true_mask_is_nearest_to_itself(masks):

@@ -15,9 +15,8 @@ from cgnlib import mnists, textures
 from cgnlib.errors import CGNError
 from cgnlib.mnists import Digits, Images, Union, Variant
 
-BACKGROUND_NAMES = (
-    "darkgreen darkblue #b03060 orangered yellow burlywood lime aqua fuchsia #6495ed".split()
-)
+NAMES = ("darkgreen", "darkblue", "#b03060", "orangered", "yellow")
+NAMES += ("burlywood", "lime", "aqua", "fuchsia", "#6495ed")  # backgrounds of DC-MNIST by class
 
 
 def chi_square(a, b=None):
@@ -254,7 +253,7 @@ def test_chi_square_sees_a_dependence():
 
 
 def test_double_colours_are_the_published_ones():
-    assert mnists.BACKGROUND_COLORS == tuple(map(ImageColor.getrgb, BACKGROUND_NAMES))
+    assert tuple(map(ImageColor.getrgb, NAMES)) == mnists.BACKGROUND_COLORS
     for i in range(10):
         assert mnists.OBJECT_COLORS[i] == mnists.BACKGROUND_COLORS[(i + 4) % 10]
     assert mnists.OBJECT_COLORS[0] == ImageColor.getrgb("yellow")
@@ -288,6 +287,9 @@ def test_single_colour_is_jittered_and_clipped_on_black(halves, rng):
     assert (x[..., :16] == x[..., :1, :1]).all()
     teal = (x[data.y == 1][:, 1:, 0, 0] + 1) / 2  # green and blue, far from both ends
     assert abs(teal.mean() - 128 / 255) < 0.02 and abs(teal.std() - 0.02**0.5) < 0.015
+    yellow, maroon = x[data.y == 2][:, 0, 0, 0], x[data.y == 9][:, 1, 0, 0]
+    assert 0.4 < (yellow == 1).float().mean() < 0.6  # half of the jitter is clipped
+    assert 0.4 < (maroon == -1).float().mean() < 0.6
 
 
 # --- rendering against slow oracles
@@ -389,7 +391,8 @@ def test_bytes_and_floats_are_the_same_images(rng):
 
 @pytest.mark.parametrize("index", [[6, 0, 3, 4, 1], [2, 0], [6, 3], [0, 1, 2, 3, 4, 5, 6]], ids=str)
 def test_a_union_equals_the_concatenation(index, rng):
-    first = Images(torch.randint(0, 256, (3, 32, 32, 3), generator=rng).to(torch.uint8), torch.arange(3))
+    stored = torch.randint(0, 256, (3, 32, 32, 3), generator=rng).to(torch.uint8)
+    first = Images(stored, torch.arange(3))
     second = Images(torch.rand(4, 32, 32, 3, generator=rng) * 2 - 1, torch.arange(3, 7))
     union = Union(first, second)
     whole = Images(torch.cat([mnists.to_signed(first.x), second.x]), union.y)
@@ -398,5 +401,3 @@ def test_a_union_equals_the_concatenation(index, rng):
     in_order = torch.cat([index[index < 3], index[index >= 3]])
     for ours, theirs in zip(union.batch(index), whole.batch(in_order), strict=True):
         assert torch.equal(ours, theirs)
-
-

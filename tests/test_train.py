@@ -1,22 +1,25 @@
 """Training loops: order of the data, seeds, checkpoints, and plain loops as oracles."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from cgnlib import losses, train
+from cgnlib import losses, mnists, train
 from cgnlib.errors import CGNError
 from cgnlib.mnists import Images, Variant
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
 from cgnlib.train import Checkpoint, Interrupted
 
-TINY = {"batch": 4, "steps": 60, "lr": 2e-3, "betas": (0.5, 0.999), "latent": 4, "ngf": 4}
+TINY = {"batch": 4, "steps": 60, "lr": 2e-3, "lr_critic": 1e-3, "latent": 4, "ngf": 4}
+TINY |= {"betas": (0.5, 0.999)}
 CGN = TINY | {"ndf": 8, "discriminator": "linear", "init": "orthogonal", "gain": 0.2, "mask": 0.3}
 CGN |= {"edge": 0.0, "perceptual": "efficientnet-lite0", "layers": (0,), "factors": (0.3,)}
 CONV = CGN | {"discriminator": "conv", "ndf": 4, "init": "normal", "gain": 0.03, "edge": 0.1}
+CONV |= {"steps": 20}
 CLASSIFIER = {"batch": 16, "epochs": 3, "lr": 1.0, "gamma": 0.7}  # 40 images: 9 steps
 
 
@@ -66,10 +69,10 @@ def test_every_item_comes_once_an_epoch(n, batch):
 
 def test_the_order_is_a_function_of_seed_and_epoch():
     whole = list(train.index_batches(10, 4, 3, 0, 9))
-    torch.manual_seed(1)
-    parts = [b for first in (0, 2, 7) for b in train.index_batches(10, 4, 3, first, min(9, first + 5))]
-    assert all(map(torch.equal, whole[2:7], parts[5:10]))
-    assert all(map(torch.equal, whole[7:], parts[10:]))
+    for first in range(9):
+        torch.manual_seed(first)
+        rest = list(train.index_batches(10, 4, 3, first, 9))
+        assert len(rest) == 9 - first and all(map(torch.equal, whole[first:], rest))
     assert not torch.equal(whole[0], next(train.index_batches(10, 4, 4, 0, 1)))
 
 
@@ -96,13 +99,11 @@ def test_seeds_and_places_give_generators_of_their_own():
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_same_seed_same_bits_and_the_global_state_is_left_alone(loop):
+def test_same_seed_same_bits_whatever_the_global_state(loop):
     torch.manual_seed(1)
     first, history = loop()
     torch.manual_seed(2)
-    state = torch.get_rng_state()
     second, again = loop()
-    assert torch.equal(torch.get_rng_state(), state)
     assert same(first.state_dict(), second.state_dict()) and history == again
     other, _ = loop(seed=1)
     assert not same(first.state_dict(), other.state_dict())
@@ -126,7 +127,7 @@ class StopAt:
     ("loop", "stops"),
     [
         (train_cgn, (1, 13, 50, 60)),
-        (train_conv, (30, 51)),
+        (train_conv, (7, 20)),
         (train_gan, (1, 49, 50, 60)),
         (train_classifier, (1, 3, 5, 9)),
     ],
@@ -195,14 +196,10 @@ def test_a_failing_save_keeps_the_previous_checkpoint(stopped, monkeypatch):
 
 
 def test_a_full_disk_keeps_the_previous_checkpoint(stopped, tmp_path):
-    content, part = stopped.read_bytes(), stopped.with_suffix(".part")
-    try:
-        part.symlink_to("/dev/full")
-        with part.open("wb") as file:
-            file.write(b"x")
-    except OSError as error:
-        if error.errno != 28:
-            pytest.skip("there is no device that is always full")
+    if not Path("/dev/full").is_char_device():
+        pytest.skip("there is no device that is always full")
+    content = stopped.read_bytes()
+    stopped.with_suffix(".part").symlink_to("/dev/full")
     with pytest.raises(CGNError, match=re.escape(str(stopped))) as error:
         train_gan(checkpoint=Checkpoint(stopped, every=0))
     assert "\n" not in str(error.value)
@@ -249,35 +246,75 @@ def test_classifier_training_equals_a_plain_loop():
         assert ours == pytest.approx(theirs, rel=1e-3)
 
 
-def test_cgn_training_equals_a_plain_loop():
+@pytest.fixture
+def plain_steps(monkeypatch):
+    """Adam becomes ten times its rate of plain descent: of gradients that are zero but for
+    rounding, Adam makes noise.  What Adam was asked for is noted."""
+    asked = []
+
+    def sgd(parameters, lr, betas, **_):
+        asked.append((lr, betas))
+        return torch.optim.SGD(parameters, 10 * lr)
+
+    monkeypatch.setattr(torch.optim, "Adam", sgd)
+    yield
+    assert asked == [(2e-3, (0.5, 0.999)), (1e-3, (0.5, 0.999))]
+
+
+def descend(net, lr, loss):
+    net.zero_grad()
+    loss.backward()
+    torch.optim.SGD(net.parameters(), lr).step()
+    return loss.item()
+
+
+def check(trained, net, critics_losses):
+    trained, history = trained
+    assert history[-1]["discriminator"] == pytest.approx(sum(critics_losses) / 4, rel=1e-5)
+    for name, ours in trained.state_dict().items():
+        assert torch.allclose(ours, net.state_dict()[name], rtol=1e-3, atol=1e-5), name
+
+
+def test_cgn_training_equals_a_plain_loop(plain_steps):
     """Generator first, then the critic on the same images; L_adv + L_binary + L_perc."""
-    steps, rng = 4, train.generator(0, 1)
+    rng = train.generator(0, 1)
     data = Variant("double_colored", "mnist-5k", "train", train.generator(0, 0))
     net = train.seeded(lambda: nets.CGN(4, 4), rng)
     nets.init_weights(net, "orthogonal", 0.2, rng)
     critic = train.seeded(lambda: nets.LinearDiscriminator(8, rng), rng)
     features = perceptual.efficientnet_lite0((0,))
-    adam = [torch.optim.Adam(n.parameters(), 2e-3, betas=(0.5, 0.999)) for n in (net, critic)]
-    for index in train.index_batches(40, 4, 0, 0, steps):
+    ones, zeros, critics = torch.ones(4), torch.zeros(4), []
+    for index in train.index_batches(40, 4, 0, 0, 4):
         x, y = data.batch(index)
         y_gen = torch.randint(0, 10, (4,), generator=rng)
         m, f, b = net(torch.randn(4, 4, generator=rng), y_gen, rng)
         x_gen = m * f + (1 - m) * b
         entropy = -(m * m.log2() + (1 - m) * (1 - m).log2()).mean()
         gram = [losses.gram(features(image)[0]) for image in (x_gen, x)]
-        loss = F.mse_loss(critic(x_gen, y_gen), torch.ones(4))
+        loss = F.mse_loss(critic(x_gen, y_gen), ones)
         loss = loss + 0.3 * entropy + 0.3 * (gram[0] - gram[1].detach()).abs().mean()
-        adam[0].zero_grad()
-        loss.backward()
-        adam[0].step()
+        descend(net, 0.02, loss)
         real, fake = critic(x, y), critic(x_gen.detach(), y_gen)
-        loss = (F.mse_loss(real, torch.ones(4)) + F.mse_loss(fake, torch.zeros(4))) / 2
-        adam[1].zero_grad()
-        loss.backward()
-        adam[1].step()
-    trained, _ = train_cgn(settings=CGN | {"steps": steps})
-    for (name, ours), theirs in zip(trained.named_parameters(), net.parameters(), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-4), name
+        loss = (F.mse_loss(real, ones) + F.mse_loss(fake, zeros)) / 2
+        critics.append(descend(critic, 0.01, loss))
+    check(train_cgn(settings=CGN | {"steps": 4}), net, critics)
+
+
+def test_gan_training_equals_a_plain_loop(plain_steps):
+    rng = train.generator(0, 2)
+    data = Variant("double_colored", "mnist-5k", "train", train.generator(0, 0))
+    net = train.seeded(lambda: nets.GAN(4, 4), rng)
+    critic = train.seeded(lambda: nets.LinearDiscriminator(8, rng), rng)
+    bce, critics = F.binary_cross_entropy_with_logits, []
+    ones, zeros = torch.ones(4), torch.zeros(4)
+    for index in train.index_batches(40, 4, 0, 0, 4):
+        x, y = data.batch(index)
+        y_gen = torch.randint(0, 10, (4,), generator=rng)
+        x_gen = net(torch.randn(4, 4, generator=rng), y_gen)
+        descend(net, 0.02, bce(critic(x_gen, y_gen), ones))
+        real, fake = critic(x, y), critic(x_gen.detach(), y_gen)
+        critics.append(descend(critic, 0.01, (bce(real, ones) + bce(fake, zeros)) / 2))
+    check(train_gan(settings=TINY | {"ndf": 8, "steps": 4}), net, critics)
 
 
 # --- direction
@@ -289,15 +326,22 @@ def test_a_classifier_learns_a_trivial_task():
     x = torch.randint(0, 20, (200, 32, 32, 3), generator=rng).to(torch.uint8)
     x[torch.arange(200), 3 * y] = 255  # a white line, somewhere else for each class
     settings = CLASSIFIER | {"epochs": 6}
-    net, history = train.train_classifier(Images(x, y), settings, 0, Checkpoint())
+    _, history = train.train_classifier(Images(x, y), settings, 0, Checkpoint())
     assert history[-1]["loss"] < history[0]["loss"] / 3
     assert history[-1]["train_accuracy"] > 0.9
 
 
-def test_a_cgn_comes_nearer_to_the_textures_it_sees():
-    _, history = train_cgn(settings=CGN | {"steps": 200, "layers": (0, 1), "factors": (3.0, 3.0)})
+def test_a_cgn_comes_nearer_to_what_it_sees(monkeypatch):
+    blank = mnists.Digits(torch.zeros(40, 28, 28, dtype=torch.uint8), torch.full((40,), 3))
+    monkeypatch.setattr(mnists, "load_digits", lambda *_: blank)  # all images are plain orange
+    settings = CGN | {"steps": 150, "lr": 8e-3, "factors": (3.0,)}
+    net, history = train_cgn(settings=settings)
     assert history[-1]["perceptual"] < history[0]["perceptual"] / 2
-    assert history[-1]["mask"] < 0.3
+    rng = train.generator(9)
+    with torch.no_grad():
+        x_gen = nets.compose(*net(net.draw_latent(40, rng), torch.arange(40) % 10, rng))
+    orange = torch.tensor(mnists.BACKGROUND_COLORS[3]) / 127.5 - 1
+    assert (x_gen.mean((0, 2, 3)) - orange).norm() < 0.5 < orange.norm()
 
 
 def test_a_critic_learns_to_tell_a_gans_images():

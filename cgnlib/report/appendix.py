@@ -17,7 +17,7 @@ def profiles() -> pd.DataFrame:
             "Digits": p.digits,
             "Textures": p.textures,
             "Gram loss": p.cgn["wildlife"]["perceptual"],
-            "Generated images": f"{p.set_size:,}",
+            "Counterfactuals": f"{p.set_sizes['cgn']:,}",
             "Seeds": len(p.seeds),
         }
         for p in experiments.PROFILES.values()

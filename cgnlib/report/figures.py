@@ -35,7 +35,7 @@ SOURCES = {
 
 
 def samples(results: Sequence[Result], digits: Sequence[int] = (0, 1, 2, 3)) -> None:
-    """The study's Figure 2: original images on the left, counterfactuals on the right.
+    """The study's Figure 1: original images on the left, counterfactuals on the right.
 
     results: one evaluation for each variant; three samples of each digit are shown.
     """
@@ -159,9 +159,9 @@ def variants(splits: Mapping[str, tuple[Variant, Variant]], n: int = 3) -> None:
             for axis, data in zip(row, pair, strict=True):
                 chosen = [(data.y == digit).nonzero()[:n, 0] for digit in range(5)]
                 _tile(axis, np.stack([_bytes(data.batch(i)[0]) for i in chosen], axis=1))
-            row[0].set_ylabel(NAMES[name], fontsize=11, fontweight="bold")
-        axes[0, 0].set_title("training")
-        axes[0, 1].set_title("test")
+            row[0].set_ylabel(NAMES[name], fontsize=15, fontweight="bold")
+        axes[0, 0].set_title("training", fontsize=15)
+        axes[0, 1].set_title("test", fontsize=15)
         figure.get_layout_engine().set(wspace=0.04)
     plt.show()
 
@@ -174,7 +174,7 @@ def palettes(colors: Mapping[str, Sequence[tuple[int, int, int]]]) -> None:
         _tile(axis, np.broadcast_to(swatches, (*swatches.shape[:2], 20, 32, 3)))
         axis.set_xticks(np.arange(10) * 34 + 15.5, range(10))
         axis.set_yticks(np.arange(len(colors)) * 22 + 9.5, colors)
-        axis.tick_params(length=0, labelsize=11, labeltop=True, labelbottom=False)
+        axis.tick_params(length=0, labelsize=14, labeltop=True, labelbottom=False)
     plt.show()
 
 
@@ -188,8 +188,8 @@ def textures(pair: Tensor) -> None:
             _tile(axis, images.reshape(2, 5, *images.shape[1:]), gap=6)
             for label in range(10):
                 x, y = label % 5 * side + 14, label // 5 * side + 16
-                axis.text(x, y, label, ha="center", va="center", bbox=_LABEL)
-            axis.set_title(title)
+                axis.text(x, y, label, ha="center", va="center", fontsize=12, bbox=_LABEL)
+            axis.set_title(title, fontsize=13)
     plt.show()
 
 

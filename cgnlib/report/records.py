@@ -54,17 +54,26 @@ def read(claim: str, profile: str) -> pd.DataFrame:
 def write(profile: str) -> Iterator[tuple[Path, int]]:
     """Write the records of every claim from the finished runs of a profile.
 
-    Runs that are not done have no rows.  Yields each file and its number of rows.
+    Rows of runs that are not on this machine stay as they are, as long as the run is still
+    declared with the same spec; a run that was never done has no rows.  Yields each file and its
+    number of rows.
     """
     for claim in experiments.CLAIMS:
-        done = [runs.load(r) for r in experiments.grid(profile, claim) if runs.is_done(r)]
+        declared = experiments.grid(profile, claim)
+        done = [run for run in declared if runs.is_done(run)]
         if not done:
             continue
-        path, rows = path_of(claim, profile), frame(done)
+        elsewhere = {run.digest() for run in declared} - {run.digest() for run in done}
+        kept = read(claim, profile)
+        rows = [frame(runs.load(run) for run in done), kept[kept.spec.isin(elsewhere)]]
+        table = pd.concat([part for part in rows if len(part)]).sort_values(
+            "run", key=lambda c: c.map([r.id for r in declared].index), kind="stable"
+        )
+        path = path_of(claim, profile)
         part = path.with_suffix(".part")
-        rows.to_csv(part, index=False, lineterminator="\n")
+        table.to_csv(part, index=False, lineterminator="\n")
         part.replace(path)
-        yield path, len(rows)
+        yield path, len(table)
 
 
 def path_of(claim: str, profile: str) -> Path:

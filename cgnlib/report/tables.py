@@ -19,15 +19,16 @@ SETTINGS = {
 }
 WEIGHTS = {"published": ", published weights", "trained": ", trained here", "": ""}
 NONE = "–"
+NUMBER = r"[-–]|[-+]?\d[\d.,%()±/ ]*"
 
 
 def show(table: pd.DataFrame, name: str) -> "pd.io.formats.style.Styler":
     """A table as the page shows it: no index, numbers to the right.  name: its id in the page."""
-    text = [c for c in table.columns[:2] if not table[c].astype(str).str.match(r"^[\d–-]").any()]
-    rest = [c for c in table.columns if c not in text]
+    numbers = [c for c in table.columns if table[c].astype(str).str.fullmatch(NUMBER).all()]
+    words = [c for c in table.columns if c not in numbers]
     styler = table.style.hide(axis="index").set_uuid(name)
-    styler = styler.set_properties(subset=rest, **{"text-align": "right"})
-    return styler.set_properties(subset=text, **{"text-align": "left"})
+    styler = styler.set_properties(subset=numbers, **{"text-align": "right"})
+    return styler.set_properties(subset=words, **{"text-align": "left"})
 
 
 def protocol(declared: Iterable[Run]) -> pd.DataFrame:
@@ -55,7 +56,7 @@ def protocol(declared: Iterable[Run]) -> pd.DataFrame:
 def classification(
     metric: str, reference: pd.DataFrame, live: pd.DataFrame, label: str
 ) -> pd.DataFrame:
-    """The study's Table 2 for one metric, in percent: paper, study, reference run and this run.
+    """The study's MNIST table for one metric, in percent: paper, study, reference and this run.
 
     A cell with several runs has their mean, the standard deviation and their number.
     label: what the last column is called.

@@ -1,0 +1,217 @@
+"""Declarations: the grids, their sizes and settings, ids and digests."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from cgnlib import experiments
+from cgnlib.errors import CGNError
+from cgnlib.experiments import PROFILES, TRAIN_SETS, VARIANTS, Run, grid, profile, with_needs
+
+# method: the published configurations, w of VGG-16 layers 3, 8, 15, 22 and the weight of the mask
+WEIGHTS = {
+    "colored": ((0.05, 0.1, 0.01, 0), 0.1, "linear", 512, "orthogonal", 0.1, 60_000),
+    "double_colored": ((0, 0.05, 0, 0.05), 0.3, "linear", 512, "orthogonal", 0.2, 50_000),
+    "wildlife": ((0.01, 0.05, 0, 0.01), 0.3, "conv", 32, "normal", 0.03, 50_000),
+}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_ids_are_unique_and_found_again(name):
+    runs = with_needs(grid(name))
+    assert len({run.id for run in runs}) == len(runs) == len({run.digest() for run in runs})
+    assert all(experiments.find(name, run.id) == run for run in runs[:: 1 + len(runs) // 40])
+    assert all(run.profile == name for run in runs)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_an_id_stands_for_one_spec(name):
+    """Also where two declarations reach the same needed run."""
+    specs = {}
+
+    def visit(run):
+        assert specs.setdefault(run.id, run.spec()) == run.spec()
+        for _, need in run.needs:
+            visit(need)
+
+    for run in grid(name):
+        visit(run)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_claim_3_has_every_setting_variant_and_seed(name):
+    p = profile(name)
+    cells = Counter((run["train_on"], run.variant, run.seed) for run in grid(name, "claim-3-mnist"))
+    assert set(cells) == set(product(TRAIN_SETS, VARIANTS, p.seeds))
+    trained = len(p.generator_seeds)
+    for (train_on, _, _), n in cells.items():
+        source = train_on.removeprefix("original+")
+        assert n == {"original": 1, "gan": trained, "cgn": trained + p.published}[source]
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_claim_1_evaluates_every_cgn(name):
+    p = profile(name)
+    sources = [run.need("generator") for run in grid(name, "claim-1-mnist")]
+    assert Counter(run.variant for run in sources) == dict.fromkeys(
+        VARIANTS, len(p.generator_seeds) + p.published
+    )
+    assert len({run.id for run in sources}) == len(sources)
+    assert [run.seed for run in sources if run.name == "" and run.variant == "colored"] == list(
+        p.generator_seeds
+    )
+
+
+def test_the_full_grid_covers_the_original_table():
+    assert profile("full").seeds == profile("paper").seeds == (0, 1, 2, 3, 4)
+    assert profile("full").published and profile("paper").published
+    assert not profile("mini").published  # it needs no download
+    assert {profile("mini").digits, profile("mini").textures} == {"mnist-5k", "procedural"}
+    assert all(s["perceptual"] == "efficientnet-lite0" for s in profile("mini").cgn.values())
+
+
+def needs_of(run):
+    return {role: need.kind for role, need in run.needs}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_run_needs_what_its_kind_reads(name):
+    for run in with_needs(grid(name)):
+        needs = {role: need.kind for role, need in run.needs}
+        if run.kind == "set":
+            assert needs in ({"generator": "cgn"}, {"generator": "gan"})
+        elif run.kind == "evaluation":
+            assert needs == {"generator": "cgn", "oracle": "classifier", "probe": "classifier"}
+        elif run.kind == "classifier" and run["train_on"].endswith(("gan", "cgn")):
+            source = run.need("set").need("generator")
+            assert source.kind == run["train_on"].removeprefix("original+")
+            assert source.variant == run.variant and run.need("set").seed == run.seed
+        else:
+            assert not needs
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_specs_are_json(name):
+    for run in with_needs(grid(name)):
+        assert json.loads(json.dumps(run.spec())) == run.spec()
+        assert list(run.settings) == sorted(run.settings, key=lambda pair: pair[0])
+        assert len(dict(run.settings)) == len(run.settings)
+
+
+def test_needs_come_before_their_users():
+    order = [run.id for run in with_needs(grid("mini"))]
+    for run in with_needs(grid("mini")):
+        assert all(order.index(need.id) < order.index(run.id) for _, need in run.needs)
+
+
+# --- the published numbers
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_paper_cgns_are_the_published_configurations(variant):
+    w, mask, discriminator, ndf, init, gain, images = WEIGHTS[variant]
+    layers = [(layer, 5000 * x**2) for layer, x in zip((3, 8, 15, 22), w, strict=True) if x]
+    run = experiments.cgn(profile("paper"), variant, 0)
+    assert run["layers"] == tuple(layer for layer, _ in layers)
+    assert run["factors"] == pytest.approx([factor for _, factor in layers])
+    assert run["steps"] * run["batch"] == 15 * images and run["batch"] == 16
+    assert (run["lr"], run["lr_critic"], run["betas"]) == (2e-4, 2e-4, (0.5, 0.999))
+    assert (run["latent"], run["ngf"], run["edge"]) == (32, 32, 0)
+    assert (run["mask"], run["perceptual"]) == (mask, "vgg16")
+    assert (run["discriminator"], run["ndf"]) == (discriminator, ndf)
+    assert (run["init"], run["gain"]) == (init, gain)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_paper_gans_are_the_studys(variant):
+    """15 epochs of batch 16, as the CGNs."""
+    run = experiments.gan(profile("paper"), variant, 0)
+    assert (run["batch"], run["latent"], run["ngf"], run["ndf"]) == (16, 32, 32, 512)
+    assert (run["lr"], run["lr_critic"], run["betas"]) == (2e-4, 2e-4, (0.5, 0.999))
+    assert run["steps"] == experiments.cgn(profile("paper"), variant, 0)["steps"]
+
+
+def test_paper_classifiers_are_the_published_ones():
+    p = profile("paper")
+    for run in grid("paper", "claim-3-mnist"):
+        settings = (run["batch"], run["epochs"], run["lr"], run["gamma"])
+        assert settings == (64, 10, 1.0, 0.7)
+        if run.needs:
+            assert (run.need("set")["size"], run.need("set")["per_shape"]) == (50_000, 1)
+    assert (p.digits, p.textures) == ("mnist", "dtd")
+
+
+# --- digests
+
+
+def changed(run, **settings):
+    return replace(run, settings=tuple(sorted((dict(run.settings) | settings).items())))
+
+
+def test_a_digest_changes_with_every_part_of_the_spec():
+    run = experiments.cgn(profile("mini"), "wildlife", 0)
+    others = [
+        replace(run, seed=1),
+        replace(run, variant="colored"),
+        replace(run, name="other"),
+        replace(run, profile="full"),
+        replace(run, kind="gan"),
+        changed(run, steps=run["steps"] + 1),
+        changed(run, factors=(0.3, 0.31)),
+        changed(run, extra=None),
+    ]
+    assert len({r.digest() for r in [run, *others]}) == 9
+
+
+def test_a_digest_changes_with_a_setting_of_a_needed_run():
+    p = profile("mini")
+    source = experiments.cgn(p, "colored", 0)
+    run = experiments.classifier(p, "colored", "cgn", 0, source)
+    again = experiments.classifier(p, "colored", "cgn", 0, replace(source))
+    other = experiments.classifier(p, "colored", "cgn", 0, changed(source, lr=1e-3))
+    assert run.digest() == again.digest() != other.digest()
+    assert run.id == other.id
+
+
+def test_digests_do_not_depend_on_the_process():
+    run = experiments.find("mini", "evaluation-wildlife-g0-s0")
+    code = f"from cgnlib import experiments as e; print(e.find('mini', {run.id!r}).digest())"
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert out.strip() == run.digest()
+
+
+def test_settings_and_needs_are_read_by_name():
+    need = Run("cgn", "colored", "", 3, "mini")
+    run = Run("set", "colored", "a+b", 1, "mini", (("size", 5),), (("generator", need),))
+    assert run["size"] == 5 and run.need("generator") is need
+    assert run.id == "set-colored-a-and-b-s1" and need.id == "cgn-colored-s3"
+
+
+# --- errors
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: profile("tiny"), "unknown profile 'tiny': choose mini, full, paper"),
+        (lambda: grid("tiny"), "unknown profile"),
+        (lambda: grid("mini", "claim-9"), "unknown claim 'claim-9': choose all, claim-1-mnist"),
+        (lambda: experiments.find("mini", "cgn-colored-s99"), "unknown run 'cgn-colored-s99'"),
+        (lambda: experiments.find("tiny", "cgn-colored-s0"), "unknown profile"),
+    ],
+)
+def test_unknown_names_are_errors(call, message):
+    with pytest.raises(CGNError, match=message):
+        call()
+
+
+def test_all_is_the_sum_of_the_claims():
+    ids = [run.id for run in grid("full")]
+    assert ids == [run.id for claim in experiments.CLAIMS for run in grid("full", claim)]

@@ -1,0 +1,215 @@
+"""Records: reported numbers, the frame of finished runs, and its way to disk and back."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from cgnlib import experiments, runs
+from cgnlib.errors import CGNError
+from cgnlib.experiments import grid
+from cgnlib.report import records
+
+MINI = experiments.profile("mini")
+ENV = {"commit": "0a1b2c3d4e+", "device": "a CPU", "torch": "2.6.0", "seconds": 1.5}
+ENV |= {"finished": "2024-01-01T00:00:00+00:00"}
+ACCURACY = 0.1 + 0.2  # not a short decimal
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Runs and records of the test's own."""
+    monkeypatch.setenv("CGN_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "records").mkdir()
+    monkeypatch.setattr(records.paths, "records", lambda: tmp_path / "records")
+    return tmp_path / "records"
+
+
+def finish(run, **metrics):
+    """A run as if it had been computed."""
+    folder = runs.folder_of(run)
+    folder.mkdir(parents=True)
+    for name, content in (("spec", runs._full_spec(run)), ("env", ENV), ("metrics", metrics)):
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    return runs.load(run)
+
+
+def finish_classifier(run):
+    return finish(
+        run, train_images=4000, train_accuracy=1.0, test_images=1000, test_accuracy=ACCURACY
+    )
+
+
+def one(train_on):
+    source = {
+        "original": None,
+        "gan": experiments.gan(MINI, "colored", 0),
+        "original+cgn": experiments.cgn(MINI, "colored", 0),
+    }[train_on]
+    return experiments.classifier(MINI, "colored", train_on, 1, source)
+
+
+def test_a_frame_has_a_row_for_each_metric_with_its_provenance():
+    run = one("original+cgn")
+    frame = records.frame([finish_classifier(run)])
+    assert list(frame.columns) == records.COLUMNS
+    metrics = ["train_images", "train_accuracy", "test_images", "test_accuracy"]
+    assert list(frame["metric"]) == metrics
+    assert list(frame["value"]) == [4000, 1.0, 1000, ACCURACY]
+    assert list(frame["unit"]) == ["images", "fraction", "images", "fraction"]
+    assert list(frame["n"]) == [4000, 4000, 1000, 1000]
+    shared = {"run": run.id, "variant": "colored", "train_on": "original+cgn", "seed": 1}
+    shared |= {"generator": "trained-0", "profile": "mini", "spec": run.digest()} | ENV
+    for column, value in shared.items():
+        assert set(frame[column]) == {value}, column
+
+
+@pytest.mark.parametrize(
+    ("train_on", "generator"),
+    [("original", ""), ("gan", "trained-0"), ("original+cgn", "trained-0")],
+)
+def test_the_generator_behind_a_classifier_is_named(train_on, generator):
+    frame = records.frame([finish_classifier(one(train_on))])
+    assert set(frame["generator"]) == {generator} and set(frame["train_on"]) == {train_on}
+
+
+@pytest.fixture
+def published():
+    """The frame of an evaluation of a published CGN."""
+    full = experiments.profile("full")
+    run = experiments.evaluation(full, experiments.published_cgn(full, "colored"))
+    result = runs.Result(run, runs.folder_of(run))
+    result.folder.mkdir(parents=True)
+    (result.folder / "metrics.json").write_text('{"mask_read": 0.5, "usable_digits": 7}')
+    (result.folder / "env.json").write_text(json.dumps(ENV))
+    return records.frame([result])
+
+
+def test_a_published_generator_is_named_so(published):
+    assert set(published["generator"]) == {"published"}
+    assert list(published["unit"]) == ["fraction", "digits"]
+
+
+def test_n_is_how_many_images_are_behind_a_measure(published):
+    assert list(published["n"]) == [10_000, 10_000]
+
+
+def test_no_runs_make_an_empty_frame():
+    assert records.frame([]).empty and list(records.frame([]).columns) == records.COLUMNS
+
+
+@pytest.mark.parametrize("commit", ["0a1b2c3d4e+", "0123456789", "1234e56789"])
+def test_what_is_written_is_read_again(commit, folder, monkeypatch):
+    monkeypatch.setitem(ENV, "commit", commit)  # also where it looks like a number
+    claims = {"claim-1-mnist": [], "claim-3-mnist": []}
+    for run in grid("mini", "claim-1-mnist"):
+        claims["claim-1-mnist"].append(finish(run, mask_read=1 / 3, usable_digits=9))
+    for run in grid("mini", "claim-3-mnist")[::4]:
+        claims["claim-3-mnist"].append(finish_classifier(run))
+    written = dict(records.write("mini"))
+    assert written == {
+        folder / f"{claim}-mini.csv": len(records.frame(results))
+        for claim, results in claims.items()
+    }
+    assert {path.suffix for path in folder.iterdir()} == {".csv"}
+    for claim, results in claims.items():
+        pd.testing.assert_frame_equal(
+            records.read(claim, "mini"), records.frame(results), check_dtype=False, check_exact=True
+        )
+
+
+def test_runs_that_are_not_done_have_no_rows(folder):
+    assert list(records.write("mini")) == [] and not list(folder.iterdir())
+    assert records.read("claim-3-mnist", "mini").empty
+    assert list(records.read("claim-3-mnist", "mini").columns) == records.COLUMNS
+
+
+def test_rows_of_runs_on_another_machine_are_kept(folder):
+    done = [finish_classifier(run) for run in grid("mini", "claim-3-mnist")[::3]]
+    ((path, n),) = records.write("mini")
+    before = path.read_bytes()
+    for result in done[1:]:  # the first is here, the others are elsewhere
+        shutil.rmtree(result.folder)
+    assert list(records.write("mini")) == [(path, n)]
+    assert path.read_bytes() == before
+
+
+def test_rows_of_another_spec_are_dropped(folder):
+    run = one("original")
+    other = replace(run, settings=tuple(sorted((dict(run.settings) | {"lr": 2.0}).items())))
+    finish_classifier(grid("mini", "claim-3-mnist")[0])
+    stale = records.frame([finish_classifier(other)])
+    stale.to_csv(folder / "claim-3-mnist-mini.csv", index=False)
+    shutil.rmtree(runs.folder_of(other))
+    ((_, n),) = records.write("mini")
+    assert n == 4 and other.id not in set(records.read("claim-3-mnist", "mini")["run"])
+
+
+def test_an_unknown_profile_has_no_records():
+    with pytest.raises(CGNError, match="unknown profile"):
+        list(records.write("tiny"))
+
+
+# --- reported numbers
+
+
+@pytest.fixture
+def tracked(monkeypatch):
+    """The book's own reported.csv."""
+    monkeypatch.setattr(records.paths, "records", lambda: records.paths.ROOT / "book" / "records")
+
+
+def test_reported_numbers_are_selected_by_table_and_column(tracked):
+    rows = records.reported("mnist-classification", metric="test_accuracy", source="paper")
+    assert list(rows.columns) == records.REPORTED
+    assert set(rows["table"]) == {"mnist-classification"} and set(rows["source"]) == {"paper"}
+    row = rows[(rows.row == "original+cgn") & (rows.column == "colored")]
+    assert [float(v) for v in row.value] == [95.1]
+
+
+@pytest.mark.parametrize("fixed", [{}, {"metric": "test_accuracy"}])
+def test_an_unknown_table_is_an_error(fixed, tracked):
+    with pytest.raises(CGNError, match="no rows for table 'mnist'"):
+        records.reported("mnist", **fixed)
+
+
+def test_a_selection_without_rows_is_an_error(tracked):
+    with pytest.raises(CGNError, match="nobody"):
+        records.reported("mnist-classification", source="nobody")
+
+
+def call(name):
+    return records.reported("t") if name == "reported" else records.read("claim-3-mnist", "mini")
+
+
+PATHS = {"reported": "reported.csv", "read": "claim-3-mnist-mini.csv"}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_missing_column_is_named(name, folder):
+    columns = {"reported": records.REPORTED, "read": records.COLUMNS}[name]
+    for column in columns:
+        kept = [c for c in columns if c != column]
+        pd.DataFrame([["t"] * len(kept)], columns=kept).to_csv(folder / PATHS[name], index=False)
+        with pytest.raises(CGNError, match=rf"{re.escape(PATHS[name])} lacks .*'{column}'"):
+            call(name)
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\x00\x01", b"a,b\n1,2\n1,2,3,4\n"], ids=["empty", "bytes", "ragged"]
+)
+def test_a_broken_file_is_named_and_left_alone(name, content, folder):
+    path = folder / PATHS[name]
+    path.write_bytes(content)
+    with pytest.raises(CGNError, match=re.escape(str(path))) as error:
+        call(name)
+    assert "\n" not in str(error.value) and path.read_bytes() == content
+
+
+def test_missing_reported_numbers_are_named(folder):
+    with pytest.raises(CGNError, match=r"reported\.csv cannot be read"):
+        records.reported("mnist-classification")
