@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
                 help=f"run ids, or claims: all, {', '.join(experiments.CLAIMS)}",
             )  # fmt: skip
         if name == "run":
-            command.add_argument("--workers", type=int, help="processes at work (default: cores)")
+            command.add_argument("--workers", type=_positive, help="processes (default: all cores)")
             command.add_argument("--dry-run", action="store_true", help="only print the plan")
     args = parser.parse_args(argv)
     try:
@@ -49,6 +49,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
 
 
 def _chosen(args: argparse.Namespace) -> list[experiments.Run]:

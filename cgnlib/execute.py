@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cgnlib import counterfactuals, metrics, mnists, sources, textures, train
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run
 from cgnlib.mnists import Images, Union, Variant
 from cgnlib.nets import mnist as nets
@@ -73,7 +73,7 @@ def nets_from_checkpoint(path: Path, net: nn.Module) -> nn.Module:
     except Exception as error:
         raise CGNError(
             f"{path} is not a checkpoint of {type(net).__name__} "
-            f"({str(error).strip().splitlines()[0]}): use the file it was published with"
+            f"({reason(error)}): use the file it was published with"
         ) from error
     return net.to(memory_format=torch.channels_last).eval()
 
@@ -96,7 +96,7 @@ def _cgn(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     if run["source"] == "published":
         net, history = published_cgn(run.variant), None
     else:
-        data = split_of(run, "train", generator(run.seed, 0))
+        data = split_of(run, "train", generator(run.seed, "data"))
         net, history = train.train_cgn(data, dict(run.settings), run.seed, checkpoint)
     _save(net, folder)
     final = {} if history is None else {f"loss_{k}": v for k, v in history[-1].items()}
@@ -105,7 +105,7 @@ def _cgn(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
 
 
 def _gan(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
-    data = split_of(run, "train", generator(run.seed, 0))
+    data = split_of(run, "train", generator(run.seed, "data"))
     net, history = train.train_gan(data, dict(run.settings), run.seed, checkpoint)
     _save(net, folder)
     final = {f"loss_{k}": v for k, v in history[-1].items() if k != "step"}
@@ -120,29 +120,36 @@ def _set(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     }[source.kind]
     net = _load(build(source["latent"], source["ngf"]), needs["generator"] / "weights.safetensors")
     n = counterfactuals.set_size(run["size"], run["per_shape"])
-    part = folder / "images.part.npy"
-    images = np.lib.format.open_memmap(part, "w+", np.uint8, (n, 32, 32, 3))
-    labels, done = np.empty(n, np.int64), 0
-    for batch in sample(net, run["size"], run["per_shape"], generator(run.seed, 4)):
-        images[done : done + len(batch)] = batch.x.numpy()
-        labels[done : done + len(batch)] = batch.y.numpy()
-        done += len(batch)
-    images.flush()
-    np.save(folder / "labels.npy", labels)
+    labels = []
+    part = folder / "images.part"
+    with part.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (n, 32, 32, 3)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for batch in sample(net, run["size"], run["per_shape"], generator(run.seed, "set")):
+            file.write(batch.x.numpy().tobytes())
+            labels.append(batch.y.numpy())
+    np.save(folder / "labels.npy", np.concatenate(labels))
     part.replace(folder / "images.npy")
     return {"images": n}, None
 
 
 def load_set(folder: Path) -> Images:
-    """A stored set of generated images, memory-mapped."""
-    images = np.load(folder / "images.npy", mmap_mode="c")
-    return Images(torch.from_numpy(images), torch.from_numpy(np.load(folder / "labels.npy")))
+    """A stored set of generated images, memory-mapped.  Raises CGNError when it is damaged."""
+    arrays = []
+    for name, mode in (("images.npy", "c"), ("labels.npy", None)):
+        try:
+            arrays.append(torch.from_numpy(np.load(folder / name, mmap_mode=mode)))
+        except (OSError, ValueError, EOFError) as error:
+            raise CGNError(
+                f"{folder / name} cannot be read ({reason(error)}): delete {folder} and run again"
+            ) from error
+    return Images(*arrays)
 
 
 def _classifier(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     train_on = run["train_on"]
     parts: list[Images] = []
-    rng = generator(run.seed, 0)
+    rng = generator(run.seed, "data")
     if train_on == "decorrelated":
         parts.append(_decorrelated(run, rng))
     elif train_on.startswith("original"):
@@ -151,7 +158,7 @@ def _classifier(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
         parts.append(load_set(needs["set"]))
     data = parts[0] if len(parts) == 1 else Union(*parts)
     net, history = train.train_classifier(data, dict(run.settings), run.seed, checkpoint)
-    test = split_of(run, "test", generator(TEST_SEED, 0))
+    test = split_of(run, "test", generator(TEST_SEED, "test"))
     predicted = predict(net, test.freeze())
     _save(net, folder)
     _write_decisions(folder / "decisions.csv", test, predicted)
@@ -179,7 +186,7 @@ def _evaluation(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     source = run.need("generator")
     net = load_cgn(needs["generator"] / "weights.safetensors", source["latent"], source["ngf"])
     probe, oracle = (load_cnn(needs[role] / "weights.safetensors") for role in ("probe", "oracle"))
-    rng = generator(run.seed, 5)
+    rng = generator(run.seed, "evaluation")
     y = torch.arange(10).repeat_interleave(run["evaluated"] // 10)
     with torch.inference_mode():
         mask, fg, bg, _, _ = next(counterfactuals.interventions(net, y, rng))
@@ -190,7 +197,7 @@ def _evaluation(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
         read_image = torch.cat([oracle(part).argmax(1) for part in x_gen.split(CHUNK)]) == y
     digits = mnists.load_digits(run["digits"], "train", run.variant)
     true = mnists.digit_masks(digits, run.variant)
-    test = split_of(run, "test", generator(TEST_SEED, 0))
+    test = split_of(run, "test", generator(TEST_SEED, "test"))
     iou = metrics.nearest_iou(hard, y, true, digits.labels)
     of_class = {
         f"mask_read_{label}": read_mask[y == label].float().mean().item() for label in range(10)
@@ -220,9 +227,9 @@ def _probe_ceiling(probe: nets.CNN, test: Variant) -> float:
 
 def _save_samples(path: Path, run: Run, net: nets.CGN) -> None:
     """What the chapter's figure shows: real images, mechanisms and counterfactuals, as bytes."""
-    data = split_of(run, "train", generator(run.seed, 6))
+    data = split_of(run, "train", generator(run.seed, "samples", "real"))
     first = torch.stack([(data.y == label).nonzero()[:3, 0] for label in range(10)])
-    y, rng = torch.arange(10), generator(run.seed, 7)
+    y, rng = torch.arange(10), generator(run.seed, "samples")
     with torch.inference_mode():
         mask, fg, bg = net(net.draw_latent(10, rng), y, rng)
         shapes = y.repeat_interleave(3)
@@ -271,7 +278,7 @@ def _load(net: nn.Module, path: Path) -> nn.Module:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CGNError(
             f"{path} does not hold the weights of this {type(net).__name__} "
-            f"({str(error).strip().splitlines()[0]}): delete its folder and run again"
+            f"({reason(error)}): delete its folder and run again"
         ) from error
     return net.to(memory_format=torch.channels_last).eval()
 

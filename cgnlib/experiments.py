@@ -66,7 +66,7 @@ class Run:
 class Profile:
     """Sizes, data and pretrained parts of one scale.
 
-    cgn: settings by variant.  published: whether the published checkpoints are used as well.
+    cgn, gan: settings by variant.  published: whether the published checkpoints are used as well.
     generator_seeds: how often CGNs and GANs are trained; seeds: how often classifiers are.
     set_sizes: generated images for one classifier, by kind of generator.  original_epochs: passes
     over the original set where that differs from the other settings.  oracle_renderings: how often
@@ -79,7 +79,7 @@ class Profile:
     digits: str
     textures: str
     cgn: dict[str, dict]
-    gan: dict
+    gan: dict[str, dict]
     classifier: dict
     published: bool
     generator_seeds: tuple[int, ...]
@@ -116,16 +116,20 @@ _PUBLISHED = {
 }
 _GAN = {
     "batch": 16,
-    "steps": 46_875,
     "lr": 2e-4,
     "lr_critic": 2e-4,
     "betas": (0.5, 0.999),
     "latent": 32,
     "ngf": 32,
+    "ndf": 512,
 }
 _CLASSIFIER = {"batch": 64, "epochs": 10, "lr": 1.0, "gamma": 0.7}
 # In place of VGG-16 where no download may be needed; its factors were found by a small search.
 _OFFLINE = {"perceptual": "efficientnet-lite0", "layers": (0, 1), "factors": (0.3, 0.3)}
+
+
+def _gans(change: dict) -> dict[str, dict]:
+    return {v: _GAN | {"steps": _PUBLISHED[v]["steps"]} | change for v in VARIANTS}
 
 
 def _cgns(change: dict, **of_variant: dict) -> dict[str, dict]:
@@ -148,9 +152,9 @@ PROFILES = {
                 _MINI_CGN,
                 colored={"steps": 5000, "lr": 1e-3, "gain": 0.2, "edge": 0.15},
                 double_colored={"steps": 4000},
-                wildlife={"steps": 3500, "batch": 32, "ndf": 8},
+                wildlife={"steps": 3500, "batch": 32, "ndf": 8, "factors": (0.3, 0.3)},
             ),
-            gan=_GAN | {"steps": 2000, "ngf": 16, "ndf": 512, "lr": 5e-4, "lr_critic": 5e-4},
+            gan=_gans({"steps": 2000, "ngf": 16, "lr": 5e-4, "lr_critic": 5e-4}),
             classifier=_CLASSIFIER | {"batch": 16, "epochs": 1},
             published=False,
             generator_seeds=(0,),
@@ -167,7 +171,7 @@ PROFILES = {
             digits="mnist",
             textures="dtd",
             cgn=_cgns(_OFFLINE),
-            gan=_GAN | {"ndf": 512},
+            gan=_gans({}),
             classifier=_CLASSIFIER,
             published=True,
             generator_seeds=(0, 1, 2),
@@ -184,7 +188,7 @@ PROFILES = {
             digits="mnist",
             textures="dtd",
             cgn=_cgns({}),
-            gan=_GAN | {"ndf": 512},
+            gan=_gans({}),
             classifier=_CLASSIFIER,
             published=True,
             generator_seeds=(0, 1, 2),
@@ -219,13 +223,13 @@ def published_cgn(p: Profile, variant: str) -> Run:
 
 def gan(p: Profile, variant: str, seed: int) -> Run:
     """The study's GAN baseline."""
-    return Run("gan", variant, "", seed, p.name, _on(p, **p.gan))
+    return Run("gan", variant, "", seed, p.name, _on(p, **p.gan[variant]))
 
 
 def generated(p: Profile, source: Run, seed: int, per_shape: int = 1) -> Run:
     """A set of images made by a CGN or a GAN, labelled."""
     settings = _sorted(size=p.set_sizes[source.kind], per_shape=per_shape)
-    name = f"{source.kind}-{_tag(source)}"
+    name = f"{source.kind}-{_tag(source)}" + (f"-x{per_shape}" if per_shape > 1 else "")
     return Run("set", source.variant, name, seed, p.name, settings, (("generator", source),))
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from cgnlib import paths, textures
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, reason
 
 VARIANTS = ("colored", "double_colored", "wildlife")
 SIZE = 32
@@ -83,7 +83,7 @@ def read_idx(path: Path, md5: str, shape: tuple[int, ...]) -> Tensor:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise CGNError(f"{path} cannot be read ({error}): {fix}") from error
+        raise CGNError(f"{path} cannot be read ({reason(error)}): {fix}") from error
     header = 4 * (1 + len(shape))
     found = np.frombuffer(raw[:header].ljust(header, b"\0"), ">u4").tolist()
     if found != [0x800 + len(shape), *shape]:
@@ -136,7 +136,7 @@ def _find_idx(name: str) -> Path:
     except Exception as error:
         raise CGNError(
             f"{candidates[1]} is missing and MNIST could not be downloaded "
-            f"({str(error).splitlines()[0]}): put the official files there, set CGN_DATA to "
+            f"({reason(error)}): put the official files there, set CGN_DATA to "
             "where they are, or use --profile mini"
         ) from error
     return candidates[0]
@@ -177,12 +177,12 @@ def checksum(source: str) -> str:
 
 
 def resize_pil(images: Tensor) -> Tensor:
-    """28 to 32 pixels by PIL's nearest rule, src = floor((i + 0.5) * 28 / 32).  Any [N, H, W]."""
+    """28 to 32 pixels by PIL's nearest rule, src = floor((i + 0.5) * 28 / 32).  [N, S, S]."""
     return _resize(images, (torch.arange(SIZE) + 0.5) * images.shape[-1] / SIZE)
 
 
 def resize_torch(images: Tensor) -> Tensor:
-    """28 to 32 pixels by torch's legacy nearest rule, src = floor(i * 28 / 32).  Any [N, H, W]."""
+    """28 to 32 pixels by torch's legacy nearest rule, src = floor(i * 28 / 32).  [N, S, S]."""
     return _resize(images, torch.arange(SIZE) * images.shape[-1] / SIZE)
 
 

@@ -25,10 +25,11 @@ from threading import Thread
 
 import torch
 from filelock import FileLock
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from cgnlib import execute, paths
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run, with_needs
 from cgnlib.mnists import Images
 from cgnlib.train import Checkpoint
@@ -163,7 +164,9 @@ def _compute_one(run: Run) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         lock.parent.mkdir(exist_ok=True)
     except OSError as error:
-        raise CGNError(f"{folder} cannot be made ({error}): mend it or set CGN_RUNS") from error
+        raise CGNError(
+            f"{folder} cannot be made ({reason(error)}): mend it or set CGN_RUNS"
+        ) from error
     with FileLock(lock):
         if is_done(run):
             return
@@ -178,9 +181,9 @@ def _compute_one(run: Run) -> None:
             _write_json(folder / "env.json", _environment_record(time.monotonic() - start))
             _write_json(folder / "metrics.json", metrics)
             (folder / "checkpoint.pt").unlink(missing_ok=True)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise CGNError(
-                f"{folder} cannot be written ({error}): free space or mend the folder, "
+                f"{folder} cannot be written ({reason(error)}): free space or mend the folder, "
                 "then run again"
             ) from error
 
@@ -225,8 +228,12 @@ def commit() -> str:
     """The commit of the working tree, with `+` where it has changes; `unknown` outside git."""
     try:
         git = ["git", "-C", str(paths.ROOT)]
-        head = subprocess.check_output([*git, "rev-parse", "--short=10", "HEAD"], text=True)
-        changed = subprocess.check_output([*git, "status", "--porcelain", "cgnlib"], text=True)
+        head = subprocess.check_output(
+            [*git, "rev-parse", "--short=10", "HEAD"], text=True, stderr=subprocess.DEVNULL
+        )
+        changed = subprocess.check_output(
+            [*git, "status", "--porcelain", "cgnlib"], text=True, stderr=subprocess.DEVNULL
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.strip() + ("+" if changed.strip() else "")
@@ -252,10 +259,13 @@ class _environment:
 
 def _read_json(path: Path) -> dict:
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("it does not hold an object")
+        return content
     except (OSError, ValueError) as error:
         raise CGNError(
-            f"{path} cannot be read ({error}): delete the folder {path.parent} and run again"
+            f"{path} cannot be read ({reason(error)}): delete {path.parent} and run again"
         ) from error
 
 

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from cgnlib import paths
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, reason
 
 SIDE, BORDER = 150, 3
 OBJECTS = (1, 91, 8, 43, 92, 28, 97, 4, 125, 33)  # DTD numbers of the striped textures by class
@@ -65,7 +65,7 @@ def _downloaded(category: str, number: int, missing: Path) -> Path:
             DTD(str(root), download=True)
         except Exception as error:
             raise CGNError(
-                f"texture {missing} is missing and DTD could not be downloaded ({error}): "
+                f"texture {missing} is missing and DTD could not be downloaded ({reason(error)}): "
                 "put the file there, set CGN_DATA, or use --profile mini"
             ) from error
     return path
@@ -76,7 +76,9 @@ def _prepare(path: Path) -> Tensor:
         with Image.open(path) as image:
             small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.NEAREST)
     except (UnidentifiedImageError, OSError) as error:
-        raise CGNError(f"texture {path} is not a readable image ({error}): restore it") from error
+        raise CGNError(
+            f"texture {path} is not a readable image ({reason(error)}): restore it"
+        ) from error
     return torch.from_numpy(_reflect(np.asarray(small)))
 
 

@@ -5,6 +5,7 @@ function of seed and epoch.  With a `Checkpoint` a stopped loop goes on from the
 and ends with the same weights, bit for bit on the same CPU with the same number of threads.
 """
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,18 +19,16 @@ from torch.optim.lr_scheduler import ExponentialLR
 from tqdm import tqdm
 
 from cgnlib import losses
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, reason
 from cgnlib.mnists import Images, Union, Variant
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
 
 
-def generator(seed: int, *path: int) -> torch.Generator:
-    """A generator of its own for a seed and a place in the experiment (an epoch, a role)."""
-    mixed = seed
-    for step in path:
-        mixed = (mixed * 1_000_003 + step + 1) % (2**63 - 1)
-    return torch.Generator().manual_seed(mixed)
+def generator(seed: int, *path: str | int) -> torch.Generator:
+    """A generator of its own for a seed and a place in the experiment (a role, an epoch)."""
+    digest = hashlib.sha256(repr((seed, *path)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def seeded(build: Callable[[], nn.Module], rng: torch.Generator) -> nn.Module:
@@ -49,7 +48,7 @@ def index_batches(n: int, batch: int, seed: int, first: int, last: int) -> Itera
     for step in range(first, last):
         if step // per_epoch != epoch:
             epoch = step // per_epoch
-            order = torch.randperm(n, generator=generator(seed, epoch))
+            order = torch.randperm(n, generator=generator(seed, "order", epoch))
         start = (step % per_epoch) * batch
         yield order[start : start + batch]
 
@@ -83,9 +82,8 @@ class Checkpoint:
                     part.load_state_dict(state["parts"][name])
             return state["loop"]
         except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error)
             raise CGNError(
-                f"checkpoint {self.path} cannot be resumed ({reason}): "
+                f"checkpoint {self.path} cannot be resumed ({reason(error)}): "
                 "delete it to start this run from the beginning"
             ) from error
 
@@ -116,8 +114,8 @@ def _save_atomically(state: dict, path: Path) -> None:
     except (OSError, RuntimeError) as error:
         part.unlink(missing_ok=True)
         raise CGNError(
-            f"{path} cannot be written ({error}): free space or mend the folder, then run again; "
-            "the last checkpoint is kept"
+            f"{path} cannot be written ({reason(error)}): free space or mend the folder, "
+            "then run again; the last checkpoint is kept"
         ) from error
 
 
@@ -130,7 +128,7 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
     Returns the net and its history, a row every 50 steps.
     Source: CGN paper, MNIST experiments; published configurations.
     """
-    rng = generator(seed, 1)
+    rng = generator(seed, "cgn")
     net = seeded(lambda: nets.CGN(s["latent"], s["ngf"]), rng)
     nets.init_weights(net, s["init"], s["gain"], rng)
     critic = seeded(lambda: _discriminator(s, rng), rng)
@@ -179,7 +177,7 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
 
     s: batch, steps, lr, lr_critic, betas, latent, ngf, ndf.  Returns the net and its history.
     """
-    rng = generator(seed, 2)
+    rng = generator(seed, "gan")
     net = seeded(lambda: nets.GAN(s["latent"], s["ngf"]), rng)
     critic = seeded(lambda: nets.LinearDiscriminator(s["ndf"], rng), rng)
     net.to(memory_format=torch.channels_last)
@@ -217,7 +215,7 @@ def train_classifier(
     s: batch, epochs, lr, gamma.  History has a row an epoch; its train_accuracy is the running
     accuracy in training mode, on whatever set is trained on, as the study reports it.
     """
-    rng = generator(seed, 3)
+    rng = generator(seed, "classifier")
     net = seeded(nets.CNN, rng).to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adadelta(net.parameters(), lr=s["lr"])
     schedule = ExponentialLR(optimiser, s["gamma"])

@@ -173,7 +173,7 @@ def test_a_digest_changes_with_a_setting_of_a_needed_run():
     source = experiments.cgn(p, "colored", 0)
     run = experiments.classifier(p, "colored", "cgn", 0, source)
     again = experiments.classifier(p, "colored", "cgn", 0, replace(source))
-    other = experiments.classifier(p, "colored", "cgn", 0, changed(source, lr=1e-3))
+    other = experiments.classifier(p, "colored", "cgn", 0, changed(source, lr=7e-4))
     assert run.digest() == again.digest() != other.digest()
     assert run.id == other.id
 

@@ -73,8 +73,8 @@ def vgg16(chosen: tuple[int, ...] = VGG_LAYERS, pretrained: bool = True) -> Feat
         net.load_state_dict(state)
     stages = list(net.features)
     for i, stage in enumerate(stages):
-        if isinstance(stage, nn.ReLU) and i in chosen:
-            stages[i] = nn.ReLU()  # in-place is safe only where the input is not kept
+        if isinstance(stage, nn.ReLU) and i - 1 in chosen:
+            stages[i] = nn.ReLU()  # in place it would overwrite the chosen convolution's output
     return Features(stages, chosen)
 
 

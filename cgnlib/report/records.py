@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from cgnlib import experiments, paths, runs
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, reason
 from cgnlib.runs import Result
 
 # fmt: off
@@ -84,6 +84,7 @@ def path_of(claim: str, profile: str) -> Path:
 def _rows(result: Result) -> Iterator[dict]:
     run = result.run
     settings = dict(run.settings)
+    evaluated = settings.get("evaluated", "")
     source = _generator(run)
     shared = {
         "run": run.id,
@@ -96,7 +97,8 @@ def _rows(result: Result) -> Iterator[dict]:
         **{k: result.env[k] for k in ("commit", "device", "torch", "seconds", "finished")},
     }
     for metric, value in result.metrics.items():
-        n = result.metrics.get(metric.replace("accuracy", "images"), settings.get("evaluated", ""))
+        counted = metric.endswith("_accuracy")
+        n = result.metrics[metric.replace("accuracy", "images")] if counted else evaluated
         yield shared | {
             "metric": metric,
             "value": value,
@@ -121,9 +123,11 @@ def _named(source: experiments.Run) -> str:
 
 def _read(path: Path, columns: list[str]) -> pd.DataFrame:
     try:
-        rows = pd.read_csv(path, keep_default_na=False)
+        rows = pd.read_csv(path, keep_default_na=False, dtype=str)
     except (OSError, ValueError) as error:
-        raise CGNError(f"{path} cannot be read ({error}): restore it with git checkout") from error
+        raise CGNError(
+            f"{path} cannot be read ({reason(error)}): restore it with git checkout"
+        ) from error
     if missing := [column for column in columns if column not in rows.columns]:
         raise CGNError(
             f"{path} lacks the column {missing[0]!r}: restore it with git checkout, or make it "

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 REPRODUCED, PARTLY, NOT, NOT_RUN = "reproduced", "partly", "not reproduced", "not run at this scale"
 
 
+ROUNDING = 1e-9  # a lead of exactly the margin counts, whatever floats make of the difference
+
+
 @dataclass(frozen=True)
 class Verdict:
     """outcome: one of the four.  effects: what decided it, by variant.  met: where it held."""
@@ -36,7 +39,7 @@ def robustness(
     for variant in variants:
         of = accuracies[variant]
         effects[variant] = _mean(of["cgn"]) - _mean(of["original"])
-        if min(of["cgn"]) - max(*of["original"], *of["gan"]) >= margin:
+        if min(of["cgn"]) - max(*of["original"], *of["gan"]) >= margin - ROUNDING:
             met.append(variant)
     return Verdict(_outcome(len(met), len(variants)), effects, tuple(met))
 
@@ -53,10 +56,10 @@ def counterfactual_quality(
     same reader's accuracy on real digits with random cues.  A variant counts when it reaches
     `share` of its ceiling.  effects: that ratio.
     """
-    if any(v not in read for v in variants):
+    if any(v not in read or v not in ceiling for v in variants):
         return Verdict(NOT_RUN, {}, ())
     effects = {variant: read[variant] / ceiling[variant] for variant in variants}
-    met = tuple(v for v, ratio in effects.items() if ratio >= share)
+    met = tuple(v for v, ratio in effects.items() if ratio >= share - ROUNDING)
     return Verdict(_outcome(len(met), len(variants)), effects, met)
 
 
