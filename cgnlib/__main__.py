@@ -1,6 +1,7 @@
 """The command line.  Exit codes: 0 done, 1 a mendable error (one line says which), 2 bad usage."""
 
 import argparse
+import logging
 import sys
 
 from cgnlib import __version__, experiments, paths, runs
@@ -43,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
             command.add_argument("--workers", type=_positive, help="processes (default: all cores)")
             command.add_argument("--dry-run", action="store_true", help="only print the plan")
     args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         COMMANDS[args.command](args)
     except CGNError as error:

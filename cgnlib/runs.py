@@ -8,12 +8,14 @@ run at once, and is freed by the system when its owner dies.
 
 import csv
 import json
+import logging
 import os
 import platform
 import subprocess
 import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,6 +35,8 @@ from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run, with_needs
 from cgnlib.mnists import Images
 from cgnlib.train import Checkpoint
+
+logger = logging.getLogger(__name__)
 
 # glibc gives large blocks back to the system after each use, and training then spends its time
 # in page faults; a worker keeps them (a sixth of a classifier's step).
@@ -115,14 +119,15 @@ def ensure(runs: Iterable[Run], workers: int | None = None) -> list[Result]:
 
 
 def _compute(missing: list[Run], workers: int) -> None:
-    waiting = {run.id: run for run in missing}
+    # the longest first: the generators, for which everything else waits
+    waiting = {run.id: run for run in sorted(missing, key=_images_seen, reverse=True)}
     under_way: dict[Future, Run] = {}
     failure: tuple[Run, BaseException] | None = None
+    processes = min(workers, len(missing))
+    quiet = {"TQDM_DISABLE": "1"} if processes > 1 else {}  # bars of two workers would overlap
     with (
-        _environment(KEEP_MEMORY),
-        ProcessPoolExecutor(
-            min(workers, len(missing)), get_context("spawn"), _start_worker
-        ) as pool,
+        _environment(KEEP_MEMORY | quiet),
+        ProcessPoolExecutor(processes, get_context("spawn"), _start_worker) as pool,
         tqdm(total=len(missing), unit="run", disable=None) as bar,
     ):
         while waiting or under_way:
@@ -138,11 +143,23 @@ def _compute(missing: list[Run], workers: int) -> None:
                     waiting.clear()
                 bar.set_postfix_str(run.id)
                 bar.update()
+                if bar.disable:  # not a terminal: a line that a log file can hold
+                    logger.info("%d left: %s", len(waiting) + len(under_way), run.id)
     if failure:
         run, error = failure
         if isinstance(error, CGNError):
             raise error
+        if isinstance(error, BrokenProcessPool):
+            raise CGNError(
+                f"the process that computed {run.id} was killed (out of memory?): run again with "
+                "fewer --workers; it goes on from its last checkpoint"
+            ) from error
         raise RuntimeError(f"run {run.id} failed: {type(error).__name__}: {error}") from error
+
+
+def _images_seen(run: Run) -> int:
+    settings = dict(run.settings)
+    return settings.get("steps", 0) * settings.get("batch", 0)
 
 
 def _start_worker() -> None:

@@ -228,9 +228,9 @@ def test_inconsistencies_cover_every_entry():
     assert list(rows[0]) == ["id", "topic", "paper", "official_code", "study", "note", "where"]
     ids = [r["id"] for r in rows]
     assert len(set(ids)) == len(ids)
-    assert {i.rstrip("abcdefg") for i in ids} == {f"code-{k:02d}" for k in range(1, 26)} | {
-        f"hard-{k:02d}" for k in range(1, 15)
-    }
+    kinds = {"code": 25, "hard": 14, "article": 4}
+    wanted = {f"{kind}-{k:02d}" for kind, n in kinds.items() for k in range(1, n + 1)}
+    assert {i.rstrip("abcdefg") for i in ids} == wanted
     for r in rows:
         assert r["topic"] and r["where"], r
         assert any(r[c] for c in ("paper", "official_code", "study")), r

@@ -161,7 +161,7 @@ def test_spec_and_environment_are_recorded(finished):
 
 def test_decisions_hold_what_the_accuracy_says(finished, monkeypatch):
     use_an_eighth(monkeypatch)
-    test = mnists.Variant(VARIANT, "mnist-5k", "test", train.generator(execute.TEST_SEED, 0))
+    test = mnists.Variant(VARIANT, "mnist-5k", "test", train.generator(execute.TEST_SEED, "test"))
     for result in finished[1].values():
         if result.run.kind != "classifier" or result.run.variant != VARIANT:
             continue
@@ -226,7 +226,7 @@ def test_an_evaluation_is_of_the_cgns_own_masks(finished, monkeypatch):
     )
     y = torch.arange(20) // 2
     with torch.inference_mode():
-        made = next(counterfactuals.interventions(net, y, train.generator(0, 5)))
+        made = next(counterfactuals.interventions(net, y, train.generator(0, "evaluation")))
         bare = [(mask > 0.5).expand(3, 32, 32) * 2.0 - 1 for mask in made[0]]
         images = [m * f + (1 - m) * b for m, f, b in zip(*made[:3], strict=True)]
         read = {

@@ -221,7 +221,7 @@ def test_history_averages_over_the_images_seen():
 
 def test_classifier_training_equals_a_plain_loop():
     data = Variant("colored", "mnist-5k", "train", train.generator(0, 0)).freeze()
-    net = train.seeded(nets.CNN, train.generator(5, 3))
+    net = train.seeded(nets.CNN, train.generator(5, "classifier"))
     optimiser = torch.optim.Adadelta(net.parameters(), lr=1.0, rho=0.9, eps=1e-6)
     history = []
     for epoch in range(3):
@@ -277,7 +277,7 @@ def check(trained, net, critics_losses):
 
 def test_cgn_training_equals_a_plain_loop(plain_steps):
     """Generator first, then the critic on the same images; L_adv + L_binary + L_perc."""
-    rng = train.generator(0, 1)
+    rng = train.generator(0, "cgn")
     data = Variant("double_colored", "mnist-5k", "train", train.generator(0, 0))
     net = train.seeded(lambda: nets.CGN(4, 4), rng)
     nets.init_weights(net, "orthogonal", 0.2, rng)
@@ -301,7 +301,7 @@ def test_cgn_training_equals_a_plain_loop(plain_steps):
 
 
 def test_gan_training_equals_a_plain_loop(plain_steps):
-    rng = train.generator(0, 2)
+    rng = train.generator(0, "gan")
     data = Variant("double_colored", "mnist-5k", "train", train.generator(0, 0))
     net = train.seeded(lambda: nets.GAN(4, 4), rng)
     critic = train.seeded(lambda: nets.LinearDiscriminator(8, rng), rng)

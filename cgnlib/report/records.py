@@ -19,6 +19,7 @@ REPORTED = [
     "source", "where", "note",
 ]
 # fmt: on
+NUMBERS = {"seed", "value", "n", "seconds"}  # the rest are names, also where they look like numbers
 UNITS = {"mask_coverage": "fraction", "usable_digits": "digits", "images": "images"}
 
 
@@ -97,8 +98,8 @@ def _rows(result: Result) -> Iterator[dict]:
         **{k: result.env[k] for k in ("commit", "device", "torch", "seconds", "finished")},
     }
     for metric, value in result.metrics.items():
-        counted = metric.endswith("_accuracy")
-        n = result.metrics[metric.replace("accuracy", "images")] if counted else evaluated
+        count = metric.replace("accuracy", "images")
+        n = result.metrics[count] if count.endswith("images") else evaluated
         yield shared | {
             "metric": metric,
             "value": value,
@@ -123,7 +124,8 @@ def _named(source: experiments.Run) -> str:
 
 def _read(path: Path, columns: list[str]) -> pd.DataFrame:
     try:
-        rows = pd.read_csv(path, keep_default_na=False, dtype=str)
+        words = dict.fromkeys(set(columns) - NUMBERS, str)
+        rows = pd.read_csv(path, keep_default_na=False, dtype=words)
     except (OSError, ValueError) as error:
         raise CGNError(
             f"{path} cannot be read ({reason(error)}): restore it with git checkout"
