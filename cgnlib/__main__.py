@@ -94,6 +94,7 @@ def _record(args: argparse.Namespace) -> None:
 def _bench(args: argparse.Namespace) -> None:
     import runpy
 
+    sys.argv = sys.argv[:1]  # the script has options of its own, and none were given
     runpy.run_path(str(paths.ROOT / "benchmarks" / "mnist.py"), run_name="__main__")
 
 
