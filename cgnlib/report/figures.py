@@ -180,7 +180,7 @@ def palettes(colors: Mapping[str, Sequence[tuple[int, int, int]]]) -> None:
 
 def textures(pair: Tensor) -> None:
     """The twenty textures of W-MNIST with their classes.  pair: [2, 10, H, W, 3] bytes."""
-    with plt.rc_context(STYLE):
+    with plt.rc_context(STYLE | {"figure.dpi": 75}):  # grain makes large files
         _, axes = plt.subplots(2, 1, figsize=(6.2, 5.6), layout="constrained")
         titles = ("object textures", "background textures")
         for axis, images, title in zip(axes, pair.numpy(), titles, strict=True):
