@@ -40,3 +40,36 @@ def nearest_iou(masks: Tensor, labels: Tensor, true: Tensor, true_labels: Tensor
         ours = labels == label
         best[ours] = pairwise_iou(masks[ours], pool).amax(1)
     return best
+
+
+def mean_and_spread(values: Tensor) -> tuple[float, float]:
+    """Mean and population standard deviation of [N] values, in float64.
+
+    Of mask coverages: mu_mask and its spread over images.  Raises ValueError without a value.
+    """
+    if values.ndim != 1 or not len(values):
+        raise ValueError(f"needs a list of values, not the shape {tuple(values.shape)}")
+    values = values.double()
+    return values.mean().item(), values.std(correction=0).item()
+
+
+def inception_score(probabilities: Tensor, splits: int) -> tuple[float, float]:
+    """Inception score: mean and population standard deviation over splits.
+
+    probabilities: [N, K], a classifier's answer to each image.  A split is N / splits images that
+    follow one another; its score is exp of the mean KL divergence between an image's answer and
+    the split's mean answer, 1...K.  Few images a class bias it low: compare equal sizes only.
+    Raises ValueError where rows are no distributions or the splits would differ in size.
+    Source: Salimans et al. 2016; CGN paper, loss ablation table (the study: 2 splits of 1000).
+    """
+    if probabilities.ndim != 2 or not probabilities.numel():
+        raise ValueError(f"needs [N, K] probabilities, not the shape {tuple(probabilities.shape)}")
+    p = probabilities.double()
+    if not (p >= 0).all() or not ((p.sum(1) - 1).abs() < 1e-4).all():
+        raise ValueError("a row of probabilities is negative, not finite or does not sum to 1")
+    if splits < 1 or len(p) % splits:
+        raise ValueError(f"{len(p)} images do not make {splits} splits of one size")
+    p = p.unflatten(0, (splits, -1))
+    # mean KL(p_i || mean p) = H(mean p) - mean H(p_i), and entr(0) is 0
+    divergence = torch.special.entr(p.mean(1)).sum(1) - torch.special.entr(p).sum(2).mean(1)
+    return mean_and_spread(divergence.exp())

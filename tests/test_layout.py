@@ -8,8 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "cgnlib"
 ORDER = """
-    errors paths sources experiments textures mnists nets losses counterfactuals metrics
-    train execute runs report __main__
+    errors paths sources experiments imagenet textures mnists menagerie nets losses patches
+    counterfactuals metrics train datasets generation execute runs report __main__
 """.split()  # noqa: SIM905
 FILES = sorted(PACKAGE.rglob("*.py"))
 FIGURES = {"pandas", "seaborn", "matplotlib"}
@@ -70,8 +70,9 @@ def test_files_of_a_subpackage_do_not_import_in_circles():
                 del needs[name]
 
 
-def test_declarations_need_the_standard_library_alone():
-    path = PACKAGE / "experiments.py"
+@pytest.mark.parametrize("module", ["experiments", "imagenet"])
+def test_declarations_need_the_standard_library_alone(module):
+    path = PACKAGE / f"{module}.py"
     assert outside(path) <= sys.stdlib_module_names
     assert {name for name in imported(path) if name.startswith("cgnlib")} == {
         "cgnlib.errors.CGNError"

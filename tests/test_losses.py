@@ -113,11 +113,48 @@ def test_gram_distance_wants_one_factor_for_each_layer(features):
         losses.gram_distance([a, b], [a, b], [1.0])
 
 
+def test_mask_bounds_at_known_masks():
+    mask = torch.tensor([0.0, 0.1, 0.5, 0.9, 1.0]).view(5, 1, 1, 1).expand(-1, 1, 6, 7)
+    each = torch.stack([losses.mask_bounds(m[None]) for m in mask])
+    assert torch.allclose(each, torch.tensor([0.1, 0, 0, 0, 0.1]), atol=1e-6)
+    assert torch.isclose(losses.mask_bounds(mask), each.mean())
+    assert losses.mask_bounds(mask[2:3], low=0.7) == pytest.approx(0.2)
+
+
+def test_mask_bounds_look_at_one_image_at_a_time(rng):
+    mask = torch.rand(4, 1, 8, 8, generator=rng)
+    mask[0], mask[1] = 0, 1  # together they cover half of the batch
+    slow = sum(max(0.0, 0.1 - m) + max(0.0, m - 0.9) for m in mask.mean((1, 2, 3)).tolist()) / 4
+    assert slow > 0 and torch.isclose(losses.mask_bounds(mask), torch.tensor(slow))
+
+
+def test_mask_bounds_push_back_inside():
+    for value, sign in ((0.02, -1), (0.5, 0), (0.98, 1)):
+        mask = torch.full((2, 1, 4, 4), value, requires_grad=True)
+        losses.mask_bounds(mask).backward()
+        assert (mask.grad.sign() == sign).all()
+
+
+def test_background_leak_is_the_mean_of_what_is_found(rng):
+    found = torch.rand(3, 1, 5, 5, generator=rng)
+    assert torch.isclose(losses.background_leak(found), found.mean((1, 2, 3)).mean())
+    assert losses.background_leak(torch.zeros(3, 1, 5, 5)) == 0
+
+
+def test_l1_is_a_mean_over_pixels_and_images(rng):
+    x, other = torch.rand(2, 4, 3, 5, 5, generator=rng)
+    slow = sum((a - b).abs().sum() for a, b in zip(x, other, strict=True)) / x.numel()
+    assert torch.isclose(losses.l1(x, other), slow)
+    assert losses.l1(x, x) == 0 and losses.l1(x, other) == losses.l1(other, x)
+
+
 def test_every_loss_has_a_gradient(features):
     mask = torch.full((2, 1, 32, 32), 0.3, requires_grad=True)
     score = torch.zeros(2, requires_grad=True)
     maps = features[0].clone().requires_grad_()
     losses.mask_entropy(mask).add(losses.edge_mass(mask)).backward()
+    x, bg_mask = (torch.full((2, 1, 8, 8), 0.5, requires_grad=True) for _ in range(2))
+    losses.l1(x, torch.zeros(2, 1, 8, 8)).add(losses.background_leak(bg_mask)).backward()
     losses.generator_mse(score).add(losses.generator_bce(score)).backward()
     losses.gram_distance([maps], [features[1]], [1.0]).backward()
-    assert all(t.grad.abs().sum() > 0 for t in (mask, score, maps))
+    assert all(t.grad.abs().sum() > 0 for t in (mask, score, maps, x, bg_mask))

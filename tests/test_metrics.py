@@ -1,5 +1,7 @@
 """Measures: exact values, slow versions, invariance to order."""
 
+import math
+
 import pytest
 import torch
 
@@ -73,3 +75,93 @@ def test_a_true_mask_is_nearest_to_itself(masks):
 def test_a_class_without_true_masks_is_an_error(masks):
     with pytest.raises(ValueError, match="class 2"):
         metrics.nearest_iou(masks[0], torch.arange(12) % 3, masks[1], torch.arange(12) % 2)
+
+
+def slow_score(p, splits):
+    """exp of the mean divergence, a split and an image at a time."""
+    size, scores = len(p) // splits, []
+    for s in range(splits):
+        part = p[s * size : (s + 1) * size].double().tolist()
+        mean = [sum(column) / size for column in zip(*part, strict=True)]
+        kl = [sum(a * math.log(a / m) for a, m in zip(r, mean, strict=True) if a) for r in part]
+        scores.append(math.exp(sum(kl) / size))
+    mean = sum(scores) / splits
+    return mean, math.sqrt(sum((s - mean) ** 2 for s in scores) / splits)
+
+
+@pytest.fixture
+def answers(rng):
+    p = (4 * torch.randn(60, 7, generator=rng)).softmax(1)
+    p[3] = torch.eye(7)[2]  # a certain answer: zeros count as zero
+    return p
+
+
+@pytest.mark.parametrize("splits", [1, 2, 3, 60])
+def test_inception_score_equals_its_slow_form(splits, answers):
+    found = metrics.inception_score(answers, splits)
+    assert found == pytest.approx(slow_score(answers, splits), rel=1e-9, abs=1e-7)
+    assert 1 <= found[0] <= 7
+
+
+@pytest.mark.parametrize("k", [2, 10, 1000])
+def test_inception_score_at_its_ends(k):
+    one_hot = torch.eye(k).repeat(2, 1)
+    assert metrics.inception_score(one_hot, 2) == pytest.approx((k, 0))
+    assert metrics.inception_score(torch.full((2 * k, k), 1 / k), 2) == pytest.approx((1, 0))
+    same = torch.eye(k)[:1].expand(2 * k, k)  # sharp, but always the same answer
+    assert metrics.inception_score(same, 2) == pytest.approx((1, 0))
+
+
+def test_inception_score_is_computed_in_double_precision(answers):
+    p = answers.double()
+    assert metrics.inception_score(p.float(), 2) == pytest.approx(
+        metrics.inception_score(p, 2), rel=1e-6
+    )
+    assert metrics.inception_score(p, 2) == metrics.inception_score(answers, 2)
+
+
+def test_inception_score_sees_order_between_splits_and_not_within(answers, rng):
+    score = metrics.inception_score(answers, 2)
+    within = torch.cat([30 * s + torch.randperm(30, generator=rng) for s in range(2)])
+    assert metrics.inception_score(answers[within], 2) == pytest.approx(score)
+    assert metrics.inception_score(answers.roll(30, 0), 2) == pytest.approx(score)
+    assert metrics.inception_score(answers.flip(1), 2) == pytest.approx(score)
+    assert metrics.inception_score(answers.roll(7, 0), 2) != pytest.approx(score)
+
+
+def test_small_splits_lower_the_score(answers):
+    scores = [metrics.inception_score(answers, splits)[0] for splits in (1, 3, 12, 60)]
+    assert scores == sorted(scores, reverse=True) and scores[-1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "splits", "message"),
+    [
+        (lambda p: p * 1.001, 2, "sum to 1"),
+        (lambda p: p.log(), 2, "sum to 1"),
+        (lambda p: p.fill_(float("nan")), 2, "not finite"),
+        (lambda p: torch.cat([p + 0.5, -0.5 * torch.ones(60, 7)], 1), 2, "negative"),
+        (lambda p: p, 7, "60 images do not make 7 splits"),
+        (lambda p: p, 61, "60 images do not make 61 splits"),
+        (lambda p: p, 0, "0 splits"),
+        (lambda p: p[:0], 1, r"\(0, 7\)"),
+        (lambda p: p[0], 1, r"\(7,\)"),
+    ],
+)
+def test_what_is_no_list_of_answers_is_an_error(change, splits, message, answers):
+    with pytest.raises(ValueError, match=message):
+        metrics.inception_score(change(answers), splits)
+
+
+def test_spread_is_that_of_the_population():
+    assert metrics.mean_and_spread(torch.tensor([0.1, 0.3])) == pytest.approx((0.2, 0.1))
+    assert metrics.mean_and_spread(torch.tensor([0.25])) == (0.25, 0)
+    with pytest.raises(ValueError, match="needs a list"):
+        metrics.mean_and_spread(torch.tensor([]))
+
+
+def test_coverage_and_its_spread_over_images():
+    mask = torch.zeros(4, 1, 10, 10)
+    mask[1, :, :2], mask[2, :, :4], mask[3, :, :6] = 1, 1, 1
+    wanted = (0.3, math.sqrt(0.05))
+    assert metrics.mean_and_spread(metrics.mask_coverage(mask)) == pytest.approx(wanted)

@@ -1,0 +1,56 @@
+"""The menagerie's pretrained parts: weights in half precision and the record of their training.
+
+They are made by scripts in data_prep/ and shipped in data_prep/menagerie/.
+"""
+
+import json
+import os
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from cgnlib import paths, sources
+from cgnlib.errors import CGNError, reason
+
+FOLDER = paths.ROOT / "data_prep" / "menagerie"
+NAMES = ("biggan", "u2net", "classifier", "probe")
+
+
+def record(name: str) -> dict:
+    """How a part was made and how good it is; its sha256 among it."""
+    return json.loads((FOLDER / f"{name}.json").read_text())
+
+
+def load(name: str, net: nn.Module) -> nn.Module:
+    """Load a shipped part into a net of its layout, whole or not at all, in evaluation mode.
+
+    Raises CGNError when the file is missing, is not the one of its record or has another layout.
+    """
+    path = FOLDER / f"{name}.safetensors"
+    again = f"restore it with `git checkout -- {path.relative_to(paths.ROOT)}`"
+    if not path.is_file():
+        raise CGNError(f"{path} is missing: {again}")
+    if (found := sources.sha256(path)) != record(name)["sha256"]:
+        raise CGNError(f"{path} has sha256 {found}, not that of its record: {again}")
+    try:
+        net.load_state_dict(load_file(path), strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CGNError(f"{path} is no {type(net).__name__} ({reason(error)}): {again}") from error
+    return net.eval()
+
+
+def ship(name: str, net: nn.Module, about: dict) -> None:
+    """Write a part and its record."""
+    FOLDER.mkdir(exist_ok=True)
+    path, part = FOLDER / f"{name}.safetensors", FOLDER / f"{name}.part"
+    save_file({key: _small(value) for key, value in net.state_dict().items()}, part)
+    about = about | {"torch": torch.__version__, "bytes": part.stat().st_size}
+    about["sha256"] = sources.sha256(part)
+    os.replace(part, path)
+    path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _small(value: torch.Tensor) -> torch.Tensor:
+    return (value.half() if value.is_floating_point() else value).contiguous()

@@ -1,0 +1,442 @@
+"""Noise and classes as published; data sets that do not depend on how they were written."""
+
+import csv
+import json
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from cgnlib import datasets, generation, imagenet
+from cgnlib.errors import CGNError
+from cgnlib.generation import draw_classes, interpolation, truncated_noise, write_dataset
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+# noise
+
+
+def cdf(z):
+    """Of a normal distribution cut off at -2 and 2."""
+
+    def phi(z):
+        return (1 + math.erf(z / math.sqrt(2))) / 2
+
+    return (phi(z) - phi(-2)) / (phi(2) - phi(-2))
+
+
+@pytest.mark.parametrize("truncation", [0.3, 0.5, 1.0])
+def test_noise_is_a_truncated_normal(truncation):
+    u = truncated_noise(2000, 50, truncation, seeded())
+    assert u.shape == (2000, 50) and u.dtype == torch.float32
+    assert u.abs().max() <= 2 * truncation and u.abs().max() > 1.99 * truncation
+    z = (u / truncation).double().flatten().sort().values
+    # the largest gap between the empirical and the true distribution (Kolmogorov-Smirnov, 99.9 %)
+    places = torch.linspace(0, len(z) - 1, 500).long()
+    gaps = [abs((int(i) + 0.5) / len(z) - cdf(z[i].item())) for i in places]
+    assert max(gaps) < 1.95 / math.sqrt(len(z))
+
+
+def test_noise_is_the_inverse_of_the_distribution_function():
+    uniform = torch.rand(4, 5, generator=seeded(), dtype=torch.float64)
+    u = truncated_noise(4, 5, 0.5, seeded()).double()
+    for p, value in zip(uniform.flatten().tolist(), u.flatten().tolist(), strict=True):
+        assert cdf(value / 0.5) == pytest.approx(p, abs=1e-6)
+
+
+def test_noise_scales_with_truncation_and_is_seeded():
+    one = truncated_noise(3, 8, 1.0, seeded())
+    assert torch.allclose(truncated_noise(3, 8, 0.25, seeded()), one / 4)
+    assert not torch.equal(truncated_noise(3, 8, 1.0, seeded(1)), one)
+
+
+@pytest.mark.parametrize("truncation", [0, -0.5, 1.01, math.nan])
+def test_a_truncation_outside_its_range_is_an_error(truncation, tmp_path):
+    with pytest.raises(CGNError, match="truncation"):
+        truncated_noise(1, 4, truncation, seeded())
+    with pytest.raises(CGNError, match="truncation"):
+        write(tmp_path / "set", truncation=truncation)
+    assert not (tmp_path / "set").exists()
+
+
+# classes
+
+
+@pytest.mark.parametrize("mode", ["random", "random_same", "best_classes"])
+def test_classes_are_triples_of_the_mode(mode):
+    found = draw_classes(mode, 5000, 1000, seeded())
+    assert found.shape == (5000, 3) and found.dtype == torch.int64
+    same = (found[:, 0] == found[:, 1]).float().mean()
+    if mode == "random_same":
+        assert (found == found[:, :1]).all()
+    else:
+        assert same < 0.02
+    for column, known in zip(found.T, imagenet.BEST_CLASSES.values(), strict=True):
+        wanted = set(known) if mode == "best_classes" else set(range(1000))
+        seen = set(column.tolist())
+        assert seen <= wanted and len(seen) > 0.98 * len(wanted)
+    assert torch.equal(draw_classes(mode, 5000, 1000, seeded()), found)
+
+
+def test_fixed_classes_and_lists_of_ones_own():
+    fixed = draw_classes("fixed_classes", 3, 10, seeded(), fixed=(7, 0, 9))
+    assert fixed.tolist() == [[7, 0, 9]] * 3 and fixed.dtype == torch.int64
+    lists = {"shape": (1, 2), "texture": (3,), "background": (4, 5)}
+    found = draw_classes("best_classes", 50, 6, seeded(), lists=lists)
+    for column, known in zip(found.T, lists.values(), strict=True):
+        assert set(column.tolist()) == set(known)
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "message"),
+    [
+        ("best", {}, "choose random, random_same"),
+        ("fixed_classes", {}, "three fixed classes"),
+        ("random", {"fixed": (1, 2, 3)}, "three fixed classes"),
+        ("fixed_classes", {"fixed": (1, 2)}, "2 fixed classes"),
+        ("fixed_classes", {"fixed": (1, 2, 10)}, "no class 10: use 0 to 9"),
+        ("fixed_classes", {"fixed": (-1, 2, 3)}, "no class -1"),
+        ("best_classes", {}, "no class"),  # the published lists, for ten classes
+        ("best_classes", {"lists": {"shape": (1,), "texture": (1,)}}, "list of .* background"),
+        ("random", {"lists": {}}, "draws from no lists"),
+    ],
+)
+def test_classes_that_make_no_sense_are_errors(mode, options, message, tmp_path):
+    with pytest.raises(CGNError, match=message):
+        draw_classes(mode, 2, 10, seeded(), **options)
+    with pytest.raises(CGNError, match=message):
+        write(tmp_path / "set", mode=mode, num_classes=10, **options)
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("vary", ["shape", "text", "bg", "all"])
+def test_interpolation_is_linear_between_one_hot_vectors(vary):
+    start, target, points = (3, 5, 0), 7, 8
+    found = interpolation(10, start, target, 6, vary)
+    assert [v.shape for v in found] == [(points, 10)] * 3
+    moving = {"shape": [0], "text": [1], "bg": [2], "all": [0, 1, 2]}[vary]
+    for i, vectors in enumerate(found):
+        end = target if i in moving else start[i]
+        for step, vector in enumerate(vectors):
+            slow = [0.0] * 10
+            slow[start[i]] += 1 - step / (points - 1)
+            slow[end] += step / (points - 1)
+            assert vector.tolist() == pytest.approx(slow)
+        assert torch.equal(vectors[0], torch.eye(10)[start[i]])  # both ends exactly
+        assert torch.equal(vectors[-1], torch.eye(10)[end])
+
+
+@pytest.mark.parametrize(
+    ("start", "target", "midpoints", "vary", "message"),
+    [
+        ((1, 2, 3), 4, 6, "texture", "choose shape, text, bg, all"),
+        ((1, 2, 3), -1, 6, "all", "no class -1"),
+        ((1, 2, 10), 4, 6, "shape", "no class 10"),
+        ((1, 2), 4, 6, "shape", "three start classes"),
+        ((1, 2, 3), 4, -1, "shape", "midpoints"),
+    ],
+)
+def test_impossible_interpolations_are_errors(start, target, midpoints, vary, message):
+    with pytest.raises(CGNError, match=message):
+        interpolation(10, start, target, midpoints, vary)
+
+
+# data sets
+
+
+class Mechanisms(NamedTuple):
+    mask: Tensor
+    fg: Tensor
+    bg: Tensor
+
+    @property
+    def x_gen(self):
+        return self.mask * self.fg + (1 - self.mask) * self.bg
+
+
+class Stub(nn.Module):
+    """8 x 8 blocks of colour that tell the latent and the classes; exact in any batch.
+
+    stop_after: raises KeyboardInterrupt instead of answering another call.
+    """
+
+    def __init__(self, stop_after=None):
+        super().__init__()
+        self.calls, self.stop_after = [], stop_after
+        self.train()
+
+    def forward(self, u, shape, texture, background, truncation):
+        if len(self.calls) == self.stop_after:
+            raise KeyboardInterrupt
+        assert not self.training and shape.dtype == torch.int64
+        self.calls.append((u, torch.stack([shape, texture, background], 1), truncation))
+        noise = u.view(-1, 1, 4, 4).repeat_interleave(8, 2).repeat_interleave(8, 3) / 2
+        mask = (noise + shape.view(-1, 1, 1, 1) / 1000).clamp(0.0001, 0.9999)
+        level = torch.stack([texture, background, shape], 1).view(-1, 3, 1, 1) / 1000
+        return Mechanisms(mask, level * noise, -level.expand(-1, 3, 32, 32))
+
+
+def write(folder, n=11, net=None, **options):
+    settings = {"mode": "random", "truncation": 0.5, "seed": 3, "name": "ours", "weights": "abc"}
+    settings |= {"latent": 16, "batch": 4}
+    return write_dataset(net or Stub(), folder, n, **settings | options)
+
+
+def content(folder):
+    """Every file below a folder, with its bytes."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def written(tmp_path):
+    write(tmp_path / "set")
+    return tmp_path / "set"
+
+
+def test_the_folder_is_laid_out_as_published(written):
+    images = {f"ims/ours_{i:07}_x_gen.jpg" for i in range(11)}
+    assert content(written).keys() == images | {"dataset.json", "labels.csv", "mean_masks.txt"}
+    header, *rows = (written / "labels.csv").read_text().splitlines()
+    assert header == ",im_name,shape_cls,texture_cls,bg_cls"
+    assert [row.split(",")[:2] for row in rows] == [["", f"ours_{i:07}"] for i in range(11)]
+    masks = (written / "mean_masks.txt").read_text()
+    assert len(masks.split("\n")) == 11 and not masks.endswith("\n")
+    with Image.open(written / "ims" / "ours_0000010_x_gen.jpg") as image:
+        assert image.size == (32, 32) and image.mode == "RGB" and image.format == "JPEG"
+
+
+def test_the_net_is_asked_for_what_the_labels_say(tmp_path):
+    net = Stub()
+    write(tmp_path / "set", net=net, truncation=0.3)
+    asked = torch.cat([classes for _, classes, _ in net.calls])
+    with (tmp_path / "set" / "labels.csv").open() as file:
+        rows = [[int(c) for c in row[2:]] for row in list(csv.reader(file))[1:]]
+    assert asked.tolist() == rows and len({tuple(row) for row in rows}) == 11
+    assert [len(u) for u, _, _ in net.calls] == [4, 4, 3]
+    assert {truncation for *_, truncation in net.calls} == {0.3}
+    u = torch.cat([u for u, _, _ in net.calls])
+    assert len(torch.unique(u, dim=0)) == 11 and u.abs().max() <= 0.6
+
+
+def latents_and_classes(folder, **options):
+    net = Stub()
+    write(folder, net=net, **options)
+    return [torch.cat(part) for part in zip(*[call[:2] for call in net.calls], strict=True)]
+
+
+def test_an_image_is_a_function_of_seed_and_index(tmp_path):
+    u, classes = latents_and_classes(tmp_path / "a")
+    for i, change in enumerate(({"batch": 1}, {"n": 5}, {"batch": 100})):
+        v, other = latents_and_classes(tmp_path / f"same{i}", **change)
+        assert torch.equal(v, u[: len(v)]) and torch.equal(other, classes[: len(v)])
+    v, other = latents_and_classes(tmp_path / "seed", seed=4)
+    assert not (v == u).any() and not torch.equal(other, classes)
+
+
+def test_modes_share_their_latents(tmp_path):
+    u, _ = latents_and_classes(tmp_path / "a")
+    for mode, fixed in (
+        ("random_same", None),
+        ("best_classes", None),
+        ("fixed_classes", (1, 2, 3)),
+    ):
+        v, classes = latents_and_classes(tmp_path / mode, mode=mode, fixed=fixed)
+        assert torch.equal(u, v)
+        assert mode == "best_classes" or len(classes.unique(dim=1)) == 11
+    assert classes.tolist() == [[1, 2, 3]] * 11
+
+
+@pytest.mark.parametrize("batch", [1, 3, 11, 50])
+def test_the_bytes_do_not_depend_on_the_batch(batch, written, tmp_path):
+    write(tmp_path / "other", batch=batch)
+    assert content(tmp_path / "other") == content(written)
+
+
+@pytest.mark.parametrize(("stop_after", "batch"), [(0, 4), (1, 4), (2, 4), (7, 1), (1, 3)])
+def test_an_interrupted_set_ends_as_any_other(stop_after, batch, written, tmp_path):
+    folder = tmp_path / "other"
+    with pytest.raises(KeyboardInterrupt):
+        write(folder, net=Stub(stop_after), batch=batch)
+    unfinished = datasets.read_dataset(folder)
+    assert unfinished.missing == list(range(stop_after * batch, 11))
+    assert unfinished.coverage is None
+    net = Stub()
+    write(folder, net=net)
+    assert len(net.calls) < 3 or stop_after * batch < 4  # what is there is not made again
+    assert content(folder) == content(written)
+
+
+def test_a_kill_in_the_middle_of_writing_is_mended(written, tmp_path):
+    folder = tmp_path / "other"
+    with pytest.raises(KeyboardInterrupt):
+        write(folder, net=Stub(2))
+    image = folder / "ims" / "ours_0000008_x_gen.jpg"
+    image.write_bytes(b"an image whose mask was not noted yet")
+    image.with_name("ours_0000009_x_gen.jpg.part").write_bytes(b"half of")
+    (folder / "labels.csv.part").write_text(",im_na")
+    notes = folder / datasets.PROGRESS
+    notes.write_text(notes.read_text().rstrip()[:-2])  # the note of image 7 is cut off
+    write(folder)
+    assert content(folder) == content(written)
+
+
+def test_gaps_are_filled_and_a_finished_set_is_left_alone(written):
+    before = content(written)
+    net = Stub(stop_after=0)
+    times = {p: p.stat().st_mtime_ns for p in written.rglob("*")}
+    assert not write(written, net=net).missing
+    assert {p: p.stat().st_mtime_ns for p in written.rglob("*")} == times
+    for i in (2, 9):
+        (written / "ims" / f"ours_{i:07}_x_gen.jpg").unlink()
+    assert datasets.read_dataset(written).missing == [2, 9]
+    net = Stub()
+    others = {p: p.stat().st_mtime_ns for p in written.rglob("*.jpg")}
+    write(written, net=net)
+    assert {p: p.stat().st_mtime_ns for p in others} == others
+    assert [len(u) for u, _, _ in net.calls] == [4, 3]  # the blocks of 2 and of 9
+    assert content(written) == before
+
+
+OTHERS = {
+    "mode": {"mode": "random_same"},
+    "truncation": {"truncation": 0.4},
+    "seed": {"seed": 4},
+    "n": {"n": 12},
+    "weights": {"weights": "def"},
+    "stretch": {"stretch": "plain"},
+    "name": {"name": "theirs"},
+}
+
+
+@pytest.mark.parametrize("key", OTHERS)
+def test_another_data_set_is_left_as_it_is(key, written):
+    (written / "ims" / "ours_0000004_x_gen.jpg").unlink()
+    before = content(written)
+    with pytest.raises(CGNError, match=rf"another data set \(other {key}\)"):
+        write(written, **OTHERS[key])
+    assert content(written) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("notes.txt", "mine", "holds notes.txt"),
+        ("ims/ours_0000011_x_gen.jpg", "one too many", "holds ours_0000011_x_gen.jpg"),
+        ("ims/ours_0000001.png", "", "holds ours_0000001.png"),
+        ("labels.csv", ",im_name", "labels of another"),
+        ("mean_masks.txt", "0.5\n0.5", "a mean mask for each of 11"),
+        ("dataset.json", "{", "holds no data set of ours"),
+        ("dataset.json", "[]", "does not say"),
+    ],
+)
+def test_foreign_and_damaged_files_are_left_as_they_are(file, text, message, written):
+    (written / file).write_text(text)
+    (written / "ims" / "ours_0000004_x_gen.jpg").unlink()  # so that there is something to write
+    before = content(written)
+    with pytest.raises(CGNError, match=message):
+        write(written)
+    assert content(written) == before
+
+
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(CGNError, match=r"holds thesis\.tex and is no data set"):
+        write(tmp_path)
+    with pytest.raises(CGNError, match="is no folder"):
+        write(tmp_path / "thesis.tex")
+    assert content(tmp_path) == {"thesis.tex": b"mine"}
+
+
+def test_an_empty_folder_and_one_without_a_whole_declaration_are_taken(written, tmp_path):
+    for name in ("empty", "begun"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "begun" / "dataset.json.part").write_text("{")
+    for name in ("empty", "begun"):
+        write(tmp_path / name)
+        assert content(tmp_path / name) == content(written)
+
+
+def test_the_declaration_comes_first_and_says_everything(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "set", net=Stub(0), mode="best_classes")
+    spec = json.loads((tmp_path / "set" / "dataset.json").read_text())
+    lists = {name: list(classes) for name, classes in imagenet.BEST_CLASSES.items()}
+    assert spec.pop("lists") == lists
+    assert spec == {
+        "name": "ours", "n": 11, "mode": "best_classes", "truncation": 0.5, "seed": 3,
+        "weights": "abc", "num_classes": 1000, "latent": 16, "fixed": None, "stretch": "minmax",
+        "quality": 75,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("stretch", generation.STRETCHES)
+def test_images_are_stretched_as_asked(stretch, tmp_path):
+    """An image of two flat halves, which JPEG keeps: -0.5 and 0.25."""
+
+    class Halves(Stub):
+        def forward(self, u, *_):
+            x = torch.full((len(u), 3, 32, 32), -0.5)
+            x[..., 16:] = 0.25
+            return Mechanisms(torch.ones(len(u), 1, 32, 32), x, x)
+
+    made = write(tmp_path / "set", 1, Halves(), stretch=stretch)
+    pixels = np.asarray(Image.open(made.path(0))).astype(int)
+    dark, light = {"minmax": (0, 255), "plain": (64, 159)}[stretch]
+    assert np.abs(pixels[:, :16] - dark).max() <= 2 and np.abs(pixels[:, 16:] - light).max() <= 2
+
+
+def test_a_flat_image_is_black_when_stretched():
+    x = torch.full((2, 3, 4, 4), 0.3)
+    assert (generation._bytes(x, "minmax") == 0).all()
+    assert (generation._bytes(x, "plain") == 166).all()  # 1.3 * 127.5, rounded
+
+
+def test_stretching_looks_at_one_image_at_a_time(rng):
+    x = torch.rand(3, 3, 8, 8, generator=rng) * torch.tensor([1, 0.1, 0.5]).view(3, 1, 1, 1)
+    found = generation._bytes(x, "minmax")
+    assert found.shape == (3, 8, 8, 3)
+    for image, stored in zip(x, found, strict=True):
+        low, high = image.min(), image.max()
+        slow = ((image - low) / (high - low) * 255).permute(1, 2, 0).numpy()
+        assert np.abs(stored - slow).max() <= 0.501
+        assert (stored.min(), stored.max()) == (0, 255)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 0}, "not 0"),
+        ({"batch": 0}, "not 0"),
+        ({"name": "a/b"}, "no name for images"),
+        ({"name": ""}, "no name for images"),
+        ({"stretch": "max"}, "choose minmax, plain"),
+    ],
+)
+def test_settings_that_make_no_sense_are_errors(options, message, tmp_path):
+    with pytest.raises(CGNError, match=message):
+        write(tmp_path / "set", **options)
+    assert not (tmp_path / "set").exists()
+
+
+def test_values_that_are_not_finite_are_no_image(tmp_path):
+    class Broken(Stub):
+        def forward(self, *args):
+            made = super().forward(*args)
+            return made._replace(fg=made.fg * math.inf)
+
+    with pytest.raises(CGNError, match="not finite"):
+        write(tmp_path / "set", net=Broken())
+    assert not list((tmp_path / "set" / "ims").iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CGNError, match="cannot be written"):
+        write(tmp_path / "file" / "set")

@@ -1,0 +1,140 @@
+"""Texture grids: windows from inside the mask, tiled; the same as a loop over images."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cgnlib.errors import CGNError
+from cgnlib.patches import texture_grid
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def resize(x, side):
+    return F.interpolate(x, (side, side), mode="bicubic", align_corners=False)
+
+
+def slow_texture_grid(x, mask, rng, size, patch, best, grid, out):
+    """One image, one window, one cell at a time."""
+    draws = torch.randint(best, (len(x), grid**2), generator=rng)
+    targets = []
+    for image, m, chosen in zip(resize(x, size), resize(mask, size), draws, strict=True):
+        windows = []
+        for i in range(size - patch + 1):
+            for j in range(size - patch + 1):
+                mean = m[0, i : i + patch, j : j + patch].double().mean().item()
+                windows.append((mean, i, j))
+        windows.sort(reverse=True)
+        rows = []
+        for r in range(grid):
+            cells = []
+            for c in range(grid):
+                _, i, j = windows[chosen[r * grid + c]]
+                cells.append(image[:, i : i + patch, j : j + patch])
+            rows.append(torch.cat(cells, 2))
+        targets.append(torch.cat(rows, 1))
+    return resize(torch.stack(targets), out)
+
+
+@pytest.fixture
+def x(rng):
+    return torch.rand(3, 3, 40, 40, generator=rng) * 2 - 1
+
+
+@pytest.fixture
+def mask(rng):
+    return torch.rand(3, 1, 40, 40, generator=rng)
+
+
+def cells(tiled, patch, grid):
+    """[B, 3, grid * patch, grid * patch] as [B, grid^2, 3, patch, patch]."""
+    parts = tiled.unflatten(3, (grid, patch)).unflatten(2, (grid, patch))
+    return parts.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("size", "patch", "best", "grid", "out"),
+    [(20, 5, 30, 4, 40), (24, 4, 12, 3, 17), (40, 9, 1, 2, 18), (12, 12, 1, 2, 24)],
+)
+def test_the_same_as_a_loop_over_images(size, patch, best, grid, out, x, mask):
+    found = texture_grid(x, mask, seeded(), size, patch, best, grid, out)
+    slow = slow_texture_grid(x, mask, seeded(), size, patch, best, grid, out)
+    assert found.shape == (3, 3, out, out)
+    assert torch.equal(found, slow)
+
+
+def test_the_papers_sizes(rng):
+    x, mask = torch.rand(1, 3, 256, 256, generator=rng), torch.rand(1, 1, 256, 256, generator=rng)
+    found = texture_grid(x, mask, seeded())
+    assert found.shape == x.shape
+    assert torch.equal(found, slow_texture_grid(x, mask, seeded(), 128, 15, 100, 6, 256))
+
+
+def test_small_images_have_sizes_of_their_own(rng):
+    x, mask = torch.rand(2, 3, 64, 64, generator=rng), torch.rand(2, 1, 64, 64, generator=rng)
+    found = texture_grid(x, mask, seeded(), size=64, patch=9, best=64, grid=4)
+    assert found.shape == x.shape
+    assert torch.equal(found, slow_texture_grid(x, mask, seeded(), 64, 9, 64, 4, 64))
+
+
+def test_patches_come_from_inside_the_object():
+    """Object 1, background 0: a grid of patches that fit into the object is all object."""
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[0, :, 4:20, 6:22] = 1
+    mask[1, :, 14:30, 2:18] = 1
+    inside = texture_grid(mask.expand(-1, 3, -1, -1), mask, seeded(), 32, 5, 100, 3, 15)
+    assert (inside == 1).all()
+    outside = texture_grid(mask.expand(-1, 3, -1, -1), 1 - mask, seeded(), 32, 5, 100, 3, 15)
+    assert (outside == 0).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 0.9999])
+def test_a_constant_mask_gives_windows_of_the_image(value, x):
+    mask = torch.full((3, 1, 40, 40), value)
+    found = cells(texture_grid(x, mask, seeded(), 40, 7, 50, 3, 21), 7, 3)
+    windows = x.unfold(2, 7, 1).unfold(3, 7, 1).permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
+    for drawn, all_of_them in zip(found, windows, strict=True):
+        assert all((cell == all_of_them).flatten(1).all(1).any() for cell in drawn)
+
+
+def test_an_image_does_not_depend_on_the_rest_of_the_batch(x, mask):
+    together = texture_grid(x, mask, seeded(), 20, 5, 30, 4)
+    draws = seeded()
+    alone = [
+        texture_grid(x[i : i + 1], mask[i : i + 1], draws, 20, 5, 30, 4) for i in range(len(x))
+    ]
+    assert torch.equal(together, torch.cat(alone))
+
+
+def test_windows_are_drawn_anew_and_with_replacement(x, mask):
+    def draw(seed):
+        return texture_grid(x, mask, seeded(seed), 40, 5, 10, 4, 20)
+
+    assert torch.equal(draw(0), draw(0)) and not torch.equal(draw(0), draw(1))
+    distinct = [len(torch.unique(c.flatten(1), dim=0)) for c in cells(draw(0), 5, 4)]
+    assert all(1 < n <= 10 for n in distinct)  # 16 cells of 10 windows
+
+
+def test_the_global_state_is_left_alone_and_nothing_has_a_gradient(x, mask):
+    before = torch.get_rng_state()
+    found = texture_grid(x.requires_grad_(), mask.requires_grad_(), seeded(), 20, 5, 30, 4)
+    assert not found.requires_grad
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"size": 8, "patch": 9}, "patches of 9 pixels do not fit images of 8"),
+        ({"patch": 0}, "patches of 0 pixels"),
+        ({"size": 20, "patch": 15, "best": 37}, "cannot keep 37 of 36 windows"),
+        ({"best": 0}, "cannot keep 0"),
+        ({"grid": 0}, "a grid of 0 x 0"),
+        ({"out": 0}, "at 0 pixels"),
+    ],
+)
+def test_impossible_sizes_are_errors(sizes, message, x, mask):
+    with pytest.raises(CGNError, match=message):
+        texture_grid(x, mask, seeded(), **sizes)
