@@ -3,8 +3,9 @@
 import argparse
 import logging
 import sys
+from pathlib import Path
 
-from cgnlib import __version__, experiments, paths, runs
+from cgnlib import __version__, experiments, generation, paths, runs, sources, worlds
 from cgnlib.errors import CGNError
 
 EXAMPLES = """examples:
@@ -13,6 +14,7 @@ EXAMPLES = """examples:
   python -m cgnlib run --profile full all        the paper's sizes: hours
   python -m cgnlib run cgn-wildlife-s0           one run, and what it needs
   python -m cgnlib record --profile full         finished runs into book/records/
+  python -m cgnlib generate mechanisms-menagerie-none-s0 data/counterfactuals --n 1000
 """
 
 
@@ -29,13 +31,16 @@ def main(argv: list[str] | None = None) -> int:
         ("list", "show the runs of a profile, and which are done"),
         ("run", "compute runs that are not done yet"),
         ("record", "write the numbers of finished runs into book/records/"),
+        ("generate", "write a data set of counterfactuals with its label table"),
         ("bench", "time the fast paths against plain ones"),
     ):
         command = commands.add_parser(name, help=help_text, description=help_text)
         if name == "bench":
             continue
         command.add_argument("--profile", default="mini", help="mini (default), full or paper")
-        if name != "record":
+        if name == "generate":
+            _add_generation(command)
+        elif name != "record":
             command.add_argument(
                 "what", nargs="*" if name == "list" else "+", default=["all"],
                 help=f"run ids, or claims: all, {', '.join(experiments.CLAIMS)}",
@@ -51,6 +56,20 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _add_generation(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", help="a finished run of kind mechanisms: the CGN")
+    command.add_argument("folder", type=Path, help="where the data set goes, or goes on")
+    command.add_argument("--mode", default="random", choices=generation.MODES)
+    command.add_argument("--n", type=_positive, default=1000, help="images (default 1000)")
+    command.add_argument("--truncation", type=float, default=0.5, help="in (0, 1] (default 0.5)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--batch", type=_positive, default=8, help="images at a time (default 8)")
+    command.add_argument(
+        "--classes", type=int, nargs=3, metavar=("SHAPE", "TEXTURE", "BACKGROUND"),
+        help="for the mode fixed_classes",
+    )  # fmt: skip
 
 
 def _positive(text: str) -> int:
@@ -91,6 +110,20 @@ def _record(args: argparse.Namespace) -> None:
         print(f"{path}: {rows} rows")
 
 
+def _generate(args: argparse.Namespace) -> None:
+    run = experiments.find(args.profile, args.run)
+    if run.kind != "mechanisms":
+        raise CGNError(f"{run.id} is no CGN over BigGAN: choose a run of kind mechanisms")
+    weights = runs.load(run).folder / "weights.safetensors"
+    net = worlds.load(run.variant, weights)
+    made = generation.write_dataset(
+        net.fold(args.truncation), args.folder, args.n, args.mode, args.truncation, args.seed,
+        name=run.id, weights=sources.sha256(weights), num_classes=net.config.num_classes,
+        latent=net.config.z_dim, fixed=args.classes and tuple(args.classes), batch=args.batch,
+    )  # fmt: skip
+    print(f"{len(made)} images are in {made.folder}")
+
+
 def _bench(args: argparse.Namespace) -> None:
     import runpy
 
@@ -98,7 +131,10 @@ def _bench(args: argparse.Namespace) -> None:
     runpy.run_path(str(paths.ROOT / "benchmarks" / "mnist.py"), run_name="__main__")
 
 
-COMMANDS = {"list": _list, "run": _run, "record": _record, "bench": _bench}
+COMMANDS = {"list": _list, "run": _run, "record": _record} | {
+    "generate": _generate,
+    "bench": _bench,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -222,10 +222,24 @@ def _write(path: Path, text: str) -> None:
         os.replace(part, path)
 
 
+def through_jpeg(images: np.ndarray) -> Tensor:
+    """Images [B, H, W, 3] as a data set gives them back: [B, 3, H, W] in -1...1."""
+    back = []
+    for image in images:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, format="JPEG", quality=QUALITY)
+        back.append(_decode(file))
+    return torch.stack(back)
+
+
 def _read_image(path: Path) -> Tensor:
     try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
+        return _decode(path)
     except OSError as error:
         raise CGNError(f"{path} cannot be read ({reason(error)}): delete and rewrite it") from error
+
+
+def _decode(file: Path | io.BytesIO) -> Tensor:
+    with Image.open(file) as image:
+        pixels = np.array(image.convert("RGB"))
     return to_signed(torch.from_numpy(pixels)).permute(2, 0, 1)

@@ -1,7 +1,7 @@
 """The declarations: profiles, runs and the grid of every claim.
 
-Only the standard library is imported here, so that a workflow can read the grid in no time.
-A profile changes sizes, data and pretrained parts, never code.
+Only the standard library and other declarations are imported here, so that a workflow can read
+the grid in no time.  A profile changes sizes, data and pretrained parts, never code.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from cgnlib.errors import CGNError
+from cgnlib.imagenet import ABLATIONS, loss_weights
 
 VARIANTS = ("colored", "double_colored", "wildlife")
 TRAIN_SETS = ("original", "gan", "cgn", "original+gan", "original+cgn")
@@ -20,9 +21,10 @@ TRAIN_SETS = ("original", "gan", "cgn", "original+gan", "original+cgn")
 class Run:
     """One computation whose result is kept: what it is, with which settings, from which runs.
 
-    kind: cgn, gan, set (of generated images), classifier or evaluation.  name: what tells it from
-    its siblings.  settings: all of them, resolved, as sorted pairs.  needs: the runs it reads, by
-    role.
+    kind: cgn, gan, set (of generated images), classifier or evaluation; on ImageNet and the
+    menagerie mechanisms (a CGN's training) or quality.  variant: the data.  name: what tells it
+    from its siblings.  settings: all of them, resolved, as sorted pairs.  needs: the runs it
+    reads, by role.
     """
 
     kind: str
@@ -72,6 +74,8 @@ class Profile:
     original_epochs: passes over the original set where that differs from the other settings.
     oracle_renderings: how often each training digit is rendered for the unbiased reader.
     evaluated: images behind each quality measure.
+    world: `imagenet`, or the `menagerie` in its place.  mechanisms: how CGNs are trained there.
+    quality: how they are judged.  world_seeds: how often each is trained.
     """
 
     name: str
@@ -90,6 +94,10 @@ class Profile:
     oracle: dict
     oracle_renderings: int
     evaluated: int
+    world: str
+    mechanisms: dict
+    quality: dict
+    world_seeds: tuple[int, ...]
 
 
 # The published configurations.  The published weights w of VGG-16 layers 3, 8, 15 and 22 act as
@@ -139,7 +147,34 @@ def _cgns(change: dict, **of_variant: dict) -> dict[str, dict]:
 
 # Half the width and a tenth of the steps, at faster rates.  C-MNIST needs a faster generator (its
 # background reaches black only through the last batch norm) and the study's edge loss.
-_MINI_CGN = _OFFLINE | {"ngf": 16, "lr": 5e-4, "lr_critic": 5e-4}
+_MINI_CGN = _OFFLINE | {"ngf": 16, "ndf": 256, "lr": 5e-4, "lr_critic": 5e-4}
+
+# The published schedule of the study's ablations; the released CGN was trained for longer.
+_IMAGENET = {
+    "weights": "code",
+    "batch": 1,
+    "accumulate": 2048,
+    "steps": 50,
+    "lr": (8e-6, 3e-5, 1e-5),
+    "truncation": 1.0,
+    "perceptual": "vgg16",
+    "layers": (3, 8, 15, 22),
+    "patches": {"size": 128, "patch": 15, "best": 100, "grid": 6},
+    "window": 1,
+}
+_MENAGERIE = {
+    "weights": "menagerie",
+    "batch": 16,
+    "accumulate": 1,
+    "steps": 100,
+    "lr": (2e-4, 1e-3, 1e-3),
+    "truncation": 1.0,
+    "perceptual": "efficientnet-lite0",
+    "layers": (0, 1),
+    "patches": {"size": 64, "patch": 11, "best": 40, "grid": 6},
+    "window": 10,
+}
+_JUDGED = {"truncation": 0.5, "splits": 2, "protocol": "standard", "stretch": ""}
 
 PROFILES = {
     profile.name: profile
@@ -151,23 +186,27 @@ PROFILES = {
             textures="procedural",
             cgn=_cgns(
                 _MINI_CGN,
-                colored={"steps": 5000, "lr": 1e-3, "gain": 0.2, "edge": 0.15}
+                colored={"steps": 4500, "lr": 1e-3, "gain": 0.2, "edge": 0.15}
                 | {"factors": (0.05, 0.05)},
-                double_colored={"steps": 5000},
-                wildlife={"steps": 3500, "batch": 32, "ndf": 8},
+                double_colored={"steps": 4500},
+                wildlife={"steps": 3000, "batch": 32, "ndf": 8},
             ),
-            gan=_gans({"steps": 1500, "ngf": 16, "lr": 5e-4, "lr_critic": 5e-4}),
+            gan=_gans({"steps": 1200, "ngf": 16, "ndf": 256, "lr": 5e-4, "lr_critic": 5e-4}),
             classifier=_CLASSIFIER | {"batch": 16, "epochs": 1},
             published=False,
             generator_seeds=(0,),
             seeds=(0, 1),
             # a DC-MNIST classifier learns nothing for its first two thousand steps
-            counterfactuals={"colored": 20_000, "double_colored": 60_000, "wildlife": 36_000},
+            counterfactuals={"colored": 20_000, "double_colored": 50_000, "wildlife": 32_000},
             gan_images=16_000,
             original_epochs=4,
             oracle=_CLASSIFIER | {"batch": 16, "epochs": 1},
             oracle_renderings=6,
             evaluated=1000,
+            world="menagerie",
+            mechanisms=_MENAGERIE,
+            quality=_JUDGED | {"evaluated": 1000},
+            world_seeds=(0,),
         ),
         Profile(
             name="full",
@@ -186,6 +225,10 @@ PROFILES = {
             oracle=_CLASSIFIER,
             oracle_renderings=1,
             evaluated=10_000,
+            world="menagerie",
+            mechanisms=_MENAGERIE | {"steps": 2000, "window": 50},
+            quality=_JUDGED | {"evaluated": 10_000},
+            world_seeds=(0, 1, 2),
         ),
         Profile(
             name="paper",
@@ -204,6 +247,10 @@ PROFILES = {
             oracle=_CLASSIFIER,
             oracle_renderings=1,
             evaluated=10_000,
+            world="imagenet",
+            mechanisms=_IMAGENET,
+            quality=_JUDGED | {"evaluated": 2000, "protocol": "study", "stretch": "minmax"},
+            world_seeds=(0,),
         ),
     )
 }
@@ -297,7 +344,57 @@ def claim_3_mnist(p: Profile) -> list[Run]:
     return grid
 
 
-CLAIMS = {"claim-1-mnist": claim_1_mnist, "claim-3-mnist": claim_3_mnist}
+def mechanisms(p: Profile, ablation: str, seed: int) -> Run:
+    """A CGN over BigGAN, trained without the losses that an ablation leaves out."""
+    weights = loss_weights(p.mechanisms["weights"], ablation)
+    settings = p.mechanisms | {
+        "source": "trained",
+        "ablation": ablation,
+        "weights": tuple(weights.items()),
+        "patches": tuple(p.mechanisms["patches"].items()),
+    }
+    return Run("mechanisms", p.world, ablation, seed, p.name, _sorted(**settings))
+
+
+def published_mechanisms(p: Profile) -> Run:
+    """The authors' ImageNet CGN."""
+    settings = _sorted(source="published", ablation="published")
+    return Run("mechanisms", p.world, "published", 0, p.name, settings)
+
+
+def quality(p: Profile, source: Run | None) -> Run:
+    """Inception score, masks and counterfactuals of a CGN; of BigGAN itself where it is None."""
+    settings = _sorted(ablation="biggan" if source is None else source["ablation"], **p.quality)
+    if source is None:
+        return Run("quality", p.world, "biggan", 0, p.name, settings)
+    return Run(
+        "quality", p.world, source.name, source.seed, p.name, settings, (("generator", source),)
+    )
+
+
+def claim_1_imagenet(p: Profile) -> list[Run]:
+    """Figure 3 of the study: the CGNs with all losses."""
+    published = [published_mechanisms(p)] if p.world == "imagenet" else []
+    trained = [mechanisms(p, "none", seed) for seed in p.world_seeds]
+    return [quality(p, source) for source in published + trained]
+
+
+def claim_2(p: Profile) -> list[Run]:
+    """Table 1 of the study: each loss left out in turn, all losses, and BigGAN as the bound."""
+    ablated = [
+        quality(p, mechanisms(p, ablation, seed))
+        for ablation, seed in product(ABLATIONS, p.world_seeds)
+        if ablation != "none"
+    ]
+    return [*ablated, *claim_1_imagenet(p), quality(p, None)]
+
+
+CLAIMS = {
+    "claim-1-mnist": claim_1_mnist,
+    "claim-1-imagenet": claim_1_imagenet,
+    "claim-2": claim_2,
+    "claim-3-mnist": claim_3_mnist,
+}
 
 
 def grid(profile_name: str, claim: str = "all") -> list[Run]:

@@ -26,6 +26,16 @@ def pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(either > 0, both / either.clamp_min(1), 1.0)
 
 
+def paired_iou(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of each mask in `a` with its partner in `b`, [N].
+
+    a, b: [N, ...] bool; two empty masks have IoU 1.
+    """
+    a, b = a.flatten(1), b.flatten(1)
+    either = (a | b).sum(1)
+    return torch.where(either > 0, (a & b).sum(1) / either.clamp_min(1), 1.0)
+
+
 def nearest_iou(masks: Tensor, labels: Tensor, true: Tensor, true_labels: Tensor) -> Tensor:
     """IoU of each mask with the most similar true mask of the same class, [N].
 

@@ -169,7 +169,7 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         _update(opt_d, loss)
         return terms | {"discriminator": loss, "mask_mean": mask.mean()}
 
-    return net, _loop(step, len(data), s, seed, checkpoint, parts, window=50)
+    return net, run_loop(step, len(data), s, seed, checkpoint, parts, window=50)
 
 
 def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tuple[nets.GAN, list]:
@@ -204,7 +204,7 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         _update(opt_d, loss)
         return {"adversarial": adversarial, "discriminator": loss}
 
-    return net, _loop(step, len(data), s, seed, checkpoint, parts, window=50)
+    return net, run_loop(step, len(data), s, seed, checkpoint, parts, window=50)
 
 
 def train_classifier(
@@ -230,7 +230,7 @@ def train_classifier(
 
     parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
     s = s | {"steps": per_epoch * s["epochs"]}
-    return net, _loop(step, len(data), s, seed, checkpoint, parts, per_epoch, schedule.step)
+    return net, run_loop(step, len(data), s, seed, checkpoint, parts, per_epoch, schedule.step)
 
 
 def _discriminator(s: dict, rng: torch.Generator) -> nn.Module:
@@ -249,7 +249,7 @@ def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.step()
 
 
-def _loop(
+def run_loop(
     step: Callable[[Tensor], dict[str, Tensor]],
     n: int,
     s: dict,

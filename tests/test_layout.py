@@ -8,8 +8,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "cgnlib"
 ORDER = """
-    errors paths sources experiments imagenet textures mnists menagerie nets losses patches
-    counterfactuals metrics train datasets generation execute runs report __main__
+    errors paths sources imagenet experiments textures mnists menagerie nets losses patches
+    counterfactuals metrics train datasets generation worlds train_imagenet imagenet_kinds
+    execute runs report __main__
 """.split()  # noqa: SIM905
 FILES = sorted(PACKAGE.rglob("*.py"))
 FIGURES = {"pandas", "seaborn", "matplotlib"}

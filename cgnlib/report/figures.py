@@ -44,9 +44,9 @@ def samples(results: Sequence[Result], digits: Sequence[int] = (0, 1, 2, 3)) -> 
         _, axes = plt.subplots(1, 2 * n, figsize=(2 * n * 1.55, 2.6), layout="constrained")
         for half, (name, title) in enumerate((("real", "original"), ("counterfactual", ""))):
             for i, result in enumerate(results):
-                images = _arrays(result)[name].reshape(10, 3, 32, 32, 3)[list(digits)]
+                images = arrays_of(result)[name].reshape(10, 3, 32, 32, 3)[list(digits)]
                 axis = axes[half * n + i]
-                _tile(axis, images)
+                tile(axis, images)
                 axis.set_title(NAMES[result.run.variant], fontsize=10)
                 axis.set_xlabel(title or "counterfactual")
     plt.show()
@@ -54,13 +54,13 @@ def samples(results: Sequence[Result], digits: Sequence[int] = (0, 1, 2, 3)) -> 
 
 def mechanisms(result: Result) -> None:
     """What each mechanism of one CGN makes for the ten classes, and what they compose to."""
-    arrays = _arrays(result)
+    arrays = arrays_of(result)
     rows = ("mask", "fg", "bg", "x_gen")
     labels = ("mask $m$", "texture $f$", "background $b$", "composed")
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(4, 1, figsize=(8.2, 3.5), layout="constrained")
         for axis, name, label in zip(axes, rows, labels, strict=True):
-            _tile(axis, arrays[name][None])
+            tile(axis, arrays[name][None])
             axis.set_ylabel(label, rotation=0, ha="right", va="center")
         axes[0].set_title(NAMES[result.run.variant])
     plt.show()
@@ -126,12 +126,12 @@ def _values(source, told, reference, live, variant, train_on) -> list[float]:
     return (rows["value"].astype(float) * 100).tolist()
 
 
-def _arrays(result: Result) -> dict[str, np.ndarray]:
+def arrays_of(result: Result) -> dict[str, np.ndarray]:
     with np.load(result.folder / "samples.npz") as stored:
         return dict(stored)
 
 
-def _tile(axis, images: np.ndarray, gap: int = 2) -> None:
+def tile(axis, images: np.ndarray, gap: int = 2) -> None:
     """Images [R, C, H, W, 3] as a grid with white gaps, without ticks."""
     rows, columns, h, w, _ = images.shape
     canvas = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), 255, np.uint8)
@@ -158,7 +158,7 @@ def variants(splits: Mapping[str, tuple[Variant, Variant]], n: int = 3) -> None:
         for row, (name, pair) in zip(axes, splits.items(), strict=True):
             for axis, data in zip(row, pair, strict=True):
                 chosen = [(data.y == digit).nonzero()[:n, 0] for digit in range(5)]
-                _tile(axis, np.stack([_bytes(data.batch(i)[0]) for i in chosen], axis=1))
+                tile(axis, np.stack([bytes_of(data.batch(i)[0]) for i in chosen], axis=1))
             row[0].set_ylabel(NAMES[name], fontsize=15, fontweight="bold")
         axes[0, 0].set_title("training", fontsize=15)
         axes[0, 1].set_title("test", fontsize=15)
@@ -171,7 +171,7 @@ def palettes(colors: Mapping[str, Sequence[tuple[int, int, int]]]) -> None:
     swatches = np.array(list(colors.values()), np.uint8)[:, :, None, None]
     with plt.rc_context(STYLE):
         _, axis = plt.subplots(figsize=(8.2, 0.4 + 0.43 * len(colors)), layout="constrained")
-        _tile(axis, np.broadcast_to(swatches, (*swatches.shape[:2], 20, 32, 3)))
+        tile(axis, np.broadcast_to(swatches, (*swatches.shape[:2], 20, 32, 3)))
         axis.set_xticks(np.arange(10) * 34 + 15.5, range(10))
         axis.set_yticks(np.arange(len(colors)) * 22 + 9.5, colors)
         axis.tick_params(length=0, labelsize=14, labeltop=True, labelbottom=False)
@@ -185,7 +185,7 @@ def textures(pair: Tensor) -> None:
         titles = ("object textures", "background textures")
         for axis, images, title in zip(axes, pair.numpy(), titles, strict=True):
             side = images.shape[1] + 6
-            _tile(axis, images.reshape(2, 5, *images.shape[1:]), gap=6)
+            tile(axis, images.reshape(2, 5, *images.shape[1:]), gap=6)
             for label in range(10):
                 x, y = label % 5 * side + 14, label // 5 * side + 16
                 axis.text(x, y, label, ha="center", va="center", fontsize=12, bbox=_LABEL)
@@ -203,12 +203,12 @@ def hidden_digits(x: Tensor) -> None:
     stretched = (grey - low) / (high - low) * 2 - 1
     with plt.rc_context(STYLE):
         _, axis = plt.subplots(figsize=(8.2, 8.2 * 2 / len(x)), layout="constrained")
-        _tile(axis, np.stack([_bytes(x), _bytes(stretched)]))
+        tile(axis, np.stack([bytes_of(x), bytes_of(stretched)]))
     plt.show()
 
 
 _LABEL = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
 
 
-def _bytes(x: Tensor) -> np.ndarray:
+def bytes_of(x: Tensor) -> np.ndarray:
     return to_bytes(x).permute(0, 2, 3, 1).numpy()

@@ -11,7 +11,7 @@ from cgnlib.runs import Result
 
 # fmt: off
 COLUMNS = [
-    "run", "variant", "train_on", "generator", "seed", "metric", "value", "unit", "n",
+    "run", "variant", "train_on", "removed", "generator", "seed", "metric", "value", "unit", "n",
     "profile", "commit", "device", "torch", "seconds", "finished", "spec",
 ]
 REPORTED = [
@@ -20,7 +20,11 @@ REPORTED = [
 ]
 # fmt: on
 NUMBERS = {"seed", "value", "n", "seconds"}  # the rest are names, also where they look like numbers
-UNITS = {"mask_coverage": "fraction", "usable_digits": "digits", "images": "images"}
+UNITS = {
+    "usable_digits": "digits",
+    "inception_score": "score",
+    "inception_score_spread": "score",
+}
 
 
 def reported(table: str, **fixed: str) -> pd.DataFrame:
@@ -91,6 +95,7 @@ def _rows(result: Result) -> Iterator[dict]:
         "run": run.id,
         "variant": run.variant,
         "train_on": settings.get("train_on", ""),
+        "removed": settings.get("ablation", ""),
         "generator": "" if source is None else _named(source),
         "seed": run.seed,
         "profile": run.profile,

@@ -1,0 +1,167 @@
+"""The blocks of BigGAN-deep as functions of their weights, for training and for folded copies."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+
+class Block(NamedTuple):
+    """What a residual block needs: four affines, four kernels, the last bias, the last 1/sigma."""
+
+    affines: list[tuple[Tensor, Tensor]]  # each [B, C, 1, 1]
+    kernels: list[Tensor]
+    bias: Tensor
+    inverse: Tensor | None  # None where the kernels are normalised already
+    doubles: bool
+
+
+class Attention(NamedTuple):
+    theta: Tensor
+    phi: Tensor
+    g: Tensor
+    o: Tensor  # times gamma
+
+
+def block_of(layer: nn.Module, cond: Tensor, row: int) -> Block:
+    """The parts of a library block, sigma moved from the weights into the affines."""
+    affines, kernels, ahead = [], [], None
+    for k in range(4):
+        bn, conv = getattr(layer, f"bn_{k}"), getattr(layer, f"conv_{k}")
+        std, shift = affine_of_statistics(bn, row)
+        gain = 1 + F.linear(cond, bn.scale.weight_orig) / sigma_of(bn.scale)
+        offset = F.linear(cond, bn.offset.weight_orig) / sigma_of(bn.offset)
+        scale, shift = gain * std, torch.addcmul(offset, gain, shift)
+        if ahead is not None:  # the convolution in front, still times sigma and without its bias
+            sigma, bias = ahead
+            scale, shift = scale / sigma, torch.addcmul(shift, scale, bias)
+        affines.append(tuple(as_channels(scale, shift)))
+        kernels.append(kernel_of(conv.weight_orig, k == 1 and layer.up_sample))
+        ahead = sigma_of(conv), conv.bias
+    sigma, bias = ahead
+    return Block(affines, kernels, bias * sigma, 1 / sigma, layer.up_sample)
+
+
+def run_block(block: Block, x: Tensor) -> Tensor:
+    skip = x[:, : block.kernels[3].shape[0]]  # the first half, where the block halves
+    if block.doubles:
+        skip = F.interpolate(skip, scale_factor=2, mode="nearest")
+    for k in range(3):
+        x = affine_relu(x, *block.affines[k])
+        if k == 0:
+            x = _pointwise(x, block.kernels[k])
+        elif k == 1 and block.doubles:
+            x = F.conv_transpose2d(x, block.kernels[k], stride=2, padding=1)
+        else:
+            x = F.conv2d(x, block.kernels[k], padding=1)
+    x = _pointwise(affine_relu(x, *block.affines[3]), block.kernels[3], block.bias)
+    return skip + x if block.inverse is None else torch.addcmul(skip, x, block.inverse)
+
+
+def attention_of(layer: nn.Module) -> Attention:
+    names = ("theta", "phi", "g", "o_conv")
+    theta, phi, g, o = (normalised(getattr(layer, f"snconv1x1_{name}")) for name in names)
+    return Attention(theta, phi, g, o * layer.gamma)
+
+
+def run_attention(parts: Attention, x: Tensor) -> Tensor:
+    """Self-attention from every position to the maxima of 2x2 windows."""
+    query = _pointwise(x, parts.theta)
+    key, value = (F.max_pool2d(_pointwise(x, w), 2) for w in (parts.phi, parts.g))
+    query, key, value = (t.flatten(2).transpose(1, 2) for t in (query, key, value))
+    weights = torch.bmm(query, key.transpose(1, 2)).softmax(-1)
+    mixed = torch.bmm(weights, value).transpose(1, 2).unflatten(2, x.shape[2:])
+    return x + _pointwise(mixed, parts.o)
+
+
+def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 1x1 convolution as a product of matrices; the result is channels last."""
+    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+class _AffineReLU(torch.autograd.Function):
+    """relu(x * scale + shift) with scale and shift per image and channel, [B or 1, C, 1, 1]."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        out = torch.addcmul(shift, x, scale).relu_()
+        ctx.save_for_backward(x, scale, out)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        x, scale, out = ctx.saved_tensors
+        grad = torch.ops.aten.threshold_backward(grad, out, 0)
+        over = (2, 3) if len(scale) == len(x) else (0, 2, 3)
+        of_scale = of_shift = None
+        if ctx.needs_input_grad[1]:
+            of_scale = (grad * x).sum(over).view_as(scale)
+        if ctx.needs_input_grad[2]:
+            of_shift = grad.sum(over).view_as(scale)
+        return grad.mul_(scale), of_scale, of_shift
+
+
+affine_relu = _AffineReLU.apply
+
+
+def affine_of_statistics(bn: nn.Module, row: int) -> tuple[Tensor, Tensor]:
+    """(1/std, -mean/std) of a row of stored statistics, [C] each."""
+    std = (bn.running_vars[row] + bn.eps).rsqrt()
+    return std, -bn.running_means[row] * std
+
+
+def as_channels(*values: Tensor) -> list[Tensor]:
+    """[..., C] to [..., C, 1, 1]."""
+    return [value[..., None, None] for value in values]
+
+
+def to_map(start: Tensor) -> Tensor:
+    """[B, 4*4*C], channels fastest, to [B, C, 4, 4]: channels last in memory as it stands."""
+    return start.view(len(start), 4, 4, -1).permute(0, 3, 1, 2)
+
+
+def kernel_of(weight: Tensor, doubles: bool) -> Tensor:
+    """The kernel as it is, or for nearest doubling in front: 4x4, to be transposed at stride 2."""
+    if not doubles:
+        return weight
+    wide = F.pad(weight, (0, 1)) + F.pad(weight, (1, 0))
+    wide = F.pad(wide, (0, 0, 0, 1)) + F.pad(wide, (0, 0, 1, 0))
+    return wide.flip(2, 3).transpose(0, 1)
+
+
+class _Dot(torch.autograd.Function):
+    """u.W.v for a matrix W whose product W.v is known; the gradient is the outer product."""
+
+    @staticmethod
+    def forward(ctx, weight: Tensor, u: Tensor, v: Tensor, product: Tensor) -> Tensor:
+        ctx.save_for_backward(u, v)
+        ctx.shape = weight.shape
+        return torch.dot(u, product)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        u, v = ctx.saved_tensors
+        return torch.outer(u * grad, v).view(ctx.shape), None, None, None
+
+
+def sigma_of(layer: nn.Module) -> Tensor:
+    """The layer's spectral norm, after one power iteration where it is in training mode."""
+    weight, u, v = layer.weight_orig, layer.weight_u, layer.weight_v
+    with torch.no_grad():
+        matrix = weight.flatten(1)
+        if layer.training:
+            (eps,) = {hook.eps for hook in layer._forward_pre_hooks.values()}
+            v.copy_(F.normalize(torch.mv(matrix.t(), u), dim=0, eps=eps))
+            product = torch.mv(matrix, v)
+            u.copy_(F.normalize(product, dim=0, eps=eps))
+        else:
+            product = torch.mv(matrix, v)
+    return _Dot.apply(weight, u.clone(), v.clone(), product)  # the next iteration is in place
+
+
+def normalised(layer: nn.Module) -> Tensor:
+    return layer.weight_orig / sigma_of(layer)

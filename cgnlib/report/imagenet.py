@@ -1,0 +1,212 @@
+"""Tables and figures of the ImageNet claims, on ImageNet or on the menagerie."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from cgnlib import worlds
+from cgnlib.menagerie import CLASSES, parts
+from cgnlib.report import records, verdicts
+from cgnlib.report.figures import STYLE, arrays_of, bytes_of, tile
+from cgnlib.report.tables import NONE
+from cgnlib.runs import Result
+
+REMOVED = {
+    "shape": "$L_{shape}$",
+    "texture": "$L_{text}$",
+    "background": "$L_{bg}$",
+    "reconstruction": "$L_{rec}$",
+    "none": "none",
+    "published": "none, published weights",
+    "biggan": "BigGAN itself",
+}
+_TOLD = {"texture": "text", "background": "bg", "reconstruction": "rec"}
+_PANELS = {
+    "mask": "mask $m$",
+    "premask": "premask $\\tilde m$",
+    "fg": "texture $f$",
+    "bg": "background $b$",
+    "x_gen": "composed $x_{gen}$",
+    "x_gt": "BigGAN $x_{gt}$",
+}
+
+
+def measured(frame: pd.DataFrame) -> dict[str, dict[str, list[float]]]:
+    """Every metric by ablation, one value a run: what the verdict of claim 2 is made from."""
+    by: dict[str, dict[str, list[float]]] = {}
+    for row in frame.itertuples():
+        by.setdefault(row.removed, {}).setdefault(row.metric, []).append(float(row.value))
+    return by
+
+
+def told(source: str) -> dict[str, dict[str, list[float]]]:
+    """Reported numbers in the form of `measured`.  source: paper, article, talk or cached."""
+    rows = records.reported("loss-ablation", source=source)
+    names = {short: name for name, short in _TOLD.items()}
+    by: dict[str, dict[str, list[float]]] = {}
+    for row in rows.itertuples():
+        ablation = names.get(row.row, row.row)
+        by.setdefault(ablation, {}).setdefault(row.metric, []).append(float(row.value))
+    return by
+
+
+def ablation(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The study's Table 1: inception score and mask coverage for each loss left out.
+
+    Ours: mean over training seeds, and in brackets the spread within a run: over the splits of the
+    score, over images for the mask.  Scores of different worlds cannot be compared with each
+    other, only their order.
+    """
+    sources = {"Paper": told("paper"), "Study": told("article"), "Study, cached": told("cached")}
+    ours = {"Reference run": measured(reference), label: measured(live)}
+    rows = []
+    for metric, digits, name in (
+        ("inception_score", 1, "Inception score"),
+        ("mask_coverage", 2, "Mask coverage"),
+    ):
+        for ablation, removed in REMOVED.items():
+            if metric == "mask_coverage" and ablation == "biggan":
+                continue
+            if ablation == "published" and not any(ablation in by for by in ours.values()):
+                continue
+            row = {"Measure": name, "Left out": removed}
+            for source, by in sources.items():
+                values = by.get(ablation, {}).get(metric)
+                row[source] = f"{values[0]:.{digits}f}" if values else NONE
+            for source, by in ours.items():
+                row[source] = _ours(by.get(ablation, {}), metric, digits if digits > 1 else 2)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def trends(judged: Mapping[str, verdicts.Verdict]) -> pd.DataFrame:
+    """Which of the paper's trends each source shows, with the relative change."""
+    rows = []
+    for trend in verdicts.TRENDS:
+        row = {"Trend in the paper": trend}
+        for source, verdict in judged.items():
+            if trend not in verdict.effects:
+                row[source] = NONE
+                continue
+            held = "yes" if trend in verdict.met else "no"
+            row[source] = f"{held} ({100 * verdict.effects[trend]:+.0f}%)"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def quality(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What probes read in counterfactuals, and how good the masks are; by ablation."""
+    rows = []
+    for source, frame in frames.items():
+        for ablation, by in measured(frame).items():
+            if "mask_iou" not in by:
+                continue
+            row = {"CGN": f"{source}, left out: {REMOVED[ablation]}", "Runs": len(by["mask_iou"])}
+            for metric, name in (
+                ("shape_read", "Shape, %"),
+                ("texture_read", "Texture, %"),
+                ("background_read", "Background, %"),
+                ("all_read", "All three, %"),
+            ):
+                values = by.get(metric)
+                row[name] = f"{100 * np.mean(values):.1f}" if values else NONE
+            row["Mask IoU"] = f"{np.mean(by['mask_iou']):.2f}"
+            row["Mask binary, %"] = f"{100 * np.mean(by['mask_binary']):.1f}"
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def pretrained() -> pd.DataFrame:
+    """The records of the menagerie's shipped parts, one fact a line."""
+    rows = [
+        {"Part": name, "Fact": fact, "Value": f"{value:.4g}" if isinstance(value, float) else value}
+        for name in parts.NAMES
+        for fact, value in parts.record(name).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def panels(result: Result, rows: Sequence[int]) -> None:
+    """What the mechanisms of one CGN make for some classes of its sheet: a row for each."""
+    arrays = arrays_of(result)
+    with plt.rc_context(STYLE):
+        _, axis = plt.subplots(figsize=(7.6, 0.5 + 1.25 * len(rows)), layout="constrained")
+        stacked = np.stack([arrays[name][list(rows)] for name in _PANELS], axis=1)
+        tile(axis, stacked)
+        side = stacked.shape[2] + 2
+        axis.set_xticks(np.arange(len(_PANELS)) * side + side / 2, _PANELS.values())
+        axis.set_yticks(
+            np.arange(len(rows)) * side + side / 2, [_class(result, row) for row in rows]
+        )
+        axis.tick_params(length=0, labeltop=True, labelbottom=False)
+    plt.show()
+
+
+def ablation_panels(results: Sequence[Result], row: int) -> None:
+    """One class in every ablation: mask, premask, texture, background and composed image."""
+    names = [name for name in _PANELS if name != "x_gt"]
+    with plt.rc_context(STYLE):
+        _, axis = plt.subplots(figsize=(7.0, 0.5 + 1.3 * len(results)), layout="constrained")
+        stacked = np.stack(
+            [np.stack([arrays_of(result)[name][row] for name in names]) for result in results]
+        )
+        tile(axis, stacked)
+        side = stacked.shape[2] + 2
+        axis.set_xticks(np.arange(len(names)) * side + side / 2, [_PANELS[name] for name in names])
+        labels = [REMOVED[result.run["ablation"]] for result in results]
+        axis.set_yticks(np.arange(len(results)) * side + side / 2, labels)
+        axis.tick_params(length=0, labeltop=True, labelbottom=False)
+    plt.show()
+
+
+def counterfactuals(result: Result, n: int = 12) -> None:
+    """Counterfactuals with the names of their three classes."""
+    arrays = arrays_of(result)
+    columns = 6
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            n // columns, columns, figsize=(8.6, 1.95 * n / columns), layout="constrained"
+        )
+        for axis, image, classes in zip(
+            axes.flat, arrays["counterfactual"], arrays["classes"], strict=False
+        ):
+            tile(axis, image[None, None])
+            names = [_name(result.run.variant, int(c)) for c in classes]
+            axis.set_xlabel("\n".join(names), fontsize=9)
+        figure.supylabel("shape, texture, background", fontsize=9)
+    plt.show()
+
+
+def renderings(rows: Iterable[tuple[str, Tensor]]) -> None:
+    """Rows of rendered images with their names.  Images: [N, 3, H, W] in -1...1."""
+    rows = list(rows)
+    with plt.rc_context(STYLE):
+        _, axis = plt.subplots(figsize=(8.6, 0.3 + 0.92 * len(rows)), layout="constrained")
+        stacked = np.stack([bytes_of(x) for _, x in rows])
+        tile(axis, stacked)
+        side = stacked.shape[2] + 2
+        axis.set_yticks(np.arange(len(rows)) * side + side / 2, [name for name, _ in rows])
+        axis.tick_params(length=0)
+    plt.show()
+
+
+def _ours(by: Mapping[str, list[float]], metric: str, digits: int) -> str:
+    values = by.get(metric)
+    if not values:
+        return NONE
+    within = np.mean(by[f"{metric}_spread"])
+    mean = f"{np.mean(values):.{digits}f}"
+    if len(values) > 1:
+        mean += f" ± {np.std(values, ddof=1):.{digits}f} ({len(values)})"
+    return f"{mean} [{within:.{digits}f}]"
+
+
+def _class(result: Result, row: int) -> str:
+    return _name(result.run.variant, worlds.find(result.run.variant).sheet[row])
+
+
+def _name(world: str, c: int) -> str:
+    return CLASSES[c] if world == "menagerie" else str(c)
