@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from cgnlib import generation, metrics, worlds
+from cgnlib import generation, metrics, sources, worlds
 from cgnlib.counterfactuals import to_stored
 from cgnlib.experiments import Run
 from cgnlib.nets import imagenet as nets
@@ -28,6 +28,8 @@ PANELS = ("mask", "premask", "fg", "bg", "x_gen", "x_gt")
 
 def inputs(run: Run) -> dict[str, str]:
     """Checksums of the pretrained parts that a run reads: part of what must match."""
+    if run.kind == "mechanisms" and run["source"] == "published":
+        return {"weights": sources.sha256(sources.find("cgn-imagenet"))}
     found = worlds.checksums(run.variant)
     if "perceptual" in dict(run.settings):
         found["perceptual"] = perceptual.checksum(run["perceptual"])
@@ -45,12 +47,10 @@ def mechanisms(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
         net = worlds.start(run.variant).to(DEVICE)
         features = perceptual.build(run["perceptual"], run["layers"]).to(DEVICE)
         s = dict(run.settings) | {key: dict(run[key]) for key in ("weights", "patches")}
-        sheets = 0
 
-        def save_sheet() -> None:
-            nonlocal sheets
-            sheets += 1
-            sheet(net, run.variant, s["truncation"], folder / f"sheet_{sheets:04}.png")
+        def save_sheet(step: int) -> None:
+            number = -(-step // s["window"])  # the same again where a stopped training goes on
+            sheet(net, run.variant, s["truncation"], folder / f"sheet_{number:04}.png")
 
         history = train_imagenet_cgn(net, features, s, run.seed, checkpoint, save_sheet)
     state = {key: value.contiguous() for key, value in net.state_dict().items()}
@@ -87,7 +87,7 @@ def sheet(net: nets.ImageNetCGN, world: str, truncation: float, path: Path) -> N
     part.replace(path)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def quality(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     """Inception score and masks of a CGN, or of BigGAN itself; on the menagerie what probes read.
 

@@ -230,7 +230,11 @@ def train_classifier(
 
     parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
     s = s | {"steps": per_epoch * s["epochs"]}
-    return net, run_loop(step, len(data), s, seed, checkpoint, parts, per_epoch, schedule.step)
+
+    def lower_rate(_: int) -> None:
+        schedule.step()
+
+    return net, run_loop(step, len(data), s, seed, checkpoint, parts, per_epoch, lower_rate)
 
 
 def _discriminator(s: dict, rng: torch.Generator) -> nn.Module:
@@ -257,11 +261,12 @@ def run_loop(
     checkpoint: Checkpoint,
     parts: dict,
     window: int,
-    after_window: Callable[[], None] = lambda: None,
+    after_window: Callable[[int], None] = lambda step: None,
 ) -> list[dict]:
     """Run s["steps"] steps over shuffled epochs of n items.
 
     The history has a row every `window` steps: the means over the images seen in it.
+    after_window: called with the step, after each row.
     """
     loop = checkpoint.load(parts) or {"step": 0, "seen": 0, "sums": {}, "history": []}
     batches = index_batches(n, s["batch"], seed, loop["step"], s["steps"])
@@ -274,6 +279,6 @@ def run_loop(
             means = {name: float(total / loop["seen"]) for name, total in loop["sums"].items()}
             loop["history"].append({"step": loop["step"], **means})
             loop["seen"], loop["sums"] = 0, {}
-            after_window()
+            after_window(loop["step"])
         checkpoint.after_step(loop, parts)
     return loop["history"]

@@ -54,15 +54,15 @@ def train_imagenet_cgn(
     s: dict,
     seed: int,
     checkpoint: Checkpoint,
-    after_window: Callable[[], None] = lambda: None,
+    after_window: Callable[[int], None] = lambda step: None,
 ) -> list[dict]:
     """Train the three mechanisms in place; returns the history, a row every s["window"] steps.
 
     s: batch (images in one pass), accumulate (passes in one step; gradients are summed, as
     published), steps, lr (of shape, texture and background), truncation, weights and patches
     (see `loss_terms`), window.  A class is drawn for each image, and all mechanisms share it; the
-    published batch is one image.  after_window: called after each row.
-    Source: CGN paper; published code.
+    published batch is one image.  after_window: called with the step, after each
+    row.  Source: CGN paper; published code.
     """
     rng = generator(seed, "imagenet-cgn")
     net.train()

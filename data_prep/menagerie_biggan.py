@@ -4,33 +4,34 @@ The generator is the class of pytorch_pretrained_biggan in a small configuration
 only run on stored statistics; here its batch norms are given those of the batch while it trains,
 and its tables are filled afterwards, a row for each truncation.  The critic is a residual
 projection discriminator with spectral norm and a hinge loss.  The weights that are kept are an
-exponential moving average.
+exponential moving average.  Train the classifier first (menagerie_readers.py): it measures the
+samples for the record that is shipped with the weights.
 
     python data_prep/menagerie_biggan.py --minutes 60      # goes on from its last checkpoint
 """
 
 import argparse
 import copy
-import json
+import itertools
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from pytorch_pretrained_biggan.model import BigGANBatchNorm
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 from tqdm import tqdm
 
-from cgnlib import menagerie
+from cgnlib import menagerie, metrics, worlds
 from cgnlib.generation import truncated_noise
+from cgnlib.menagerie import parts
 from cgnlib.nets import biggan
-from cgnlib.train import Checkpoint, generator, index_batches, seeded
+from cgnlib.train import Checkpoint, generator, seeded
 
 SEED = 0
-BATCH = 32
-RATE, BETAS = 4e-4, (0.0, 0.99)
+GROUPS, GROUP = 8, 4  # classes in a batch, images of each
+RATE, RATE_CRITIC, BETAS = 3e-4, 8e-4, (0.0, 0.99)
 IMAGES = 40_000
 AVERAGE = 0.998  # what a step leaves of the moving average
 CONFIG = biggan.BIGGAN_MENAGERIE
@@ -63,10 +64,12 @@ class ThreeChannels(nn.Conv2d):
 class Critic(nn.Module):
     """Residual projection discriminator (Miyato and Koyama 2018) for 64-pixel images.
 
-    x: [B, 3, 64, 64], y: [B].  Returns a score for each image, [B].
+    x: [B, 3, 64, 64], y: [B], in groups of GROUP images of one class: how much the images of a
+    group differ is a feature of its own, or else one image for every latent would pass.
+    Returns a score for each image, [B].
     """
 
-    def __init__(self, width: int = 16):
+    def __init__(self, width: int = 20):
         super().__init__()
         self.stem = spectral_norm(nn.Conv2d(3, width, 4, 2, 1))
         widths = [width, 2 * width, 4 * width, 8 * width]
@@ -80,8 +83,8 @@ class Critic(nn.Module):
         h = self.stem(x)
         for block in self.blocks:
             h = block(h)
-        # how much the images of the batch differ: one image for every latent is seen as a fake
-        spread = h.std(0).mean().expand(len(h), 1, *h.shape[2:])
+        spread = h.unflatten(0, (-1, GROUP)).std(1).mean(1, keepdim=True)
+        spread = spread.repeat_interleave(GROUP, 0)
         h = F.relu(self.join(F.relu(torch.cat([h, spread], 1)))).sum((2, 3))
         return self.score(h)[:, 0] + (self.classes(y) * h).sum(1)
 
@@ -122,35 +125,38 @@ def draw(n: int, truncation: float, rng: torch.Generator) -> tuple[Tensor, Tenso
     ).float()
 
 
-def train(minutes: float, folder: Path) -> nn.Module:
-    """Train until the time is over, with checkpoints; returns the averaged generator."""
+def train(minutes: float, folder: Path) -> tuple[nn.Module, dict]:
+    """Train until the time is over, with checkpoints; averaged generator, loop state."""
     rng = generator(SEED, "menagerie", "biggan")
     net, critic = seeded(build, rng), seeded(Critic, rng).to(memory_format=torch.channels_last)
     average = copy.deepcopy(net).requires_grad_(False)
     opt_g, opt_d = (
-        torch.optim.Adam(part.parameters(), lr=RATE, betas=BETAS, fused=True)
-        for part in (net, critic)
+        torch.optim.Adam(part.parameters(), lr=rate, betas=BETAS, fused=True)
+        for part, rate in ((net, RATE), (critic, RATE_CRITIC))
     )
-    parts = {"net": net, "critic": critic, "average": average} | {"opt_g": opt_g, "opt_d": opt_d}
-    parts |= {"rng": rng}
+    kept = {"net": net, "critic": critic, "average": average} | {"opt_g": opt_g, "opt_d": opt_d}
+    kept |= {"rng": rng}
     end = time.monotonic() + 60 * minutes
     checkpoint = Checkpoint(folder / "checkpoint.pt", every=120)
-    loop = checkpoint.load(parts) or {"step": 0, "seconds": 0.0, "history": []}
+    loop = checkpoint.load(kept) or {"step": 0, "seconds": 0.0, "history": []}
     images, labels = stored_images()
+    of_class = [(labels == c).nonzero()[:, 0] for c in range(CONFIG.num_classes)]
     sums, began = {}, time.monotonic()
-    for index in tqdm(index_batches(IMAGES, BATCH, SEED, loop["step"], 10**9), unit="step"):
+    for _ in tqdm(itertools.count(loop["step"]), initial=loop["step"], unit="step"):
+        classes = torch.randperm(CONFIG.num_classes, generator=rng)[:GROUPS].tolist()
+        index = torch.cat([_pick(of_class[c], rng) for c in classes])
         x, y = images[index].float().div_(127.5).sub_(1), labels[index]
         x = x.contiguous(memory_format=torch.channels_last)
-        u, classes = draw(len(y), 1.0, rng)
-        fake, y_gen = net(u, classes, 1.0), classes.argmax(1)
+        u = truncated_noise(len(y), CONFIG.z_dim, 1.0, rng)
+        fake = net(u, F.one_hot(y, CONFIG.num_classes).float(), 1.0)
 
         critic.requires_grad_(True)
-        scores = critic(torch.cat([x, fake.detach()]), torch.cat([y, y_gen]))
+        scores = critic(torch.cat([x, fake.detach()]), torch.cat([y, y]))
         real, made = scores.split(len(y))
         loss_d = F.relu(1 - real).mean() + F.relu(1 + made).mean()
         _update(opt_d, loss_d)
         critic.requires_grad_(False)
-        loss_g = -critic(fake, y_gen).mean()
+        loss_g = -critic(fake, y).mean()
         _update(opt_g, loss_g)
         _follow(average, net, min(AVERAGE, (loop["step"] + 1) / (loop["step"] + 10)))
 
@@ -163,13 +169,12 @@ def train(minutes: float, folder: Path) -> nn.Module:
             row = {"step": loop["step"], "seconds": round(loop["seconds"], 1)}
             loop["history"].append(row | {name: total / 100 for name, total in sums.items()})
             sums = {}
-        checkpoint.after_step(loop, parts)
+        checkpoint.after_step(loop, kept)
         if time.monotonic() > end:
             break
     checkpoint.every = 0
-    checkpoint.after_step(loop, parts)
-    (folder / "history.json").write_text(json.dumps(loop["history"]))
-    return average
+    checkpoint.after_step(loop, kept)
+    return average, loop
 
 
 def stored_images() -> tuple[Tensor, Tensor]:
@@ -184,23 +189,46 @@ def stored_images() -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def fill_statistics(net: nn.Module, batches: int = 4, size: int = 128) -> None:
     """Standing statistics (BigGAN, appendix C.1) for every stored truncation, in place."""
-    parts = norms(net)
+    tables = norms(net)
     rng = generator(SEED, "menagerie", "statistics")
     net.eval()
     for row in tqdm(range(1, CONFIG.n_stats), unit="truncation"):
         truncation = row / (CONFIG.n_stats - 1)
-        for part in parts:
+        for part in tables:
             part.seen = []
         for _ in range(batches):
             net(*draw(size, truncation, rng), truncation)
-        for part in parts:
+        for part in tables:
             means, variances = (torch.stack(column) for column in zip(*part.seen, strict=True))
             part.running_means[row] = means.mean(0)
             # the variance over all batches: within them, and of their means
             part.running_vars[row] = variances.mean(0) + means.var(0, correction=0)
             part.seen = None
-    for part in parts:  # nothing can be drawn at truncation 0
+    for part in tables:  # nothing can be drawn at truncation 0
         part.running_means[0], part.running_vars[0] = part.running_means[1], part.running_vars[1]
+
+
+@torch.inference_mode()
+def measure(net: nn.Module, n: int = 2000, truncation: float = 0.5) -> dict[str, float]:
+    """How its samples fare with the shipped classifier, next to true images."""
+    judge = worlds.judge("menagerie", "standard")
+    rng = generator(SEED, "menagerie", "measure")
+    y = torch.randint(0, CONFIG.num_classes, (n,), generator=rng)
+    u = truncated_noise(n, CONFIG.z_dim, truncation, rng)
+    folded = biggan.fold(net, truncation)
+    made = torch.cat([judge(folded(u[part], y[part])) for part in torch.arange(n).split(100)])
+    data = menagerie.Menagerie("agree", n, seed=1)
+    true = torch.cat([judge(data.batch(part)[0]) for part in torch.arange(n).split(100)])
+    score, real = (metrics.inception_score(answers, 2)[0] for answers in (made, true))
+    return {
+        "class_read": (made.argmax(1) == y).float().mean().item(),
+        "inception_score": score,
+        "inception_score_real": real,
+    }
+
+
+def _pick(items: Tensor, rng: torch.Generator) -> Tensor:
+    return items[torch.randint(len(items), (GROUP,), generator=rng)]
 
 
 def _follow(average: nn.Module, net: nn.Module, keep: float) -> None:
@@ -224,11 +252,14 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.folder.mkdir(parents=True, exist_ok=True)
-    net = train(args.minutes, args.folder)
+    net, loop = train(args.minutes, args.folder)
     fill_statistics(net)
-    # half precision: no sample changes by more than a pixel value, and the file is half as large
-    state = {name: value.half().contiguous() for name, value in net.state_dict().items()}
-    save_file(state, args.folder / "biggan.safetensors")
+    for part in norms(net):
+        part.__class__ = BigGANBatchNorm
+    record = {"images": IMAGES, "batch": GROUPS * GROUP, "rate": RATE, "seed": SEED}
+    record |= {"steps": loop["step"], "seconds": round(loop["seconds"])}
+    parts.ship("biggan", net, record | measure(net))
+    print(parts.record("biggan"))
 
 
 if __name__ == "__main__":

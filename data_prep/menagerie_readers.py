@@ -27,7 +27,7 @@ SEED, HELD_OUT = 0, 1  # seeds of the renderer
 PLANS = {
     "classifier": {"images": 8_000, "epochs": 6, "batch": 32, "rate": 3e-3},
     "probe": {"images": 24_000, "epochs": 6, "batch": 32, "rate": 3e-3},
-    "u2net": {"images": 16_000, "epochs": 4, "batch": 16, "rate": 4e-3},
+    "u2net": {"images": 12_000, "epochs": 3, "batch": 16, "rate": 4e-3},
 }
 TEST = 2_000
 

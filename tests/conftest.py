@@ -1,12 +1,17 @@
 """Shared fixtures: one thread, small digits, optional data, no network."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 
-from cgnlib import mnists
+from cgnlib import imagenet_kinds, mnists
+from cgnlib.menagerie import parts
+from cgnlib.nets import biggan
+from cgnlib.nets.menagerie import Reader
+from cgnlib.nets.u2net import U2Net
 
 torch.set_num_threads(1)
 
@@ -54,3 +59,64 @@ def no_data(tmp_path, monkeypatch):
     monkeypatch.setattr("torchvision.datasets.MNIST", offline)
     monkeypatch.setattr("torchvision.datasets.DTD", offline)
     return folder
+
+
+@pytest.fixture(scope="session")
+def random_biggan():
+    """Makes a generator of a configuration: random weights, singular vectors that fit them."""
+
+    @cache
+    def make(config):
+        rng = torch.Generator().manual_seed(5)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            net = biggan.build(config).train()
+        for name, value in net.named_buffers():
+            if name.endswith("running_means"):
+                value.copy_(torch.randn(value.shape, generator=rng) / 3)
+            elif name.endswith("running_vars"):
+                value.copy_(torch.rand(value.shape, generator=rng) + 0.5)
+        y = torch.randint(0, config.num_classes, (2,), generator=rng)
+        with torch.no_grad():
+            for _ in range(20):  # a power iteration each
+                biggan.generate(net, torch.randn(2, config.z_dim, generator=rng), y, 1.0)
+        return net.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_u2net():
+    """Makes a small saliency net of random weights, whose maps spread over 0...1."""
+
+    def make():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(6)
+            net = U2Net.small()
+        with torch.no_grad():
+            net.outconv.weight.mul_(60)
+        return net.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory, random_biggan, random_u2net):
+    """A folder with the menagerie's four parts, of random weights."""
+    folder = tmp_path_factory.mktemp("menagerie")
+    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
+        patch.setattr(parts, "FOLDER", folder)
+        torch.manual_seed(7)
+        nets = (random_biggan(biggan.BIGGAN_MENAGERIE), random_u2net())
+        nets += (Reader(), Reader((10, 10, 10)))
+        for name, net in zip(parts.NAMES, nets, strict=True):
+            parts.ship(name, net, {"seed": 7})
+    return folder
+
+
+@pytest.fixture
+def random_parts(shipped, monkeypatch):
+    """Random weights in place of the menagerie's trained parts; all on the CPU."""
+    monkeypatch.setattr(parts, "FOLDER", shipped)
+    monkeypatch.setattr(imagenet_kinds, "DEVICE", torch.device("cpu"))
+    return shipped

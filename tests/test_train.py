@@ -214,7 +214,7 @@ def test_history_averages_over_the_images_seen():
         return {"mean": index.float().mean()}  # a short batch must not count as a whole one
 
     settings = {"batch": 4, "steps": 7}
-    history = train._loop(step, 10, settings, 0, Checkpoint(), {}, window=3)
+    history = train.run_loop(step, 10, settings, 0, Checkpoint(), {}, window=3)
     assert [row["step"] for row in history] == [3, 6, 7]
     assert [row["mean"] for row in history[:2]] == pytest.approx([4.5, 4.5])
 

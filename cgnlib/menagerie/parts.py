@@ -5,6 +5,7 @@ They are made by scripts in data_prep/ and shipped in data_prep/menagerie/.
 
 import json
 import os
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -19,8 +20,18 @@ NAMES = ("biggan", "u2net", "classifier", "probe")
 
 
 def record(name: str) -> dict:
-    """How a part was made and how good it is; its sha256 among it."""
-    return json.loads((FOLDER / f"{name}.json").read_text())
+    """How a part was made and how good it is; its sha256 among it.
+
+    Raises CGNError when the record is missing or is none.
+    """
+    path = FOLDER / f"{name}.json"
+    try:
+        found = json.loads(path.read_text())
+        if "sha256" not in found:
+            raise ValueError("it has no sha256")
+    except (OSError, ValueError, TypeError) as error:
+        raise CGNError(f"{path} cannot be read ({reason(error)}): {_again(path)}") from error
+    return found
 
 
 def load(name: str, net: nn.Module) -> nn.Module:
@@ -29,15 +40,16 @@ def load(name: str, net: nn.Module) -> nn.Module:
     Raises CGNError when the file is missing, is not the one of its record or has another layout.
     """
     path = FOLDER / f"{name}.safetensors"
-    again = f"restore it with `git checkout -- {path.relative_to(paths.ROOT)}`"
     if not path.is_file():
-        raise CGNError(f"{path} is missing: {again}")
+        raise CGNError(f"{path} is missing: {_again(path)}")
     if (found := sources.sha256(path)) != record(name)["sha256"]:
-        raise CGNError(f"{path} has sha256 {found}, not that of its record: {again}")
+        raise CGNError(f"{path} has sha256 {found}, not that of its record: {_again(path)}")
     try:
         net.load_state_dict(load_file(path), strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise CGNError(f"{path} is no {type(net).__name__} ({reason(error)}): {again}") from error
+        raise CGNError(
+            f"{path} is no {type(net).__name__} ({reason(error)}): {_again(path)}"
+        ) from error
     return net.eval()
 
 
@@ -50,6 +62,10 @@ def ship(name: str, net: nn.Module, about: dict) -> None:
     about["sha256"] = sources.sha256(part)
     os.replace(part, path)
     path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _again(path: Path) -> str:
+    return f"restore it with `git checkout -- {path}`"
 
 
 def _small(value: torch.Tensor) -> torch.Tensor:

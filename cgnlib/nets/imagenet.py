@@ -132,7 +132,7 @@ class ImageNetCGN(nn.Module):
         """The folded copy of a frozen part."""
         net = getattr(self, name)
         tensors = [*net.parameters(), *net.buffers()]
-        state = tuple((t.data_ptr(), t.device) for t in tensors)
+        state = tuple((t.data_ptr(), t._version, t.device) for t in tensors)
         key = (settings, state)
         if name not in self._copies or self._copies[name][0] != key:
             self._copies.pop(name, None)

@@ -100,8 +100,8 @@ def losses_needed(
     seed.  A trend of TRENDS counts when the mean moves its way by `share` of the mean with all
     losses, or more.  effects: the relative change behind each trend.
     """
-    needed = {ablation for ablation, _, _ in TRENDS.values()} | {"none"}
-    if any(not measured.get(ablation, {}).get("inception_score") for ablation in needed):
+    needed = {(a, metric) for of, metric, _ in TRENDS.values() for a in (of, "none")}
+    if any(not measured.get(ablation, {}).get(metric) for ablation, metric in needed):
         return Verdict(NOT_RUN, {}, ())
     effects, met = {}, []
     for trend, (ablation, metric, sign) in TRENDS.items():

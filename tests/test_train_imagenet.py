@@ -1,0 +1,451 @@
+"""Training of the BigGAN-based CGN: losses, whom they move, plain loops, seeds, interruption."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cgnlib import losses, train, train_imagenet
+from cgnlib.errors import CGNError
+from cgnlib.generation import truncated_noise
+from cgnlib.imagenet import ABLATIONS, loss_weights
+from cgnlib.nets import perceptual
+from cgnlib.nets.biggan import BIGGAN_MENAGERIE
+from cgnlib.nets.imagenet import FROZEN, TRAINED, ImageNetCGN, Mechanisms
+from cgnlib.patches import texture_grid
+from cgnlib.train import Checkpoint, Interrupted
+from cgnlib.train_imagenet import loss_terms, train_imagenet_cgn
+
+TINY = replace(
+    BIGGAN_MENAGERIE,
+    output_dim=32,
+    z_dim=6,
+    class_embed_dim=6,
+    channel_width=8,
+    layers=((False, 16, 16), (True, 16, 8), (True, 8, 4), (True, 4, 1)),
+    attention_layer_position=2,
+)
+PATCHES = {"size": 16, "patch": 5, "best": 12, "grid": 3}
+TINY_TRAINING = {
+    "batch": 2,
+    "accumulate": 1,
+    "steps": 3,
+    "lr": (1e-3, 2e-3, 3e-3),
+    "truncation": 1.0,
+    "weights": loss_weights("menagerie"),
+    "patches": PATCHES,
+    "window": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def features():
+    return perceptual.build("efficientnet-lite0", (0, 1))
+
+
+@pytest.fixture
+def start(random_biggan, random_u2net):
+    """Makes a CGN whose three mechanisms differ."""
+
+    def make(config=TINY):
+        rng = torch.Generator().manual_seed(6)
+        net = ImageNetCGN(config, random_u2net()).start_from(random_biggan(config))
+        with torch.no_grad():
+            for name, value in net.named_parameters():
+                if name.startswith(TRAINED) and value.numel() > 1:
+                    value.add_(torch.randn(value.shape, generator=rng) * value.std() / 5)
+        return net
+
+    return make
+
+
+@pytest.fixture
+def trained(start, features):
+    """Trains a CGN; returns it and its history."""
+
+    def run(seed=0, checkpoint=None, after=lambda step: None, net=None, **settings):
+        net = start() if net is None else net
+        s = TINY_TRAINING | settings
+        return net, train_imagenet_cgn(net, features, s, seed, checkpoint or Checkpoint(), after)
+
+    return run
+
+
+def snapshot(net):
+    return {key: value.clone() for key, value in net.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def moved(net, before):
+    """The parts of a CGN of which a parameter, not a singular vector, has changed."""
+    return {
+        name.split(".")[0]
+        for name, value in net.named_parameters()
+        if not torch.equal(value, before[name])
+    }
+
+
+# --- the losses
+
+
+@pytest.fixture
+def made(rng):
+    """Three images and their parts as leaves; the second mask is nearly empty, the third full."""
+
+    def image(channels=3):
+        return torch.rand(3, channels, 32, 32, generator=rng)
+
+    mask = torch.stack([part * k + b for part, k, b in zip(
+        image(1), (1, 0.05, 0.05), (0, 0.001, 0.94), strict=True
+    )]).clamp(1e-4, 0.9999)  # fmt: skip
+    parts = [image() * 2 - 1, mask, image() * 2 - 1, image() * 2 - 1, image() * 2 - 1, image(1)]
+    return Mechanisms(*[part.requires_grad_() for part in parts])
+
+
+def plain_gram(x):
+    flat = x.reshape(x.shape[0], -1)
+    return flat @ flat.T / x.numel()
+
+
+def plain_gram_distance(features, a, b, factors):
+    """Image by image and layer by layer."""
+    total = 0.0
+    for one, other in zip(a, b, strict=True):
+        layers = zip(features(one[None]), features(other[None]), factors, strict=True)
+        for ours, theirs, factor in layers:
+            total += factor * (plain_gram(ours[0]) - plain_gram(theirs[0])).abs().mean() / len(a)
+    return total
+
+
+@torch.no_grad()
+def plain_terms(made, weights, features, rng):
+    """The table of the losses, written out."""
+    m, f, b = made.mask, made.fg, made.bg
+    x_gen = m * f + (1 - m) * b
+    grid = texture_grid(made.x_gt, m, rng, **PATCHES)
+    mean = m.mean((1, 2, 3))
+    low, high = (0.1 - mean).clamp(min=0), (mean - 0.9).clamp(min=0)
+    w = {name: 0.0 for name in loss_weights("menagerie")} | weights
+    nothing = (0.0,) * len(features.chosen)
+    return {
+        "l1": w["l1"] * (x_gen - made.x_gt).abs().mean(),
+        "perc": plain_gram_distance(features, x_gen, made.x_gt, w["perc"] or nothing),
+        "binary": w["binary"] * -(m * m.log2() + (1 - m) * (1 - m).log2()).mean(),
+        "mask": w["mask"] * (low + high).mean(),
+        "text": plain_gram_distance(features, f, grid, w["text"] or nothing),
+        "bg": w["bg"] * made.bg_mask.mean(),
+    }
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS)
+def test_losses_equal_the_table_written_out(ablation, made, features):
+    weights = loss_weights("menagerie", ablation)
+    found = loss_terms(made, weights, features, PATCHES, train.generator(3))
+    plain = plain_terms(made, weights, features, train.generator(3))
+    assert list(found) == list(weights)
+    for name, value in found.items():
+        assert value.shape == () and value > 0
+        assert value.item() == pytest.approx(float(plain[name]), rel=1e-4), name
+
+
+def test_the_codes_weights_belong_to_four_layers(made):
+    features = perceptual.build("efficientnet-lite0", (0, 1, 2, 3))
+    weights = loss_weights("code")
+    found = loss_terms(made, weights, features, PATCHES, train.generator(3))
+    plain = plain_terms(made, weights, features, train.generator(3))
+    for name, value in found.items():
+        assert value.item() == pytest.approx(float(plain[name]), rel=1e-4), name
+    with pytest.raises(ValueError, match="zip"):  # two layers, four weights
+        loss_terms(made, weights, perceptual.build("efficientnet-lite0", (0, 1)), PATCHES, None)
+
+
+@pytest.mark.parametrize("name", loss_weights("menagerie"))
+def test_a_loss_is_linear_in_its_weight(name, made, features):
+    weight = loss_weights("menagerie")[name]
+    double = tuple(2 * w for w in weight) if isinstance(weight, tuple) else 2 * weight
+    once, twice = (
+        loss_terms(made, {name: w}, features, PATCHES, train.generator(3))[name]
+        for w in (weight, double)
+    )
+    assert twice.item() == pytest.approx(2 * once.item(), rel=1e-5)
+
+
+def test_a_loss_that_is_left_out_costs_nothing(made):
+    def features(x):
+        raise AssertionError("no loss that is named reads features")
+
+    rng = train.generator(3)
+    before = rng.get_state()
+    assert set(loss_terms(made, loss_weights("menagerie", "none") | {}, lambda x: [x, x], PATCHES,
+                          rng)) == set(loss_weights("menagerie"))  # fmt: skip
+    assert not torch.equal(rng.get_state(), before)  # the patches were drawn
+    before = rng.get_state()
+    weights = {"l1": 1.0, "binary": 1.0, "mask": 1.0, "bg": 1.0}
+    assert list(loss_terms(made, weights, features, {}, rng)) == list(weights)
+    assert loss_terms(made, {}, features, {}, rng) == {}
+    assert torch.equal(rng.get_state(), before)
+
+
+def test_an_unknown_loss_is_an_error(made, features):
+    with pytest.raises(KeyError, match="edge"):
+        loss_terms(made, {"edge": 1.0}, features, PATCHES, train.generator(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "reached"),
+    [
+        ("l1", {"mask", "fg", "bg"}),
+        ("perc", {"mask", "fg", "bg"}),
+        ("binary", {"mask"}),
+        ("mask", {"mask"}),
+        ("text", {"fg"}),
+        ("bg", {"bg_mask"}),
+    ],
+)
+def test_gradients_take_the_published_routes(name, reached, made, features):
+    weights = {name: loss_weights("menagerie")[name]}
+    loss_terms(made, weights, features, PATCHES, train.generator(3))[name].backward()
+    grads = {field: getattr(made, field).grad for field in Mechanisms._fields}
+    assert {field for field, grad in grads.items() if grad is not None} == reached
+    assert all(grads[field].abs().sum() > 0 for field in reached)
+
+
+def test_perfect_images_have_no_reconstruction_loss(made, features):
+    m = made.mask.detach()
+    perfect = made._replace(x_gt=made.x_gen.detach())
+    weights = {name: loss_weights("menagerie")[name] for name in ("l1", "perc", "bg")}
+    clean = perfect._replace(bg_mask=torch.zeros_like(m))
+    for value in loss_terms(clean, weights, features, PATCHES, None).values():
+        assert value.item() == pytest.approx(0, abs=1e-4)
+
+
+# --- who moves
+
+
+@pytest.mark.parametrize(
+    ("left", "mechanisms"),
+    [
+        (("l1",), set(TRAINED)),
+        (("perc",), set(TRAINED)),
+        (("binary", "mask"), {"f_shape"}),
+        (("text",), {"f_text"}),
+        (("bg",), {"f_bg"}),
+        (("text", "bg"), {"f_text", "f_bg"}),
+        (tuple(loss_weights("menagerie")), set(TRAINED)),
+    ],
+    ids="-".join,
+)
+def test_a_step_moves_the_mechanisms_that_a_loss_reaches(left, mechanisms, start, trained):
+    net = start()
+    before = snapshot(net)
+    weights = {name: loss_weights("menagerie")[name] for name in left}
+    trained(net=net, steps=1, weights=weights)
+    assert moved(net, before) == mechanisms
+
+
+def test_frozen_parts_never_move(start, trained):
+    net = start()
+    before = snapshot(net)
+    trained(net=net)
+    for name, value in net.state_dict().items():
+        if name.startswith(FROZEN):
+            assert torch.equal(value, before[name]), name
+    assert net.training and not net.biggan_GT.training and not net.u2net.training
+    assert all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_each_mechanism_has_a_rate_of_its_own(place, start, trained):
+    net = start()
+    before = snapshot(net)
+    lr = [0.0] * 3
+    lr[place] = 1e-3
+    trained(net=net, steps=1, lr=lr)
+    assert moved(net, before) == {("f_shape", "f_text", "f_bg")[place]}
+
+
+def test_there_is_a_rate_for_each_mechanism(trained):
+    with pytest.raises(ValueError, match="zip"):
+        trained(lr=(1e-3, 1e-3))
+
+
+def test_a_first_step_of_adam_is_as_long_as_its_rate(start, trained):
+    net = start()
+    before = snapshot(net)
+    trained(net=net, steps=1)
+    for name, lr in zip(TRAINED, TINY_TRAINING["lr"], strict=True):
+        key = f"{name}.generator.layers.0.conv_1.weight_orig"
+        step = (net.state_dict()[key] - before[key]).abs()
+        assert step.median().item() == pytest.approx(lr, rel=0.01)
+
+
+# --- the loop written plainly
+
+
+@pytest.fixture
+def plain_steps(monkeypatch):
+    """Adam becomes plain descent, which shows how large gradients are.  Notes what it is asked."""
+    asked = []
+
+    def sgd(parameters, lr, **options):
+        asked.append((lr, options))
+        return torch.optim.SGD(parameters, lr)
+
+    monkeypatch.setattr(torch.optim, "Adam", sgd)
+    return asked
+
+
+def test_training_equals_a_plain_loop(start, trained, features, plain_steps):
+    """A class for each image, shared by the mechanisms; gradients of two passes are summed."""
+    lr, weights = (1e-6, 2e-6, 3e-6), loss_weights("menagerie")
+    net, rng, history = start().train(), train.generator(4, "imagenet-cgn"), []
+    for step in range(2):
+        row = dict.fromkeys((*weights, "mask_mean"), 0.0)
+        for _ in range(2):
+            y = torch.randint(10, (3,), generator=rng)
+            u = truncated_noise(3, 6, 0.5, rng)
+            made = net(u, y, y, y, 0.5)
+            terms = loss_terms(made, weights, features, PATCHES, rng)
+            sum(terms.values()).backward()
+            for name, value in (terms | {"mask_mean": made.mask.mean()}).items():
+                row[name] += value.item() / 2
+        history.append({"step": step + 1} | row)
+        with torch.no_grad():
+            for name, rate in zip(TRAINED, lr, strict=True):
+                for value in getattr(net, name).parameters():
+                    value -= rate * value.grad
+                    value.grad = None
+    before = snapshot(start())
+    ours, rows = trained(seed=4, batch=3, accumulate=2, steps=2, lr=lr, truncation=0.5)
+    assert plain_steps == [(rate, {"fused": True}) for rate in lr]
+    assert moved(ours, before) == set(TRAINED)
+    for key, value in ours.state_dict().items():
+        assert torch.allclose(value, net.state_dict()[key], rtol=1e-4, atol=1e-6), key
+    assert len(rows) == 2
+    for ours, theirs in zip(rows, history, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_accumulated_gradients_are_summed_and_not_averaged(
+    start, trained, plain_steps, monkeypatch
+):
+    """Two passes of one image step twice as far as one pass of both; losses are means in both."""
+    bank = torch.randn(2, 6, generator=torch.Generator().manual_seed(8))
+    given = []
+
+    def noise(n, *_):
+        given.append(n)
+        first = sum(given) - n
+        return bank[first : first + n]
+
+    monkeypatch.setattr(train_imagenet, "truncated_noise", noise)
+    one_class = replace(TINY, num_classes=1)
+    patches = PATCHES | {"best": 1}  # nothing else is left to chance
+    far = start(one_class).train()
+    with torch.no_grad():
+        for _ in range(100):  # power iterations: from here on they hardly move
+            far(bank[:1], *[torch.zeros(1, dtype=torch.int64)] * 3, 1.0)
+    settled = snapshot(far)
+    steps, history = {}, {}
+    for batch, accumulate in ((2, 1), (1, 2)):
+        given.clear()
+        net = start(one_class)
+        net.load_state_dict(settled)
+        _, (history[batch],) = trained(
+            net=net, batch=batch, accumulate=accumulate, steps=1, patches=patches, lr=(1e-6,) * 3
+        )
+        assert given == [batch] * accumulate
+        names = [n for n, p in net.named_parameters() if p.requires_grad and n.endswith("_orig")]
+        steps[batch] = torch.cat([(net.state_dict()[n] - settled[n]).flatten() for n in names])
+    assert history[1] == pytest.approx(history[2], rel=1e-2)
+    ratio = (steps[1] @ steps[2]) / (steps[2] @ steps[2])
+    assert ratio.item() == pytest.approx(2, rel=0.02)
+    assert (steps[1] - 2 * steps[2]).norm() < 0.1 * steps[1].norm()
+
+
+# --- history, seeds, interruption
+
+
+def test_history_has_a_row_for_each_window(trained):
+    called = []
+    _, every = trained(window=1, after=called.append)
+    assert called == [1, 2, 3]
+    called.clear()
+    _, rows = trained(window=2, after=called.append)
+    assert called == [2, 3] == [row["step"] for row in rows]
+    assert all(list(row) == ["step", *loss_weights("menagerie"), "mask_mean"] for row in rows)
+    for name in rows[0]:
+        if name != "step":
+            pair = (every[0][name] + every[1][name]) / 2
+            assert rows[0][name] == pytest.approx(pair, rel=1e-6), name
+            assert rows[1][name] == every[2][name]
+    assert all(0 < row["mask_mean"] < 1 for row in rows)
+
+
+def test_an_ablation_has_no_column_of_what_it_leaves_out(trained):
+    _, (row,) = trained(steps=1, weights=loss_weights("menagerie", "reconstruction"))
+    assert set(row) == {"step", "binary", "mask", "text", "bg", "mask_mean"}
+
+
+def test_same_seed_same_bits_whatever_the_global_state(trained):
+    torch.manual_seed(1)
+    first, history = trained(steps=2)
+    torch.manual_seed(2)
+    second, again = trained(steps=2)
+    assert same(first.state_dict(), second.state_dict()) and history == again
+    other, rows = trained(seed=1, steps=2)
+    assert not same(first.state_dict(), other.state_dict()) and rows != history
+
+
+class StopAt:
+    """Says yes after the given steps, counted over all resumptions."""
+
+    def __init__(self, *steps):
+        self.steps, self.step = steps, 0
+
+    def __call__(self):
+        self.step += 1
+        return self.step in self.steps
+
+
+@pytest.mark.parametrize("stops", [(1, 2, 3), (2,)])
+def test_a_stopped_training_ends_as_an_undisturbed_one(stops, trained, tmp_path):
+    settings = {"window": 2, "accumulate": 2, "batch": 1}
+    net, history = trained(**settings)
+    called = []
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", stop=StopAt(*stops))
+    for stop in stops:
+        with pytest.raises(Interrupted, match=f"step {stop}$"):
+            trained(checkpoint=checkpoint, after=called.append, **settings)
+    resumed, rows = trained(checkpoint=checkpoint, after=called.append, **settings)
+    assert same(net.state_dict(), resumed.state_dict()) and rows == history
+    assert called == [2, 3]  # each window once, over all resumptions
+
+
+def test_a_checkpoint_of_another_net_is_named_and_left_alone(start, trained, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Interrupted):
+        trained(checkpoint=Checkpoint(path, stop=StopAt(1)))
+    content = path.read_bytes()
+    with pytest.raises(CGNError, match=re.escape(str(path))) as error:
+        trained(checkpoint=Checkpoint(path), net=start(replace(TINY, num_classes=7)))
+    assert "\n" not in str(error.value) and path.read_bytes() == content
+
+
+# --- direction
+
+
+def test_training_lowers_what_it_is_trained_on(trained, start, rng):
+    """Backgrounds lose what is salient in them."""
+    net = start()
+    y, u = torch.arange(10), truncated_noise(10, 6, 1.0, rng)
+    with torch.no_grad():
+        before = losses.background_leak(net.eval()(u, y, y, y, 1.0).bg_mask)
+    trained(net=net, steps=12, batch=4, weights={"bg": 2000.0}, lr=(0, 0, 5e-3))
+    with torch.no_grad():
+        after = losses.background_leak(net.eval()(u, y, y, y, 1.0).bg_mask)
+    assert after < 0.8 * before
