@@ -210,7 +210,7 @@ PROFILES = {
         ),
         Profile(
             name="full",
-            purpose="the paper's MNIST protocol on all of MNIST, hours of CPU or one GPU",
+            purpose="the paper's MNIST protocol on all of MNIST, hours of CPU",
             digits="mnist",
             textures="dtd",
             cgn=_cgns(_OFFLINE),
@@ -232,7 +232,7 @@ PROFILES = {
         ),
         Profile(
             name="paper",
-            purpose="everything as in the paper, on a GPU",
+            purpose="everything as in the paper; the ImageNet part wants a GPU",
             digits="mnist",
             textures="dtd",
             cgn=_cgns({}),

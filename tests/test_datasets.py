@@ -123,3 +123,20 @@ def test_empty_labels_are_told(finished):
     (finished / "labels.csv").write_text("")
     with pytest.raises(CGNError, match="cannot be read"):
         read_dataset(finished)
+
+
+def test_images_pass_through_jpeg_as_through_a_data_set(finished):
+    stored = np.stack(list(images(0, 1, 2, 3).values()))
+    found = datasets.through_jpeg(stored)
+    assert torch.equal(found, torch.cat(list(read_dataset(finished).images(4))))
+    assert found.shape == (4, 3, 8, 8)
+    assert torch.allclose(found.mean((1, 2, 3)), torch.tensor(LEVELS) / 127.5 - 1)  # grey is kept
+
+
+def test_jpeg_loses_noise_in_each_image_alone(rng):
+    noise = torch.randint(0, 256, (3, 16, 16, 3), generator=rng).to(torch.uint8).numpy()
+    found = datasets.through_jpeg(noise)
+    kept = ((found + 1) * 127.5).permute(0, 2, 3, 1).numpy()
+    assert 2 < np.abs(kept - noise).mean() < 64
+    for i in range(3):
+        assert torch.equal(datasets.through_jpeg(noise[i : i + 1])[0], found[i])

@@ -398,6 +398,43 @@ def test_a_flat_image_is_black_when_stretched():
     assert (generation._bytes(x, "plain") == 166).all()  # 1.3 * 127.5, rounded
 
 
+@pytest.mark.parametrize("stretch", generation.STRETCHES)
+def test_images_are_read_back_as_from_a_data_set(stretch, tmp_path):
+    """Without writing one: the same bytes, the same values."""
+    net = Stub()
+    written = write(tmp_path / "set", net=net, stretch=stretch)
+    x = torch.cat([net(u, *classes.T, t).x_gen for u, classes, t in list(net.calls)])
+    found = generation.read_back(x, stretch)
+    assert torch.equal(found, torch.cat(list(written.images(3))))
+    assert found.shape == x.shape and found.dtype == torch.float32
+    assert found.abs().max() <= 1
+    assert torch.equal(generation.read_back(x[4:5], stretch)[0], found[4])
+
+
+def test_reading_back_loses_little_and_not_nothing():
+    ramp = torch.linspace(-1, 1, 32).expand(1, 3, 32, 32)
+    found = generation.read_back(ramp, "plain")
+    assert 0 < (found - ramp).abs().max() < 0.05
+    levels = (found + 1) * 127.5
+    assert torch.allclose(levels, levels.round(), atol=1e-4)
+
+
+def test_stretched_images_read_back_from_black_to_white(rng):
+    x = torch.rand(2, 3, 1, 1, generator=rng).expand(2, 3, 32, 32).clone() * 0.1
+    x[..., 16:] += 0.2
+    assert generation.read_back(x, "plain").std((1, 2, 3)).max() < 0.12
+    found = generation.read_back(x, "minmax")
+    assert (found.amin((1, 2, 3)) < -0.95).all() and (found.amax((1, 2, 3)) > 0.95).all()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_values_that_are_not_finite_are_not_read_back(value):
+    x = torch.zeros(2, 3, 8, 8)
+    x[1, 2, 3, 4] = value
+    with pytest.raises(CGNError, match="not finite"):
+        generation.read_back(x, "minmax")
+
+
 def test_stretching_looks_at_one_image_at_a_time(rng):
     x = torch.rand(3, 3, 8, 8, generator=rng) * torch.tensor([1, 0.1, 0.5]).view(3, 1, 1, 1)
     found = generation._bytes(x, "minmax")

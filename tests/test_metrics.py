@@ -51,6 +51,36 @@ def test_iou_of_equal_disjoint_and_empty_masks():
     assert metrics.pairwise_iou(empty, empty) == 1 and metrics.pairwise_iou(left, empty) == 0
 
 
+def test_paired_iou_equals_its_slow_form(masks, rng):
+    a, b = masks
+    b[3], b[5] = a[3], ~a[5]
+    found = metrics.paired_iou(a, b)
+    assert found.shape == (12,)
+    slow = [slow_iou(p, q) for p, q in zip(a, b, strict=True)]
+    assert found.tolist() == pytest.approx(slow) and found[3] == 1 and found[5] == 0
+    assert torch.equal(metrics.paired_iou(b, a), found)
+    order = torch.randperm(12, generator=rng)
+    assert torch.equal(metrics.paired_iou(a[order], b[order]), found[order])
+    assert torch.allclose(metrics.pairwise_iou(a, b).diagonal(), found)
+
+
+def test_paired_iou_of_empty_masks():
+    empty = torch.zeros(2, 1, 4, 4, dtype=torch.bool)
+    one = empty.clone()
+    one[1, 0, 2, 3] = True
+    assert metrics.paired_iou(empty, empty).tolist() == [1, 1]
+    assert metrics.paired_iou(empty, one).tolist() == [1, 0]
+    assert metrics.paired_iou(one, one).tolist() == [1, 1]
+
+
+def test_a_mask_that_grows_to_its_partner_overlaps_more():
+    true = torch.ones(5, 1, 4, 4, dtype=torch.bool)
+    part = torch.zeros_like(true)
+    for i in range(5):
+        part[i, :, :i] = True
+    assert metrics.paired_iou(part, true).tolist() == [0, 0.25, 0.5, 0.75, 1]
+
+
 def test_nearest_iou_equals_its_slow_form(masks, rng):
     ours, true = masks
     labels, true_labels = torch.arange(12) % 3, torch.arange(12) // 4

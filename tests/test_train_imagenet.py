@@ -10,7 +10,7 @@ from cgnlib import losses, train, train_imagenet
 from cgnlib.errors import CGNError
 from cgnlib.generation import truncated_noise
 from cgnlib.imagenet import ABLATIONS, loss_weights
-from cgnlib.nets import perceptual
+from cgnlib.nets import biggan, perceptual
 from cgnlib.nets.biggan import BIGGAN_MENAGERIE
 from cgnlib.nets.imagenet import FROZEN, TRAINED, ImageNetCGN, Mechanisms
 from cgnlib.patches import texture_grid
@@ -22,7 +22,7 @@ TINY = replace(
     output_dim=32,
     z_dim=6,
     class_embed_dim=6,
-    channel_width=8,
+    channel_width=4,
     layers=((False, 16, 16), (True, 16, 8), (True, 8, 4), (True, 4, 1)),
     attention_layer_position=2,
 )
@@ -94,7 +94,10 @@ def moved(net, before):
 
 @pytest.fixture
 def made(rng):
-    """Three images and their parts as leaves; the second mask is nearly empty, the third full."""
+    """Three images and their parts, leaves where a gradient may flow.
+
+    The second mask is nearly empty, the third one full.
+    """
 
     def image(channels=3):
         return torch.rand(3, channels, 32, 32, generator=rng)
@@ -102,8 +105,10 @@ def made(rng):
     mask = torch.stack([part * k + b for part, k, b in zip(
         image(1), (1, 0.05, 0.05), (0, 0.001, 0.94), strict=True
     )]).clamp(1e-4, 0.9999)  # fmt: skip
-    parts = [image() * 2 - 1, mask, image() * 2 - 1, image() * 2 - 1, image() * 2 - 1, image(1)]
-    return Mechanisms(*[part.requires_grad_() for part in parts])
+    x_gt, premask, fg, bg = (image() * 2 - 1 for _ in range(4))
+    for leaf in (mask, fg, bg, bg_mask := image(1)):
+        leaf.requires_grad_()
+    return Mechanisms(x_gt, mask, premask, fg, bg, bg_mask)
 
 
 def plain_gram(x):
@@ -180,8 +185,7 @@ def test_a_loss_that_is_left_out_costs_nothing(made):
 
     rng = train.generator(3)
     before = rng.get_state()
-    assert set(loss_terms(made, loss_weights("menagerie", "none") | {}, lambda x: [x, x], PATCHES,
-                          rng)) == set(loss_weights("menagerie"))  # fmt: skip
+    loss_terms(made, {"text": (1.0,)}, lambda x: [x], PATCHES, rng)
     assert not torch.equal(rng.get_state(), before)  # the patches were drawn
     before = rng.get_state()
     weights = {"l1": 1.0, "binary": 1.0, "mask": 1.0, "bg": 1.0}
@@ -237,7 +241,7 @@ def test_perfect_images_have_no_reconstruction_loss(made, features):
         (("text", "bg"), {"f_text", "f_bg"}),
         (tuple(loss_weights("menagerie")), set(TRAINED)),
     ],
-    ids="-".join,
+    ids=lambda names: "-".join(sorted(names)),
 )
 def test_a_step_moves_the_mechanisms_that_a_loss_reaches(left, mechanisms, start, trained):
     net = start()
@@ -323,8 +327,9 @@ def test_training_equals_a_plain_loop(start, trained, features, plain_steps):
     ours, rows = trained(seed=4, batch=3, accumulate=2, steps=2, lr=lr, truncation=0.5)
     assert plain_steps == [(rate, {"fused": True}) for rate in lr]
     assert moved(ours, before) == set(TRAINED)
+    plain = net.state_dict()
     for key, value in ours.state_dict().items():
-        assert torch.allclose(value, net.state_dict()[key], rtol=1e-4, atol=1e-6), key
+        assert torch.allclose(value, plain[key], rtol=1e-4, atol=1e-6), key
     assert len(rows) == 2
     for ours, theirs in zip(rows, history, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
@@ -347,8 +352,9 @@ def test_accumulated_gradients_are_summed_and_not_averaged(
     patches = PATCHES | {"best": 1}  # nothing else is left to chance
     far = start(one_class).train()
     with torch.no_grad():
-        for _ in range(100):  # power iterations: from here on they hardly move
-            far(bank[:1], *[torch.zeros(1, dtype=torch.int64)] * 3, 1.0)
+        for _ in range(60):  # power iterations: from here on they hardly move
+            for name in TRAINED:
+                biggan.generate(getattr(far, name), bank[:1], torch.zeros(1).long(), 1.0)
     settled = snapshot(far)
     steps, history = {}, {}
     for batch, accumulate in ((2, 1), (1, 2)):
@@ -360,7 +366,8 @@ def test_accumulated_gradients_are_summed_and_not_averaged(
         )
         assert given == [batch] * accumulate
         names = [n for n, p in net.named_parameters() if p.requires_grad and n.endswith("_orig")]
-        steps[batch] = torch.cat([(net.state_dict()[n] - settled[n]).flatten() for n in names])
+        after = net.state_dict()
+        steps[batch] = torch.cat([(after[n] - settled[n]).flatten() for n in names])
     assert history[1] == pytest.approx(history[2], rel=1e-2)
     ratio = (steps[1] @ steps[2]) / (steps[2] @ steps[2])
     assert ratio.item() == pytest.approx(2, rel=0.02)
@@ -414,7 +421,7 @@ class StopAt:
 
 @pytest.mark.parametrize("stops", [(1, 2, 3), (2,)])
 def test_a_stopped_training_ends_as_an_undisturbed_one(stops, trained, tmp_path):
-    settings = {"window": 2, "accumulate": 2, "batch": 1}
+    settings = {"window": 2, "batch": 1}
     net, history = trained(**settings)
     called = []
     checkpoint = Checkpoint(tmp_path / "checkpoint.pt", stop=StopAt(*stops))
@@ -445,7 +452,7 @@ def test_training_lowers_what_it_is_trained_on(trained, start, rng):
     y, u = torch.arange(10), truncated_noise(10, 6, 1.0, rng)
     with torch.no_grad():
         before = losses.background_leak(net.eval()(u, y, y, y, 1.0).bg_mask)
-    trained(net=net, steps=12, batch=4, weights={"bg": 2000.0}, lr=(0, 0, 5e-3))
+    trained(net=net, steps=12, batch=4, weights={"bg": 2000.0}, lr=(0, 0, 2e-2))
     with torch.no_grad():
         after = losses.background_leak(net.eval()(u, y, y, y, 1.0).bg_mask)
     assert after < 0.8 * before

@@ -16,6 +16,7 @@ def profiles() -> pd.DataFrame:
             "For": p.purpose,
             "Digits": p.digits,
             "Textures": p.textures,
+            "ImageNet claims on": p.world,
             "Gram loss": p.cgn["wildlife"]["perceptual"],
             "Counterfactuals, at most": f"{max(p.counterfactuals.values()):,}",
             "Seeds": len(p.seeds),

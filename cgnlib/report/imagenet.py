@@ -42,6 +42,19 @@ def measured(frame: pd.DataFrame) -> dict[str, dict[str, list[float]]]:
     return by
 
 
+def readings(
+    by: Mapping[str, Mapping[str, list[float]]], ablation: str = "none"
+) -> tuple[dict[str, float], dict[str, float]]:
+    """What the probe reads in counterfactuals, and in true images: share by cue.
+
+    by: what `measured` gives.  The first is empty where the CGN was not run.
+    """
+    cues = ("shape", "texture", "background")
+    found = {cue: by.get(ablation, {}).get(f"{cue}_read") for cue in cues}
+    ceiling = {cue: parts.record("probe")[cue] for cue in cues}
+    return {cue: sum(s) / len(s) for cue, s in found.items() if s}, ceiling
+
+
 def told(source: str) -> dict[str, dict[str, list[float]]]:
     """Reported numbers in the form of `measured`.  source: paper, article, talk or cached."""
     rows = records.reported("loss-ablation", source=source)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
-from cgnlib.report import records, verdicts
+from cgnlib.report import imagenet, records, verdicts
 
 
 def accuracies(
@@ -58,6 +58,8 @@ def badge(outcome: str) -> str:
 def html(live: pd.DataFrame, profile: str) -> str:
     """Claim by source with verdict and effect, as HTML."""
     claim_1, claim_3 = (records.read(f"claim-{n}-mnist", "full") for n in (1, 3))
+    reference = imagenet.measured(records.read("claim-2", "full"))
+    measured = imagenet.measured(live[live["removed"] != ""])
     quality = {
         "Reference run": verdicts.counterfactual_quality(*readings(claim_1, "published"), VARIANTS),
         f"This run ({profile})": verdicts.counterfactual_quality(*readings(live), VARIANTS),
@@ -67,11 +69,29 @@ def html(live: pd.DataFrame, profile: str) -> str:
         "Reference run": verdicts.robustness(accuracies(claim_3, "published"), VARIANTS),
         f"This run ({profile})": verdicts.robustness(accuracies(live), VARIANTS),
     }
+    apart = {
+        "Reference run": verdicts.mechanisms_apart(*imagenet.readings(reference)),
+        f"This run ({profile})": verdicts.mechanisms_apart(*imagenet.readings(measured)),
+    }
+    needed = {
+        "Study": verdicts.losses_needed(imagenet.told("article")),
+        "Reference run": verdicts.losses_needed(reference),
+        f"This run ({profile})": verdicts.losses_needed(measured),
+    }
     by_eye = {"Study": badge("not measured") + "<br>judged by eye"}
     ratios = {source: _verdict_cell(v, "of the ceiling", 1) for source, v in quality.items()}
+    mechanisms = {source: _verdict_cell(v, "of the ceiling", 1) for source, v in apart.items()}
+    trends = {source: _trends_cell(v) for source, v in needed.items()}
     gains = {source: _verdict_cell(v, "points gained", 100) for source, v in robust.items()}
     rows = [
         ("Claim 1, MNISTs", "03_claim1_mnist", "Counterfactuals show the digit.", by_eye | ratios),
+        (
+            "Claim 1, ImageNet model",
+            "03_claim1_imagenet",
+            "Shape, texture and background can be chosen one by one. On the menagerie.",
+            by_eye | mechanisms,
+        ),
+        ("Claim 2", "04_claim2", "Every loss is needed. On the menagerie.", trends),
         ("Claim 3, MNISTs", "05_claim3_mnist", "They make classifiers robust.", gains),
     ]
     sources = list(robust)
@@ -83,6 +103,12 @@ def html(live: pd.DataFrame, profile: str) -> str:
         for name, page, text, cells in rows
     )
     return f'<table class="scorecard"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _trends_cell(verdict: verdicts.Verdict) -> str:
+    if not verdict.effects:
+        return badge(verdict.outcome)
+    return f"{badge(verdict.outcome)}<br>{len(verdict.met)} of {len(verdict.effects)} trends"
 
 
 def _verdict_cell(verdict: verdicts.Verdict, unit: str, scale: float) -> str:
