@@ -127,8 +127,10 @@ def _generate(args: argparse.Namespace) -> None:
 def _bench(args: argparse.Namespace) -> None:
     import runpy
 
-    sys.argv = sys.argv[:1]  # the script has options of its own, and none were given
-    runpy.run_path(str(paths.ROOT / "benchmarks" / "mnist.py"), run_name="__main__")
+    sys.argv = sys.argv[:1]  # the scripts have options of their own, and none were given
+    sys.path.insert(0, str(paths.ROOT / "benchmarks"))
+    for script in ("mnist", "imagenet"):
+        runpy.run_path(str(paths.ROOT / "benchmarks" / f"{script}.py"), run_name="__main__")
 
 
 COMMANDS = {"list": _list, "run": _run, "record": _record} | {

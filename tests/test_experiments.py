@@ -12,6 +12,7 @@ import pytest
 from cgnlib import experiments
 from cgnlib.errors import CGNError
 from cgnlib.experiments import PROFILES, TRAIN_SETS, VARIANTS, Run, grid, profile, with_needs
+from cgnlib.imagenet import ABLATIONS, loss_weights
 
 # method: the published configurations, w of VGG-16 layers 3, 8, 15, 22 and the weight of the mask
 WEIGHTS = {
@@ -75,16 +76,17 @@ def test_the_full_grid_covers_the_original_table():
     assert all(s["perceptual"] == "efficientnet-lite0" for s in profile("mini").cgn.values())
 
 
-def needs_of(run):
-    return {role: need.kind for role, need in run.needs}
-
-
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_run_needs_what_its_kind_reads(name):
     for run in with_needs(grid(name)):
         needs = {role: need.kind for role, need in run.needs}
         if run.kind == "set":
             assert needs in ({"generator": "cgn"}, {"generator": "gan"})
+        elif run.kind == "quality" and run["ablation"] != "biggan":
+            assert needs == {"generator": "mechanisms"}
+            source = run.need("generator")
+            assert (source.variant, source.seed) == (run.variant, run.seed)
+            assert source["ablation"] == run["ablation"]
         elif run.kind == "evaluation":
             assert needs == {"generator": "cgn", "oracle": "classifier", "probe": "classifier"}
         elif run.kind == "classifier" and run["train_on"].endswith(("gan", "cgn")):
@@ -144,6 +146,124 @@ def test_paper_classifiers_are_the_published_ones():
         if run.needs:
             assert (run.need("set")["size"], run.need("set")["per_shape"]) == (50_000, 1)
     assert (p.digits, p.textures) == ("mnist", "dtd")
+
+
+# --- ImageNet, and the menagerie in its place
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_claim_2_has_every_ablation_and_seed(name):
+    p = profile(name)
+    cells = Counter((run["ablation"], run.seed) for run in grid(name, "claim-2"))
+    wanted = dict.fromkeys(product(ABLATIONS, p.world_seeds), 1) | {("biggan", 0): 1}
+    if p.world == "imagenet":
+        wanted[("published", 0)] = 1
+    assert cells == wanted
+    assert {run.kind for run in grid(name, "claim-2")} == {"quality"}
+    assert {run.variant for run in with_needs(grid(name, "claim-2"))} == {p.world}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_claim_1_on_imagenet_judges_the_cgns_with_all_losses(name):
+    p = profile(name)
+    found = grid(name, "claim-1-imagenet")
+    trained = [(run["ablation"], run.seed) for run in found if run["ablation"] != "published"]
+    assert trained == [("none", seed) for seed in p.world_seeds]
+    assert len(found) - len(trained) == (p.world == "imagenet")
+    assert {run.id for run in found} <= {run.id for run in grid(name, "claim-2")}
+
+
+def trained_mechanisms(name):
+    runs = with_needs(grid(name, "claim-2"))
+    return [run for run in runs if run.kind == "mechanisms" and run["source"] == "trained"]
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_an_ablated_training_lacks_its_losses_and_nothing_else(name):
+    p = profile(name)
+    whole = {run.seed: run for run in trained_mechanisms(name) if run["ablation"] == "none"}
+    assert set(whole) == set(p.world_seeds)
+    for run in trained_mechanisms(name):
+        weights = dict(run["weights"])
+        assert weights == loss_weights(p.mechanisms["weights"], run["ablation"])
+        assert not set(ABLATIONS[run["ablation"]]) & set(weights)
+        assert len(weights) == 6 - len(ABLATIONS[run["ablation"]])
+        others = dict(run.settings) | {"weights": None, "ablation": None}
+        assert others == dict(whole[run.seed].settings) | {"weights": None, "ablation": None}
+
+
+def test_the_first_runs_need_no_download():
+    assert [profile(name).world for name in ("mini", "full", "paper")] == [
+        "menagerie", "menagerie", "imagenet",
+    ]  # fmt: skip
+    for name in ("mini", "full"):
+        for run in with_needs(grid(name, "claim-2")):
+            assert dict(run.settings).get("source", "trained") == "trained"
+            assert dict(run.settings).get("perceptual", "efficientnet-lite0") != "vgg16"
+            assert dict(run.settings).get("protocol", "standard") == "standard"
+
+
+@pytest.mark.parametrize("name", ["mini", "full"])
+def test_the_menageries_losses_fit_its_features(name):
+    for run in trained_mechanisms(name):
+        for loss in {"perc", "text"} & set(dict(run["weights"])):
+            assert len(dict(run["weights"])[loss]) == len(run["layers"])
+        assert run["steps"] % run["window"] == 0 and len(run["lr"]) == 3
+
+
+def test_paper_mechanisms_are_the_studys_ablation_trainings():
+    """method 5.4 to 5.6: 50 steps of 2048 passes of one image, rates and weights of the code."""
+    for run in trained_mechanisms("paper"):
+        assert (run["batch"], run["accumulate"], run["steps"]) == (1, 2048, 50)
+        assert run["lr"] == (8e-6, 3e-5, 1e-5)  # of shape, texture and background
+        assert run["truncation"] == 1.0
+        assert (run["perceptual"], run["layers"]) == ("vgg16", (3, 8, 15, 22))
+        assert dict(run["patches"]) == {"size": 128, "patch": 15, "best": 100, "grid": 6}
+        weights = {"l1": 100, "perc": (80_000,) * 4, "binary": 300, "mask": 500, "bg": 2000}
+        weights["text"] = (0, 125_000, 125_000, 0)
+        left_out = ABLATIONS[run["ablation"]]
+        assert dict(run["weights"]) == {k: w for k, w in weights.items() if k not in left_out}
+
+
+def test_paper_quality_is_the_studys_protocol():
+    """method 6.1 and 6.2: 2000 images at truncation 0.5 through stretched JPEGs, two splits."""
+    for run in grid("paper", "claim-2"):
+        assert (run["evaluated"], run["splits"], run["truncation"]) == (2000, 2, 0.5)
+        assert (run["protocol"], run["stretch"]) == ("study", "minmax")
+    for name in ("mini", "full"):
+        for run in grid(name, "claim-2"):
+            assert (run["protocol"], run["stretch"], run["truncation"]) == ("standard", "", 0.5)
+            assert run["evaluated"] % run["splits"] == 0
+
+
+def test_the_published_cgn_is_not_trained():
+    run = experiments.published_mechanisms(profile("paper"))
+    assert dict(run.settings) == {"source": "published", "ablation": "published"}
+    assert run.id == "mechanisms-imagenet-published-s0" and not run.needs
+    judged = experiments.quality(profile("paper"), run)
+    assert judged.id == "quality-imagenet-published-s0" and judged["ablation"] == "published"
+    biggan = experiments.quality(profile("paper"), None)
+    assert biggan.id == "quality-imagenet-biggan-s0" and not biggan.needs
+
+
+MNIST = ("claim-1-mnist", "claim-3-mnist")
+IMAGENET = ("claim-1-imagenet", "claim-2")
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_claims_on_mnist_and_imagenet_do_not_touch(name, monkeypatch):
+    def specs(claims):
+        return [run.spec() for claim in claims for run in with_needs(grid(name, claim))]
+
+    p, mnist, imagenet = profile(name), specs(MNIST), specs(IMAGENET)
+    assert not {s["kind"] for s in mnist} & {s["kind"] for s in imagenet}
+    other = {"world": "imagenet", "mechanisms": p.mechanisms | {"steps": 7}}
+    other |= {"quality": p.quality | {"evaluated": 4}, "world_seeds": (5,)}
+    monkeypatch.setitem(PROFILES, name, replace(p, **other))
+    assert specs(MNIST) == mnist and specs(IMAGENET) != imagenet
+    other = {"seeds": (7,), "generator_seeds": (8,), "evaluated": 20, "digits": "none"}
+    monkeypatch.setitem(PROFILES, name, replace(p, **other))
+    assert specs(MNIST) != mnist and specs(IMAGENET) == imagenet
 
 
 # --- digests

@@ -55,8 +55,9 @@ def finished(shipped, tmp_path_factory):
     return folder, made, history, judged, found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def net(finished):
+    """The trained CGN; no test changes it."""
     return worlds.load("menagerie", finished[0] / "weights.safetensors")
 
 
@@ -163,6 +164,7 @@ def test_panels_leave_the_net_and_chance_alone(net, training):
     state = net.state_dict()
     assert all(torch.equal(state[key], before[key]) for key in before)
     assert not any(images.requires_grad for images in found.values())
+    net.eval()
 
 
 def test_a_sheet_has_a_row_for_each_class_and_a_column_for_each_part(net, tmp_path):
@@ -300,9 +302,7 @@ def test_counterfactuals_are_read_by_mechanism(finished, tmp_path, monkeypatch):
     assert found["all_read"] > 0
 
 
-def test_imagenets_images_are_judged_as_a_data_set_gives_them_back(
-    finished, tmp_path, monkeypatch, net
-):
+def test_imagenets_images_are_judged_as_a_data_set_gives_them_back(finished, tmp_path, monkeypatch):
     seen = []
 
     def judge(x):

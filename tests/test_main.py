@@ -1,13 +1,19 @@
 """The command line: what it prints, and its exit codes."""
 
+import hashlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from cgnlib import __version__, experiments, runs
+from cgnlib import __version__, datasets, experiments, generation, runs, worlds
 from cgnlib.__main__ import main
 from cgnlib.errors import CGNError
+from cgnlib.menagerie import parts
+
+COMPUTE = runs._compute  # before it is refused
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +91,8 @@ def test_run_computes_what_is_asked_with_the_workers_asked_for(monkeypatch, caps
         ["run", "--profile", "tiny", "all"],
         ["run", "claim-9"],
         ["record", "--profile", "tiny"],
+        ["generate", "mechanisms-menagerie-none-s99", "data"],
+        ["generate", "--profile", "tiny", "mechanisms-menagerie-none-s0", "data"],
     ],
 )
 def test_an_unknown_name_is_one_line_and_exit_code_1(arguments, capsys):
@@ -113,6 +121,11 @@ def test_a_failed_run_is_one_line_and_exit_code_1(monkeypatch, capsys):
         ["run", "--workers", "two", "all"],
         ["run", "--workers", "0", "all"],
         ["run", "--workers", "-1", "all"],
+        ["generate", "mechanisms-menagerie-none-s0"],
+        ["generate", "mechanisms-menagerie-none-s0", "data", "--n", "0"],
+        ["generate", "mechanisms-menagerie-none-s0", "data", "--batch", "0"],
+        ["generate", "mechanisms-menagerie-none-s0", "data", "--mode", "best"],
+        ["generate", "mechanisms-menagerie-none-s0", "data", "--classes", "1", "2"],
     ],
     ids=" ".join,
 )
@@ -136,22 +149,174 @@ def test_help_shows_examples_and_commands():
     command = [sys.executable, "-m", "cgnlib", "--help"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "examples:" in out and "python -m cgnlib run claim-3-mnist" in out
-    assert all(name in out for name in ("list", "run", "record", "bench"))
+    assert all(name in out for name in ("list", "run", "record", "generate", "bench"))
 
 
 def test_every_example_of_the_help_is_right_usage(monkeypatch, capsys):
+    from cgnlib import __main__
     from cgnlib.__main__ import EXAMPLES
     from cgnlib.report import records
 
+    generated = []
+    monkeypatch.setitem(__main__.COMMANDS, "generate", generated.append)
     monkeypatch.setattr(runs, "ensure", lambda r, workers: r)
     monkeypatch.setattr(records, "write", lambda profile: [])
     lines = [line.split("python -m cgnlib ")[1] for line in EXAMPLES.splitlines()[1:]]
     for line in lines:
         assert main(line.split("   ")[0].split()) == 0, line
-    assert len(lines) >= 5
+    assert len(lines) >= 6
+    for args in generated:
+        assert experiments.find(args.profile, args.run).kind == "mechanisms"
 
 
 def test_the_version_is_the_packages(capsys):
     with pytest.raises(SystemExit) as left:
         main(["--version"])
     assert left.value.code == 0 and capsys.readouterr().out == f"{__version__}\n"
+
+
+# --- generate
+
+RUN = "mechanisms-menagerie-none-s0"
+MINI = experiments.profile("mini")
+TINY = replace(
+    MINI, mechanisms=MINI.mechanisms | {"steps": 1, "batch": 1, "window": 1, "lr": (1e-3,) * 3}
+)
+
+
+@pytest.fixture(scope="module")
+def trained(shipped, tmp_path_factory):
+    """CGN_RUNS with one training of one step, computed by the command line."""
+    root = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CGN_RUNS", str(root))
+        patch.setattr(parts, "FOLDER", shipped)
+        patch.setitem(experiments.PROFILES, "mini", TINY)
+        patch.setattr(runs, "_compute", COMPUTE)
+        # workers are threads of this process, which see its patches
+        patch.setattr(runs, "ProcessPoolExecutor", lambda n, *_: ThreadPoolExecutor(n))
+        assert main(["run", "--workers", "1", RUN]) == 0
+    return root
+
+
+@pytest.fixture
+def weights(trained, random_parts, monkeypatch):
+    """The trained weights; the run counts as done."""
+    monkeypatch.setenv("CGN_RUNS", str(trained))
+    monkeypatch.setitem(experiments.PROFILES, "mini", TINY)
+    return trained / "mini" / RUN / "weights.safetensors"
+
+
+def content(folder):
+    """Every file below a folder, with its bytes."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def generate(folder, *options, n=5, run=RUN):
+    return main(["generate", run, str(folder), "--n", str(n), "--batch", "2", *options])
+
+
+def test_a_trained_run_is_done_and_leaves_its_files(weights, capsys):
+    assert main(["list", RUN]) == 0
+    assert capsys.readouterr().out.startswith(f"done  {RUN}\n1 of 1 done")
+    assert {p.name for p in weights.parent.iterdir()} == {
+        "spec.json", "env.json", "metrics.json", "history.csv",
+        "weights.safetensors", "sheet_0001.png",
+    }  # fmt: skip
+
+
+def test_generate_writes_the_counterfactuals_of_a_run(weights, tmp_path, capsys):
+    folder = tmp_path / "set"
+    assert generate(folder, "--seed", "3", "--truncation", "0.3") == 0
+    assert capsys.readouterr().out == f"5 images are in {folder}\n"
+    made = datasets.read_dataset(folder)
+    assert made.missing == [] and made.names == [f"{RUN}_{i:07}" for i in range(5)]
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    expected = {"mode": "random", "n": 5, "seed": 3, "truncation": 0.3, "weights": digest}
+    expected |= {"num_classes": 10, "latent": 64, "stretch": "minmax"}
+    assert made.spec | expected == made.spec
+    net = worlds.load("menagerie", weights).fold(0.3)
+    generation.write_dataset(
+        net, tmp_path / "other", 5, "random", 0.3, 3, name=RUN, weights=digest, num_classes=10,
+        latent=64, batch=2,
+    )  # fmt: skip
+    assert content(tmp_path / "other") == content(folder)
+    assert {x.shape for x in made.images(5)} == {(5, 3, 64, 64)}
+
+
+def test_generate_goes_on_where_it_was_stopped(weights, tmp_path, monkeypatch, capsys):
+    assert generate(tmp_path / "whole") == 0
+    add, calls = datasets.Writer.add, []
+
+    def stop(self, *args):
+        add(self, *args)
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets.Writer, "add", stop)
+        with pytest.raises(KeyboardInterrupt):
+            generate(tmp_path / "set")
+    assert datasets.read_dataset(tmp_path / "set").missing == [4]
+    assert generate(tmp_path / "set") == 0
+    assert content(tmp_path / "set") == content(tmp_path / "whole")
+
+
+def test_generate_takes_three_classes(weights, tmp_path):
+    assert generate(tmp_path / "set", "--mode", "fixed_classes", "--classes", "7", "0", "9") == 0
+    assert datasets.read_dataset(tmp_path / "set").classes.tolist() == [[7, 0, 9]] * 5
+
+
+REFUSED = {
+    "another kind": ({"run": "cgn-colored-s0"}, "cgn-colored-s0 is no CGN over BigGAN"),
+    "not done": ({"run": "mechanisms-menagerie-shape-s0"}, "shape-s0 is not done: python -m"),
+    "no statistics": ({"options": ("--truncation", "0.55")}, "truncation 0.55"),
+    "no truncation": ({"options": ("--truncation", "0")}, "truncation 0"),
+    "no classes": ({"options": ("--mode", "fixed_classes")}, "three fixed classes"),
+    "needless classes": ({"options": ("--classes", "1", "2", "3")}, "three fixed classes"),
+    "class 10": (
+        {"options": ("--mode", "fixed_classes", "--classes", "1", "2", "10")},
+        "no class 10",
+    ),
+    "published lists": ({"options": ("--mode", "best_classes")}, "no class"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_generate_refuses_in_one_line_and_writes_nothing(case, weights, tmp_path, capsys):
+    what, message = REFUSED[case]
+    assert generate(tmp_path / "set", *what.get("options", ()), run=what.get("run", RUN)) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
+    assert message in captured.err and not captured.out
+    assert not (tmp_path / "set").exists()
+
+
+def test_generate_leaves_a_folder_of_something_else_alone(weights, tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert generate(tmp_path) == 1
+    assert "holds thesis.tex and is no data set" in capsys.readouterr().err
+    assert content(tmp_path) == {"thesis.tex": b"mine"}
+
+
+def test_generate_leaves_another_data_set_alone(weights, tmp_path, capsys):
+    assert generate(tmp_path / "set", n=2) == 0
+    before = content(tmp_path / "set")
+    for options, key in ((("--seed", "1"), "seed"), (("--mode", "random_same"), "mode")):
+        assert generate(tmp_path / "set", *options, n=2) == 1
+        assert f"another data set (other {key})" in capsys.readouterr().err
+    assert content(tmp_path / "set") == before
+
+
+def test_generate_refuses_weights_that_are_damaged(weights, tmp_path, capsys, monkeypatch):
+    copy = tmp_path / "runs" / "mini" / RUN
+    copy.mkdir(parents=True)
+    for path in weights.parent.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / weights.name).write_bytes(weights.read_bytes()[:-1])
+    monkeypatch.setenv("CGN_RUNS", str(tmp_path / "runs"))
+    assert generate(tmp_path / "set") == 1
+    error = capsys.readouterr().err
+    assert str(copy / weights.name) in error and error.count("\n") == 1
+    assert not (tmp_path / "set").exists()

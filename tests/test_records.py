@@ -93,6 +93,28 @@ def test_a_published_generator_is_named_so(published):
     assert list(published["unit"]) == ["fraction", "digits"]
 
 
+def test_runs_on_imagenet_say_which_loss_was_left_out():
+    source = experiments.mechanisms(MINI, "texture", 0)
+    made = []
+    for run in (experiments.quality(MINI, source), experiments.quality(MINI, None)):
+        result = runs.Result(run, runs.folder_of(run))
+        result.folder.mkdir(parents=True)
+        metrics = {"inception_score": 5.5, "inception_score_spread": 0.5, "class_read": 0.25}
+        (result.folder / "metrics.json").write_text(json.dumps(metrics))
+        (result.folder / "env.json").write_text(json.dumps(ENV))
+        made.append(result)
+    frame = records.frame(made)
+    assert list(frame["removed"]) == ["texture"] * 3 + ["biggan"] * 3
+    assert list(frame["unit"]) == ["score", "score", "fraction"] * 2
+    assert set(frame["n"]) == {1000} and set(frame["variant"]) == {"menagerie"}
+    assert set(frame["train_on"]) == {""}
+
+
+def test_runs_on_mnist_leave_no_loss_out():
+    frame = records.frame([finish_classifier(one("gan"))])
+    assert set(frame["removed"]) == {""}
+
+
 def test_n_is_how_many_images_are_behind_a_measure(published):
     assert list(published["n"]) == [10_000, 10_000]
 

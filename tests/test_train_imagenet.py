@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cgnlib import losses, train, train_imagenet
+from cgnlib import train, train_imagenet
 from cgnlib.errors import CGNError
 from cgnlib.generation import truncated_noise
 from cgnlib.imagenet import ABLATIONS, loss_weights
@@ -352,7 +352,7 @@ def test_accumulated_gradients_are_summed_and_not_averaged(
     patches = PATCHES | {"best": 1}  # nothing else is left to chance
     far = start(one_class).train()
     with torch.no_grad():
-        for _ in range(60):  # power iterations: from here on they hardly move
+        for _ in range(30):  # power iterations: from here on they hardly move
             for name in TRAINED:
                 biggan.generate(getattr(far, name), bank[:1], torch.zeros(1).long(), 1.0)
     settled = snapshot(far)
@@ -419,8 +419,8 @@ class StopAt:
         return self.step in self.steps
 
 
-@pytest.mark.parametrize("stops", [(1, 2, 3), (2,)])
-def test_a_stopped_training_ends_as_an_undisturbed_one(stops, trained, tmp_path):
+def test_a_stopped_training_ends_as_an_undisturbed_one(trained, tmp_path):
+    stops = (1, 2, 3)
     settings = {"window": 2, "batch": 1}
     net, history = trained(**settings)
     called = []
@@ -446,13 +446,12 @@ def test_a_checkpoint_of_another_net_is_named_and_left_alone(start, trained, tmp
 # --- direction
 
 
-def test_training_lowers_what_it_is_trained_on(trained, start, rng):
-    """Backgrounds lose what is salient in them."""
+def test_training_lowers_what_it_is_trained_on(trained, start):
+    """Textures and backgrounds that are too bright come back to BigGAN's own."""
     net = start()
-    y, u = torch.arange(10), truncated_noise(10, 6, 1.0, rng)
     with torch.no_grad():
-        before = losses.background_leak(net.eval()(u, y, y, y, 1.0).bg_mask)
-    trained(net=net, steps=12, batch=4, weights={"bg": 2000.0}, lr=(0, 0, 2e-2))
-    with torch.no_grad():
-        after = losses.background_leak(net.eval()(u, y, y, y, 1.0).bg_mask)
-    assert after < 0.8 * before
+        for name in ("f_text", "f_bg"):
+            getattr(net, name).generator.conv_to_rgb.bias.add_(0.8)
+    lr = (0, 0.02, 0.02)
+    _, history = trained(net=net, steps=12, batch=4, weights={"l1": 100.0}, lr=lr)
+    assert history[-1]["l1"] < history[0]["l1"] / 2
