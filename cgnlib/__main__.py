@@ -5,7 +5,16 @@ import logging
 import sys
 from pathlib import Path
 
-from cgnlib import __version__, experiments, generation, paths, runs, sources, worlds
+from cgnlib import (
+    __version__,
+    experiments,
+    generation,
+    imagenet_kinds,
+    paths,
+    runs,
+    sources,
+    worlds,
+)
 from cgnlib.errors import CGNError
 
 EXAMPLES = """examples:
@@ -115,7 +124,7 @@ def _generate(args: argparse.Namespace) -> None:
     if run.kind != "mechanisms":
         raise CGNError(f"{run.id} is no CGN over BigGAN: choose a run of kind mechanisms")
     weights = runs.load(run).folder / "weights.safetensors"
-    net = worlds.load(run.variant, weights)
+    net = worlds.load(run.variant, weights).to(imagenet_kinds.DEVICE)
     made = generation.write_dataset(
         net.fold(args.truncation), args.folder, args.n, args.mode, args.truncation, args.seed,
         name=run.id, weights=sources.sha256(weights), num_classes=net.config.num_classes,

@@ -167,7 +167,7 @@ _MENAGERIE = {
     "batch": 16,
     "accumulate": 1,
     "steps": 100,
-    "lr": (2e-4, 1e-3, 1e-3),
+    "lr": (5e-5, 1e-3, 5e-4),
     "truncation": 1.0,
     "perceptual": "efficientnet-lite0",
     "layers": (0, 1),

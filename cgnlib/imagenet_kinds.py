@@ -16,7 +16,7 @@ from cgnlib import generation, metrics, sources, worlds
 from cgnlib.counterfactuals import to_stored
 from cgnlib.experiments import Run
 from cgnlib.nets import imagenet as nets
-from cgnlib.nets import inception, perceptual
+from cgnlib.nets import perceptual
 from cgnlib.train import Checkpoint, generator
 from cgnlib.train_imagenet import train_imagenet_cgn
 
@@ -29,12 +29,10 @@ PANELS = ("mask", "premask", "fg", "bg", "x_gen", "x_gt")
 def inputs(run: Run) -> dict[str, str]:
     """Checksums of the pretrained parts that a run reads: part of what must match."""
     if run.kind == "mechanisms" and run["source"] == "published":
-        return {"weights": sources.sha256(sources.find("cgn-imagenet"))}
-    found = worlds.checksums(run.variant)
+        return {"weights": sources.checksum("cgn-imagenet")}
+    found = worlds.checksums(run.variant, judged=run.kind == "quality")
     if "perceptual" in dict(run.settings):
         found["perceptual"] = perceptual.checksum(run["perceptual"])
-    if run.kind == "quality" and run.variant == "imagenet":
-        found["inception"] = inception.checksum()
     return found
 
 

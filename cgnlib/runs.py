@@ -159,7 +159,8 @@ def _compute(missing: list[Run], workers: int) -> None:
 
 def _images_seen(run: Run) -> int:
     settings = dict(run.settings)
-    return settings.get("steps", 0) * settings.get("batch", 0)
+    passes = settings.get("steps", 0) * settings.get("accumulate", 1)
+    return passes * settings.get("batch", 0)
 
 
 def _start_worker() -> None:

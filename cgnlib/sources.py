@@ -47,7 +47,18 @@ def _stated_by_user(path: Path) -> str:
     return words[0]
 
 
+def checksum(name: str) -> str:
+    """The sha256 of a file of the table, whole.  Raises CGNError as `find` does."""
+    return sha256(find(name))
+
+
 def sha256(path: Path) -> str:
-    """The sha256 of a file's content."""
+    """The sha256 of a file's content, computed once as long as the file does not change."""
+    state = path.stat()
+    return _sha256(path, state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _sha256(path: Path, changed: int, size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from cgnlib import imagenet, sources
 from cgnlib.errors import CGNError
-from cgnlib.menagerie import parts
-from cgnlib.nets import biggan, inception
+from cgnlib.nets import biggan, inception, parts
 from cgnlib.nets.imagenet import ImageNetCGN, load_biggan, load_cgn, load_u2net
 from cgnlib.nets.menagerie import Reader
 from cgnlib.nets.u2net import U2Net
@@ -61,7 +60,7 @@ def judge(name: str, protocol: str) -> nn.Module:
 
     protocol: `standard`, or `study` with its second rescaling of the input (ImageNet only).
     """
-    if name == "menagerie":
+    if find(name).name == "menagerie":
         if protocol != "standard":
             raise CGNError("the menagerie's inception score has the protocol standard alone")
         return _Judge(parts.load("classifier", Reader()))
@@ -82,11 +81,16 @@ def probe() -> Reader:
     return parts.load("probe", Reader((10, 10, 10)))
 
 
-def checksums(name: str) -> dict[str, str]:
-    """sha256 of the pretrained parts, for a run's spec."""
-    if name == "menagerie":
-        return {part: parts.record(part)["sha256"] for part in parts.NAMES}
-    return {part: sources.sha256(sources.find(part)) for part in ("biggan256", "u2net")}
+def checksums(name: str, judged: bool = False) -> dict[str, str]:
+    """sha256 of the pretrained parts that a CGN starts from, for a run's spec.
+
+    judged: those of its judges as well.
+    """
+    if find(name).name == "menagerie":
+        names = parts.NAMES if judged else ("biggan", "u2net")
+        return {part: parts.record(part)["sha256"] for part in names}
+    names = ("biggan256", "u2net", *(("inception-v3",) if judged else ()))
+    return {part: sources.checksum(part) for part in names}
 
 
 WORLDS = {

@@ -25,8 +25,7 @@ from tqdm import tqdm
 
 from cgnlib import menagerie, metrics, worlds
 from cgnlib.generation import truncated_noise
-from cgnlib.menagerie import parts
-from cgnlib.nets import biggan
+from cgnlib.nets import biggan, parts
 from cgnlib.train import Checkpoint, generator, seeded
 
 SEED = 0

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cgnlib import menagerie
-from cgnlib.menagerie import Menagerie, parts
+from cgnlib.menagerie import Menagerie
+from cgnlib.nets import parts
 from cgnlib.nets.menagerie import Reader
 from cgnlib.nets.u2net import U2Net
 from cgnlib.train import generator, index_batches, seeded

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from cgnlib import imagenet_kinds, mnists
-from cgnlib.menagerie import parts
-from cgnlib.nets import biggan
+from cgnlib.nets import biggan, parts
 from cgnlib.nets.menagerie import Reader
 from cgnlib.nets.u2net import U2Net
 

@@ -98,7 +98,6 @@ def test_weights_load_whole_or_not_at_all(judges, x, tmp_path, monkeypatch):
     torch.save(state, path)
     judge = inception.build("study")
     assert torch.equal(judge(x), judges["study"](x))
-    assert inception.checksum() == sources.sha256(path)
     del state["fc.bias"]
     torch.save(state, path)
     with pytest.raises(CGNError, match=r"inception\.pth is not a checkpoint.*V1 weights"):

@@ -11,7 +11,7 @@ import pytest
 from cgnlib import __version__, datasets, experiments, generation, runs, worlds
 from cgnlib.__main__ import main
 from cgnlib.errors import CGNError
-from cgnlib.menagerie import parts
+from cgnlib.nets import parts
 
 COMPUTE = runs._compute  # before it is refused
 

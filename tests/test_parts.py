@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cgnlib.errors import CGNError
-from cgnlib.menagerie import parts
+from cgnlib.nets import parts
 from cgnlib.nets.menagerie import Reader
 
 

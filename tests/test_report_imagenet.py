@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from cgnlib import experiments, runs
-from cgnlib.menagerie import CLASSES, parts
+from cgnlib.menagerie import CLASSES
+from cgnlib.nets import parts
 from cgnlib.report import imagenet, records, verdicts
 from cgnlib.report.tables import NONE
 

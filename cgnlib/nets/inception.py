@@ -59,8 +59,3 @@ def build(protocol: str, pretrained: bool = True) -> Inception:
                 "use torchvision's V1 weights"
             ) from error
     return Inception(net)
-
-
-def checksum() -> str:
-    """sha256 of the weights, for a run's spec.  Raises CGNError when they are missing."""
-    return sources.sha256(sources.find("inception-v3"))

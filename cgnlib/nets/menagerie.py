@@ -8,7 +8,7 @@ class Reader(nn.Module):
     """Reads classes off 64-pixel images.
 
     heads: how many classes each head tells apart.  x: [B, 3, 64, 64] in -1...1.  Returns the
-    logits of each head, [B, classes].  100 thousand parameters and some.
+    logits of each head, [B, classes].
     """
 
     def __init__(self, heads: tuple[int, ...] = (10,)):

@@ -8,7 +8,8 @@ import pandas as pd
 from torch import Tensor
 
 from cgnlib import worlds
-from cgnlib.menagerie import CLASSES, parts
+from cgnlib.menagerie import CLASSES
+from cgnlib.nets import parts
 from cgnlib.report import records, verdicts
 from cgnlib.report.figures import STYLE, arrays_of, bytes_of, tile
 from cgnlib.report.tables import NONE

@@ -72,9 +72,9 @@ def mechanisms_apart(
     texture or background; ceiling: the same on true images with independent cues.  A mechanism
     counts when it reaches `share` of its ceiling.  effects: that ratio.
     """
-    if not read:
+    if any(cue not in read for cue in ceiling):
         return Verdict(NOT_RUN, {}, ())
-    effects = {cue: read[cue] / ceiling[cue] for cue in read}
+    effects = {cue: read[cue] / ceiling[cue] for cue in ceiling}
     met = tuple(cue for cue, ratio in effects.items() if ratio >= share - ROUNDING)
     return Verdict(_outcome(len(met), len(effects)), effects, met)
 

@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from cgnlib import paths, sources
 from cgnlib.errors import CGNError, reason
+from cgnlib.nets import weights
 
 FOLDER = paths.ROOT / "data_prep" / "menagerie"
 NAMES = ("biggan", "u2net", "classifier", "probe")
@@ -45,12 +45,9 @@ def load(name: str, net: nn.Module) -> nn.Module:
     if (found := sources.sha256(path)) != record(name)["sha256"]:
         raise CGNError(f"{path} has sha256 {found}, not that of its record: {_again(path)}")
     try:
-        net.load_state_dict(load_file(path), strict=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise CGNError(
-            f"{path} is no {type(net).__name__} ({reason(error)}): {_again(path)}"
-        ) from error
-    return net.eval()
+        return weights.load(net, path).eval()
+    except CGNError as error:
+        raise CGNError(f"{path} is no {type(net).__name__} ({error}): {_again(path)}") from error
 
 
 def ship(name: str, net: nn.Module, about: dict) -> None:
@@ -69,4 +66,7 @@ def _again(path: Path) -> str:
 
 
 def _small(value: torch.Tensor) -> torch.Tensor:
-    return (value.half() if value.is_floating_point() else value).contiguous()
+    small = value.half() if value.is_floating_point() else value
+    if not small.isfinite().all():
+        raise CGNError("weights are too large for half precision, or not finite: train again")
+    return small.contiguous()
