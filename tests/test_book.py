@@ -20,6 +20,8 @@ CLAIMS = [path for path in SOURCES if "_claim" in path.name]
 IGNORED: dict[str, int] = {
     "index": 1,
     "03_claim1_mnist": 3,
+    "03_claim1_imagenet": 3,
+    "04_claim2": 5,
     "05_claim3_mnist": 6,
 }
 
