@@ -184,7 +184,7 @@ _MINI = Profile(
     cgn=_cgns(
         _MINI_CGN,
         colored={"steps": 4500, "lr": 1e-3, "gain": 0.2, "edge": 0.15} | {"factors": (0.05, 0.05)},
-        double_colored={"steps": 4500},
+        double_colored={"steps": 5000, "ndf": 512},
         wildlife={"steps": 3000, "batch": 32, "ndf": 8},
     ),
     gan=_gans({"steps": 1200, "ngf": 16, "ndf": 256, "lr": 5e-4, "lr_critic": 5e-4}),
@@ -193,7 +193,7 @@ _MINI = Profile(
     generator_seeds=(0,),
     seeds=(0, 1),
     # a DC-MNIST classifier learns nothing for its first two thousand steps
-    counterfactuals={"colored": 20_000, "double_colored": 60_000, "wildlife": 32_000},
+    counterfactuals={"colored": 20_000, "double_colored": 60_000, "wildlife": 36_000},
     gan_images=16_000,
     original_epochs=4,
     oracle=_CLASSIFIER | {"batch": 16, "epochs": 1},
