@@ -356,14 +356,14 @@ def quality(p: Profile, source: Run | None) -> Run:
 
 
 def claim_1_imagenet(p: Profile) -> list[Run]:
-    """Figure 3 of the study: the CGNs with all losses."""
+    """Figure 2 of the study: the CGNs with all losses."""
     published = [published_mechanisms(p)] if p.world == "imagenet" else []
     trained = [mechanisms(p, "none", seed) for seed in p.world_seeds]
     return [quality(p, source) for source in published + trained]
 
 
 def claim_2(p: Profile) -> list[Run]:
-    """Table 1 of the study: each loss left out in turn, all losses, and BigGAN as the bound."""
+    """The study's loss ablation (Table 1 of the paper), with BigGAN itself as the bound."""
     ablated = [
         quality(p, mechanisms(p, ablation, seed))
         for ablation, seed in product(ABLATIONS, p.world_seeds)

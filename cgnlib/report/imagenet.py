@@ -68,7 +68,7 @@ def told(source: str) -> dict[str, dict[str, list[float]]]:
 
 
 def ablation(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.DataFrame:
-    """The study's Table 1: inception score and mask coverage for each loss left out.
+    """The loss ablation: inception score and mask coverage for each loss left out.
 
     Ours: mean over training seeds, and in brackets the spread within a run: over the splits of the
     score, over images for the mask.  Scores of different worlds cannot be compared with each
