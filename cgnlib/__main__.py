@@ -1,4 +1,4 @@
-"""The command line.  Exit codes: 0 done, 1 a mendable error (one line says which), 2 bad usage."""
+"""The command line.  Exit codes: 0 done, 1 a mendable error (one line), 2 bad usage, 130 ^C."""
 
 import argparse
 import logging
@@ -64,6 +64,9 @@ def main(argv: list[str] | None = None) -> int:
     except CGNError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -72,7 +75,12 @@ def _add_generation(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help="where the data set goes, or goes on")
     command.add_argument("--mode", default="random", choices=generation.MODES)
     command.add_argument("--n", type=_positive, default=1000, help="images (default 1000)")
-    command.add_argument("--truncation", type=float, default=0.5, help="in (0, 1] (default 0.5)")
+    command.add_argument(
+        "--truncation",
+        type=float,
+        default=0.5,
+        help="above 0, at most 1, in steps of 0.02 (default 0.5)",
+    )
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--batch", type=_positive, default=8, help="images at a time (default 8)")
     command.add_argument(
@@ -98,11 +106,21 @@ def _chosen(args: argparse.Namespace) -> list[experiments.Run]:
     return chosen
 
 
+def _status(run: experiments.Run) -> str:
+    try:
+        return "done" if runs.is_done(run) else "-"
+    except CGNError:
+        return "stale"  # made from another spec, or damaged: `run` says which, and what to do
+
+
 def _list(args: argparse.Namespace) -> None:
     wanted = experiments.with_needs(_chosen(args))
+    status = {run.id: _status(run) for run in wanted}
     for run in wanted:
-        print(f"{'done' if runs.is_done(run) else '-':5} {run.id}")
-    print(f"{sum(map(runs.is_done, wanted))} of {len(wanted)} done in {paths.runs(args.profile)}")
+        print(f"{status[run.id]:5} {run.id}")
+    print(
+        f"{list(status.values()).count('done')} of {len(wanted)} done in {paths.runs(args.profile)}"
+    )
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -124,7 +142,13 @@ def _generate(args: argparse.Namespace) -> None:
     if run.kind != "mechanisms":
         raise CGNError(f"{run.id} is no CGN over BigGAN: choose a run of kind mechanisms")
     weights = runs.load(run).folder / "weights.safetensors"
-    net = worlds.load(run.variant, weights).to(imagenet_kinds.DEVICE)
+    try:
+        net = worlds.load(run.variant, weights).to(imagenet_kinds.DEVICE)
+    except CGNError as error:
+        again = (
+            f"delete {weights.parent}, then python -m cgnlib run --profile {run.profile} {run.id}"
+        )
+        raise CGNError(f"{error}; {again}") from error
     made = generation.write_dataset(
         net.fold(args.truncation), args.folder, args.n, args.mode, args.truncation, args.seed,
         name=run.id, weights=sources.sha256(weights), num_classes=net.config.num_classes,

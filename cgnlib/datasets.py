@@ -112,7 +112,7 @@ class Writer:
         _write(self.folder / "dataset.json", json.dumps(self.spec, indent=1) + "\n")
         _write(self.folder / "labels.csv", self.labels)
         (self.folder / "ims").mkdir(exist_ok=True)
-        there = _present(self.folder)
+        there = {name for name in _present(self.folder) if _is_whole(self.folder / "ims" / name)}
         return {
             i
             for i, name in enumerate(self.names)
@@ -177,6 +177,15 @@ def _present(folder: Path) -> set[str]:
     return set(os.listdir(folder / "ims")) if (folder / "ims").exists() else set()
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether a JPEG file has its end."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) < 2:
+            return False
+        file.seek(-2, os.SEEK_END)
+        return file.read() == b"\xff\xd9"
+
+
 def _read_spec(folder: Path) -> dict:
     try:
         spec = json.loads((folder / "dataset.json").read_text())
@@ -189,6 +198,9 @@ def _read_spec(folder: Path) -> dict:
 
 def _refuse_foreign(folder: Path, names: list[str]) -> None:
     files = {"dataset.json", "labels.csv", "mean_masks.txt"}
+    for name, is_right in (("ims", Path.is_dir), ("labels.csv", Path.is_file)):
+        if (folder / name).exists() and not is_right(folder / name):
+            raise CGNError(f"{folder / name} is not what a data set has there: use another folder")
     images = {_file(name) for name in names}
     foreign = set(os.listdir(folder)) - files - _parts(files) - {PROGRESS, "ims"}
     foreign |= _present(folder) - images - _parts(images)
@@ -204,12 +216,12 @@ def _kept_coverage(folder: Path, n: int) -> dict[int, str]:
     """The mean masks that are known, by image; a line that was cut off is as good as none."""
     path = folder / "mean_masks.txt"
     if path.exists():
-        lines = path.read_text().split("\n")
+        lines = path.read_text(errors="replace").split("\n")
         if len(lines) != n or not all(map(SHARE.fullmatch, lines)):
             raise CGNError(f"{path} does not have a mean mask for each of {n} images: delete it")
         return dict(enumerate(lines))
     path = folder / PROGRESS
-    lines = path.read_text().split("\n") if path.exists() else []
+    lines = path.read_text(errors="replace").split("\n") if path.exists() else []
     pairs = [line.split(" ") for line in lines if re.fullmatch(rf"\d+ {SHARE.pattern}", line)]
     return {int(i): share for i, share in pairs if int(i) < n}
 

@@ -43,7 +43,7 @@ def inputs(run: Run) -> dict[str, str]:
     if "perceptual" in dict(run.settings):
         found["perceptual"] = perceptual.checksum(run["perceptual"])
     if run.kind == "cgn" and run["source"] == "published":
-        found["weights"] = sources.table()[f"cgn-{run.variant}"]["sha256"]
+        found["weights"] = sources.checksum(f"cgn-{run.variant}")
     return found
 
 

@@ -136,8 +136,9 @@ def _find_idx(name: str) -> Path:
     except Exception as error:
         raise CGNError(
             f"{candidates[1]} is missing and MNIST could not be downloaded "
-            f"({reason(error)}): put the official files there, set CGN_DATA to "
-            "where they are, or use --profile mini"
+            f"({reason(error)}): put the four official files of "
+            "https://ossci-datasets.s3.amazonaws.com/mnist/ there, set CGN_DATA to where they are, "
+            "or use --profile mini"
         ) from error
     return candidates[0]
 

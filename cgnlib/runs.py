@@ -92,7 +92,10 @@ def is_done(run: Run) -> bool:
             f"{folder} was made from another spec ({_difference(made, wanted)}): "
             "move it away, or set CGN_RUNS to another folder"
         )
-    return (folder / "metrics.json").exists()
+    if not (folder / "metrics.json").exists():
+        return False
+    _read_json(folder / "metrics.json")
+    return True
 
 
 def load(run: Run) -> Result:
@@ -114,6 +117,8 @@ def ensure(runs: Iterable[Run], workers: int | None = None) -> list[Result]:
     runs = list(runs)
     missing = [run for run in with_needs(runs) if not is_done(run)]
     if missing:
+        for run in missing:  # data that is not there is found now, not hours later
+            execute.inputs(run)
         _compute(missing, workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1))
     return [load(run) for run in runs]
 

@@ -66,7 +66,8 @@ def _downloaded(category: str, number: int, missing: Path) -> Path:
         except Exception as error:
             raise CGNError(
                 f"texture {missing} is missing and DTD could not be downloaded ({reason(error)}): "
-                "put the file there, set CGN_DATA, or use --profile mini"
+                f"put {category}_{number:04}.jpg of www.robots.ox.ac.uk/~vgg/data/dtd there "
+                "under that name, set CGN_DATA, or use --profile mini"
             ) from error
     return path
 

@@ -10,6 +10,7 @@ import sys
 import pooch
 
 from cgnlib import paths, sources
+from cgnlib.errors import CGNError
 
 
 def fetch(name: str) -> None:
@@ -17,13 +18,22 @@ def fetch(name: str) -> None:
     entry = sources.table()[name]
     path = paths.data() / entry["file"]
     digest = entry["sha256"] if len(entry["sha256"]) == 64 else None
+    pooch.get_logger().setLevel("WARNING")  # else it advises on checksums that are checked here
     for url in entry["urls"]:
         try:
             pooch.retrieve(url, digest, path.name, path.parent, progressbar=True)
-            sources.find(name)
-            return
         except Exception as error:
             print(f"{url}: {error}", file=sys.stderr)
+            continue
+        try:
+            sources.find(name)
+        except CGNError as error:
+            if not entry["sha256"]:
+                raise SystemExit(f"downloaded to {path}; {error}") from error
+            path.unlink()
+            print(f"{url}: another file than the published one, deleted ({error})", file=sys.stderr)
+            continue
+        return
     raise SystemExit(f"{name} could not be downloaded; copy it to {path} by hand")
 
 

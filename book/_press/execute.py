@@ -22,6 +22,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from cgnlib.experiments import PROFILES
 from sources import ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -122,6 +123,8 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--profile", help="default: what the chapter's parameters cell says")
     parser.add_argument("--list", action="store_true", help="print the notebooks and do nothing")
     args = parser.parse_args(argv)
+    if args.profile is not None and args.profile not in PROFILES:
+        parser.error(f"unknown profile {args.profile!r}: choose {', '.join(PROFILES)}")
     chosen = select(args.chapters, notebooks(root))
     if args.list:
         print(*(notebook.relative_to(root).as_posix() for notebook in chosen), sep="\n")

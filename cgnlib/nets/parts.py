@@ -27,7 +27,7 @@ def record(name: str) -> dict:
     path = FOLDER / f"{name}.json"
     try:
         found = json.loads(path.read_text())
-        if "sha256" not in found:
+        if not isinstance(found, dict) or "sha256" not in found:
             raise ValueError("it has no sha256")
     except (OSError, ValueError, TypeError) as error:
         raise CGNError(f"{path} cannot be read ({reason(error)}): {_again(path)}") from error

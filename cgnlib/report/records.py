@@ -43,7 +43,15 @@ def reported(table: str, **fixed: str) -> pd.DataFrame:
 
 def frame(results: Iterable[Result]) -> pd.DataFrame:
     """Every metric of every run as a row, with the run's provenance."""
-    rows = [row for result in results for row in _rows(result)]
+    rows = []
+    for result in results:
+        try:
+            rows += _rows(result)
+        except KeyError as error:
+            raise CGNError(
+                f"{result.folder} lacks {error} in its metrics or env.json: delete it, then "
+                f"python -m cgnlib run --profile {result.run.profile} {result.run.id}"
+            ) from error
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -137,7 +145,7 @@ def _read(path: Path, columns: list[str]) -> pd.DataFrame:
         ) from error
     if missing := [column for column in columns if column not in rows.columns]:
         raise CGNError(
-            f"{path} lacks the column {missing[0]!r}: restore it with git checkout, or make it "
-            "again with python -m cgnlib record"
+            f"{path} lacks the column {missing[0]!r}: restore it with git checkout, or delete "
+            "it and make it again with python -m cgnlib record"
         )
     return rows
