@@ -256,11 +256,20 @@ def test_generate_goes_on_where_it_was_stopped(weights, tmp_path, monkeypatch, c
 
     with monkeypatch.context() as patch:
         patch.setattr(datasets.Writer, "add", stop)
-        with pytest.raises(KeyboardInterrupt):
-            generate(tmp_path / "set")
+        assert generate(tmp_path / "set") == 130
+    assert "goes on from here" in capsys.readouterr().err
     assert datasets.read_dataset(tmp_path / "set").missing == [4]
     assert generate(tmp_path / "set") == 0
     assert content(tmp_path / "set") == content(tmp_path / "whole")
+
+
+def test_generate_mends_an_image_that_was_cut_off(weights, tmp_path):
+    assert generate(tmp_path / "set") == 0
+    before = content(tmp_path / "set")
+    path = datasets.read_dataset(tmp_path / "set").path(1)
+    path.write_bytes(path.read_bytes()[:100])
+    assert generate(tmp_path / "set") == 0
+    assert content(tmp_path / "set") == before
 
 
 def test_generate_takes_three_classes(weights, tmp_path):
