@@ -549,19 +549,3 @@ def test_what_the_paper_profile_needs_is_in_the_table(name, no_data):
 
 
 # --- full size
-
-
-@pytest.mark.slow
-def test_a_training_step_at_256_pixels(rng):
-    """The published sizes with random weights: one pass, every gradient there and finite."""
-    net = ImageNetCGN(BIGGAN_256, U2Net.published()).train()
-    u, y = latents(BIGGAN_256, 1, rng)
-    out = net(u, y, y, y, 1.0)
-    assert out.x_gen.shape == out.x_gt.shape == (1, 3, 256, 256)
-    assert out.bg_mask.shape == (1, 1, 256, 256)
-    loss = losses.l1(out.x_gen, out.x_gt) + losses.mask_entropy(out.mask)
-    (loss + losses.background_leak(out.bg_mask)).backward()
-    for name in MECHANISMS:
-        for key, parameter in getattr(net, name).named_parameters():
-            assert parameter.grad is not None and parameter.grad.isfinite().all(), (name, key)
-    assert all(p.grad is None for name in FROZEN for p in getattr(net, name).parameters())

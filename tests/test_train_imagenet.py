@@ -1,20 +1,22 @@
 """Training of the BigGAN-based CGN: losses, whom they move, plain loops, seeds, interruption."""
 
+import math
 import re
 from dataclasses import replace
 
 import pytest
 import torch
 
-from cgnlib import train, train_imagenet
+from cgnlib import experiments, train, train_imagenet
 from cgnlib.errors import CGNError
 from cgnlib.generation import truncated_noise
 from cgnlib.imagenet import ABLATIONS, loss_weights
 from cgnlib.nets import biggan, perceptual
 from cgnlib.nets.biggan import BIGGAN_MENAGERIE
 from cgnlib.nets.imagenet import FROZEN, TRAINED, ImageNetCGN, Mechanisms
+from cgnlib.nets.u2net import U2Net
 from cgnlib.patches import texture_grid
-from cgnlib.train import Checkpoint, Interrupted
+from cgnlib.train import Checkpoint, Interrupted, seeded
 from cgnlib.train_imagenet import loss_terms, train_imagenet_cgn
 
 TINY = replace(
@@ -455,3 +457,28 @@ def test_training_lowers_what_it_is_trained_on(trained, start):
     lr = (0, 0.02, 0.02)
     _, history = trained(net=net, steps=12, batch=4, weights={"l1": 100.0}, lr=lr)
     assert history[-1]["l1"] < history[0]["l1"] / 2
+
+
+@pytest.mark.slow
+def test_a_training_step_of_the_papers_size():
+    """Published settings, 256 pixels, random weights: six finite losses, every weight moves."""
+    run = experiments.mechanisms(experiments.profile("paper"), "none", 0)
+    s = dict(run.settings) | {key: dict(run[key]) for key in ("weights", "patches")}
+    s |= {"accumulate": 1, "steps": 1}
+    rng = torch.Generator().manual_seed(0)
+    start = seeded(lambda: biggan.build(biggan.BIGGAN_256), rng).train()
+    start.generator.layers[8].gamma.data.fill_(0.1)  # at 0 nothing reaches the attention's weights
+    u = truncated_noise(1, 128, 1.0, rng)
+    with torch.no_grad():  # random spectral vectors need some power iterations first
+        for _ in range(3):
+            biggan.generate(start, u, torch.tensor([0]), 1.0)
+    net = ImageNetCGN(biggan.BIGGAN_256, seeded(U2Net.published, rng)).start_from(start)
+    before = {name: parameter.clone() for name, parameter in net.named_parameters()}
+    features = seeded(lambda: perceptual.vgg16(s["layers"], pretrained=False), rng)
+    (row,) = train_imagenet_cgn(net, features, s, 0, Checkpoint())
+    assert set(row) == {"step", "l1", "perc", "binary", "mask", "text", "bg", "mask_mean"}
+    assert all(math.isfinite(value) for value in row.values()), row
+    for name, parameter in net.named_parameters():
+        moved = not torch.equal(parameter, before[name])
+        assert parameter.isfinite().all(), name
+        assert moved == name.startswith(("f_shape.", "f_text.", "f_bg.")), name
