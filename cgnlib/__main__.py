@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
+        print("interrupted: the same command goes on from what is saved", file=sys.stderr)
         return 130
     return 0
 
@@ -166,7 +166,10 @@ def _bench(args: argparse.Namespace) -> None:
         runpy.run_path(str(paths.ROOT / "benchmarks" / f"{script}.py"), run_name="__main__")
 
 
-COMMANDS = {"list": _list, "run": _run, "record": _record} | {
+COMMANDS = {
+    "list": _list,
+    "run": _run,
+    "record": _record,
     "generate": _generate,
     "bench": _bench,
 }

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from cgnlib import generation, metrics, sources, worlds
@@ -98,18 +98,19 @@ def quality(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
         net = worlds.start(run.variant).eval()
     net.to(DEVICE)
     judge = worlds.judge(run.variant, run["protocol"]).to(DEVICE)
-    is_biggan = run["ablation"] == "biggan"
-    found = _same_classes(run, net, judge, is_biggan, folder)
-    if run.variant == "menagerie" and not is_biggan:
-        found |= _counterfactuals(run, net)
-    if not is_biggan:
-        _save_samples(folder / "samples.npz", run, net)
+    folded = net.fold(run["truncation"])
+    found = _same_classes(run, net, folded, judge)
+    if run["ablation"] != "biggan":
+        if run.variant == "menagerie":
+            found |= _counterfactuals(run, folded)
+        _save_samples(folder / "samples.npz", run, net, folded)
     return found, None
 
 
-def _same_classes(run: Run, net, judge, is_biggan: bool, folder: Path) -> dict[str, float]:
-    n, truncation = run["evaluated"], run["truncation"]
-    folded = net.fold(truncation)
+def _same_classes(
+    run: Run, net: nets.ImageNetCGN, folded: nets.FoldedCGN, judge: nn.Module
+) -> dict[str, float]:
+    n, truncation, is_biggan = run["evaluated"], run["truncation"], run["ablation"] == "biggan"
     answers, coverage, binary, iou, read = [], [], [], [], []
     rng = generator(run.seed, "quality")
     y = generation.draw_classes("random_same", n, net.config.num_classes, rng)[:, 0]
@@ -146,13 +147,12 @@ def _same_classes(run: Run, net, judge, is_biggan: bool, folder: Path) -> dict[s
     }
 
 
-def _counterfactuals(run: Run, net: nets.ImageNetCGN) -> dict[str, float]:
+def _counterfactuals(run: Run, folded: nets.FoldedCGN) -> dict[str, float]:
     """How often probes without a shortcut read the intended shape, texture and background."""
-    probe, folded = worlds.probe().to(DEVICE), net.fold(run["truncation"])
-    n = run["evaluated"]
+    probe, n, config = worlds.probe().to(DEVICE), run["evaluated"], folded.f_shape.config
     rng = generator(run.seed, "counterfactuals")
-    y = generation.draw_classes("random", n, net.config.num_classes, rng)
-    u = generation.truncated_noise(n, net.config.z_dim, run["truncation"], rng)
+    y = generation.draw_classes("random", n, config.num_classes, rng)
+    u = generation.truncated_noise(n, config.z_dim, run["truncation"], rng)
     read = []
     for part in torch.arange(n).split(CHUNK):
         classes = y[part].to(DEVICE)
@@ -166,7 +166,7 @@ def _counterfactuals(run: Run, net: nets.ImageNetCGN) -> dict[str, float]:
     }
 
 
-def _save_samples(path: Path, run: Run, net: nets.ImageNetCGN) -> None:
+def _save_samples(path: Path, run: Run, net: nets.ImageNetCGN, folded: nets.FoldedCGN) -> None:
     """What the figures show, as bytes: parts of the sheet, counterfactuals and their classes."""
     stored = {
         name: to_stored(part).numpy()
@@ -177,7 +177,7 @@ def _save_samples(path: Path, run: Run, net: nets.ImageNetCGN) -> None:
     classes = torch.tensor(world.sheet)[torch.randint(len(world.sheet), (24, 3), generator=rng)]
     u = generation.truncated_noise(24, net.config.z_dim, run["truncation"], rng)
     moved = (u.to(DEVICE), *classes.T.to(DEVICE), run["truncation"])
-    x = net.fold(run["truncation"])(*moved).x_gen
+    x = folded(*moved).x_gen
     stored |= {"counterfactual": to_stored(x).numpy(), "classes": classes.numpy()}
     np.savez_compressed(path, **stored)
 

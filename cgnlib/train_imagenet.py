@@ -61,8 +61,8 @@ def train_imagenet_cgn(
     s: batch (images in one pass), accumulate (passes in one step; gradients are summed, as
     published), steps, lr (of shape, texture and background), truncation, weights and patches
     (see `loss_terms`), window.  A class is drawn for each image, and all mechanisms share it; the
-    published batch is one image.  after_window: called with the step, after each
-    row.  Source: CGN paper; published code.
+    published batch is one image.  after_window: called with the step, after each row.
+    Source: CGN paper; published code.
     """
     rng = generator(seed, "imagenet-cgn")
     net.train()

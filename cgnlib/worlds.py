@@ -6,6 +6,7 @@ and evaluates is the same for both.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -49,7 +50,7 @@ def published(name: str) -> ImageNetCGN:
     return load_cgn(sources.find("cgn-imagenet"))
 
 
-def load(name: str, path) -> ImageNetCGN:
+def load(name: str, path: Path) -> ImageNetCGN:
     """A CGN trained here, in evaluation mode."""
     world = find(name)
     return load_cgn(path, world.config, world.empty_u2net())

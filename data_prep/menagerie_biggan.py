@@ -119,9 +119,8 @@ def build() -> nn.Module:
 def draw(n: int, truncation: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Latents and one-hot classes."""
     y = torch.randint(0, CONFIG.num_classes, (n,), generator=rng)
-    return truncated_noise(n, CONFIG.z_dim, truncation, rng), F.one_hot(
-        y, CONFIG.num_classes
-    ).float()
+    u = truncated_noise(n, CONFIG.z_dim, truncation, rng)
+    return u, F.one_hot(y, CONFIG.num_classes).float()
 
 
 def train(minutes: float, folder: Path) -> tuple[nn.Module, dict]:
@@ -255,7 +254,8 @@ def main() -> None:
     fill_statistics(net)
     for part in norms(net):
         part.__class__ = BigGANBatchNorm
-    record = {"images": IMAGES, "batch": GROUPS * GROUP, "rate": RATE, "seed": SEED}
+    record = {"images": IMAGES, "batch": GROUPS * GROUP, "rate": RATE}
+    record |= {"rate_critic": RATE_CRITIC, "seed": SEED}
     record |= {"steps": loop["step"], "seconds": round(loop["seconds"])}
     parts.ship("biggan", net, record | measure(net))
     print(parts.record("biggan"))

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cgnlib import menagerie
+from cgnlib import menagerie, metrics
 from cgnlib.menagerie import Menagerie
 from cgnlib.nets import parts
 from cgnlib.nets.menagerie import Reader
@@ -90,24 +90,19 @@ def loss_of(name: str, net: nn.Module, x: Tensor, y: Tensor, mask: Tensor) -> Te
 @torch.inference_mode()
 def measure(name: str, net: nn.Module) -> dict[str, float]:
     """Quality on images of another seed."""
-    sums = dict.fromkeys(("seen",), 0.0)
+    found: dict[str, list[Tensor]] = {}
     for _, x, y, mask in rendered(name, TEST, HELD_OUT):
-        found = {}
         if name == "u2net":
             ours, true = net(x) > 0.5, mask > 0.5
-            if not true.any():
-                found["empty_coverage"] = ours.float().mean((1, 2, 3))
+            if true.any():
+                found.setdefault("iou", []).append(metrics.paired_iou(ours, true))
             else:
-                both, either = (ours & true).sum((1, 2, 3)), (ours | true).sum((1, 2, 3))
-                found["iou"] = both / either
-        else:
-            cues = ("accuracy",) if name == "classifier" else ("shape", "texture", "background")
-            for cue, scores, target in zip(cues, net(x), y.T, strict=False):
-                found[cue] = (scores.argmax(1) == target).float()
-        for key, values in found.items():
-            sums[key] = sums.get(key, 0.0) + values.sum().item()
-            sums["n_" + key] = sums.get("n_" + key, 0) + len(values)
-    return {key: sums[key] / sums["n_" + key] for key in sums if "n_" + key in sums}
+                found.setdefault("empty_coverage", []).append(ours.float().mean((1, 2, 3)))
+            continue
+        cues = ("accuracy",) if name == "classifier" else ("shape", "texture", "background")
+        for cue, scores, target in zip(cues, net(x), y.T, strict=False):
+            found.setdefault(cue, []).append((scores.argmax(1) == target).float())
+    return {key: torch.cat(values).mean().item() for key, values in found.items()}
 
 
 def main() -> None:

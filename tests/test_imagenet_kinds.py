@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from stopping import StopAt
 from torch import nn
 
 from cgnlib import experiments, generation, imagenet_kinds, metrics, sources, train, worlds
@@ -92,17 +93,6 @@ def test_stored_weights_are_the_trained_ones_and_sheets_disturb_nothing(finished
         keys = [key for key in state if key.startswith(f"{name}.")]
         still = all(torch.equal(stored[key], start[key]) for key in keys)
         assert still == (name in FROZEN), name
-
-
-class StopAt:
-    """Says yes after the given steps, counted over all resumptions."""
-
-    def __init__(self, *steps):
-        self.steps, self.step = steps, 0
-
-    def __call__(self):
-        self.step += 1
-        return self.step in self.steps
 
 
 def test_a_stopped_run_leaves_the_same_files(finished, tmp_path):

@@ -257,7 +257,7 @@ def test_generate_goes_on_where_it_was_stopped(weights, tmp_path, monkeypatch, c
     with monkeypatch.context() as patch:
         patch.setattr(datasets.Writer, "add", stop)
         assert generate(tmp_path / "set") == 130
-    assert "goes on from here" in capsys.readouterr().err
+    assert "goes on from what is saved" in capsys.readouterr().err
     assert datasets.read_dataset(tmp_path / "set").missing == [4]
     assert generate(tmp_path / "set") == 0
     assert content(tmp_path / "set") == content(tmp_path / "whole")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from stopping import StopAt
 
 from cgnlib import losses, mnists, train
 from cgnlib.errors import CGNError
@@ -110,17 +111,6 @@ def test_same_seed_same_bits_whatever_the_global_state(loop):
 
 
 # --- interruption
-
-
-class StopAt:
-    """Says yes after the given steps, counted over all resumptions."""
-
-    def __init__(self, *steps):
-        self.steps, self.step = steps, 0
-
-    def __call__(self):
-        self.step += 1
-        return self.step in self.steps
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from stopping import StopAt
 
 from cgnlib import experiments, train, train_imagenet
 from cgnlib.errors import CGNError
@@ -408,17 +409,6 @@ def test_same_seed_same_bits_whatever_the_global_state(trained):
     assert same(first.state_dict(), second.state_dict()) and history == again
     other, rows = trained(seed=1, steps=2)
     assert not same(first.state_dict(), other.state_dict()) and rows != history
-
-
-class StopAt:
-    """Says yes after the given steps, counted over all resumptions."""
-
-    def __init__(self, *steps):
-        self.steps, self.step = steps, 0
-
-    def __call__(self):
-        self.step += 1
-        return self.step in self.steps
 
 
 def test_a_stopped_training_ends_as_an_undisturbed_one(trained, tmp_path):

@@ -61,8 +61,7 @@ def render(
 
     Everything else about item i (pose, proportions, colours, clutter, grain) is a function of
     seed and index.  backdrop: the items whose backgrounds are used instead of their own.  bare:
-    leave the object out.
-    Masks are [B, 1, 64, 64] in 0...1, antialiased.
+    leave the object out.  Masks are [B, 1, 64, 64] in 0...1, antialiased.
     """
     backdrop = index if backdrop is None else backdrop
     mask, depth = _by_class(shape, _silhouette, seed, index)

@@ -197,9 +197,10 @@ def counterfactuals(result: Result, n: int = 12) -> None:
 def renderings(rows: Iterable[tuple[str, Tensor]]) -> None:
     """Rows of rendered images with their names.  Images: [N, 3, H, W] in -1...1."""
     rows = list(rows)
-    with plt.rc_context(STYLE):
-        _, axis = plt.subplots(figsize=(8.6, 0.3 + 0.92 * len(rows)), layout="constrained")
-        stacked = np.stack([bytes_of(x) for _, x in rows])
+    stacked = np.stack([bytes_of(x) for _, x in rows])
+    size = (1.3 + 0.9 * stacked.shape[1], 0.2 + 0.9 * len(rows))
+    with plt.rc_context(STYLE | {"figure.dpi": 75}):  # about a pixel for a pixel: grain is dear
+        _, axis = plt.subplots(figsize=size, layout="constrained")
         tile(axis, stacked)
         side = stacked.shape[2] + 2
         axis.set_yticks(np.arange(len(rows)) * side + side / 2, [name for name, _ in rows])

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from cgnlib import experiments
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
 from cgnlib.report import imagenet, records, verdicts
 
@@ -78,6 +79,8 @@ def html(live: pd.DataFrame, profile: str) -> str:
         "Reference run": verdicts.losses_needed(reference),
         f"This run ({profile})": verdicts.losses_needed(measured),
     }
+    in_world = {"menagerie": "On the menagerie.", "imagenet": "This run: on ImageNet."}
+    place = in_world[experiments.profile(profile).world]
     by_eye = {"Study": badge("not measured") + "<br>judged by eye"}
     ratios = {source: _verdict_cell(v, "of the ceiling", 1) for source, v in quality.items()}
     mechanisms = {source: _verdict_cell(v, "of the ceiling", 1) for source, v in apart.items()}
@@ -88,10 +91,10 @@ def html(live: pd.DataFrame, profile: str) -> str:
         (
             "Claim 1, ImageNet model",
             "03_claim1_imagenet",
-            "Shape, texture and background can be chosen one by one. On the menagerie.",
+            f"Shape, texture and background can be chosen one by one. {place}",
             by_eye | mechanisms,
         ),
-        ("Claim 2", "04_claim2", "Every loss is needed. On the menagerie.", trends),
+        ("Claim 2", "04_claim2", f"Every loss is needed. {place}", trends),
         ("Claim 3, MNISTs", "05_claim3_mnist", "They make classifiers robust.", gains),
     ]
     sources = list(robust)
