@@ -145,10 +145,10 @@ def test_the_ablation_table_shows_means_and_spreads_of_ours(table):
     cells = table["This run (mini)"]
     assert cells["Inception score", "none"] == "6.00 ± 1.41 (2) [0.50]"
     assert cells["Mask coverage", "none"] == "0.38 ± 0.18 (2) [0.12]"
-    assert cells["Inception score", "$L_{shape}$"] == "3.46 [0.25]"
-    assert cells["Mask coverage", "$L_{shape}$"] == "0.25 [0.12]"
+    assert cells["Inception score", "L_shape"] == "3.46 [0.25]"
+    assert cells["Mask coverage", "L_shape"] == "0.25 [0.12]"
     assert cells["Inception score", "BigGAN itself"] == "9.00 [0.25]"
-    assert cells["Inception score", "$L_{text}$"] == cells["Mask coverage", "$L_{rec}$"] == NONE
+    assert cells["Inception score", "L_text"] == cells["Mask coverage", "L_rec"] == NONE
     assert set(table["Reference run"]) == {NONE}
 
 
@@ -189,33 +189,32 @@ def test_quality_shows_readings_in_percent():
         ("biggan", 0, scores(9.0)),
     )
     made = imagenet.quality({"Reference run": frame(("published", 0, masks)), "This run": ours})
-    assert list(made["CGN"]) == [
-        "Reference run, left out: none, published weights",
-        "This run, left out: none",
-        "This run, left out: $L_{text}$",
+    assert made[["Source", "Left out"]].values.tolist() == [
+        ["Reference run", "none, published weights"],
+        ["This run", "none"],
+        ["This run", "L_text"],
     ]
-    published, none, texture = made.drop(columns="CGN").to_dict("records")
+    published, none, texture = made.drop(columns=["Source", "Left out"]).to_dict("records")
     assert none == {
-        "Runs": 2, "Shape, %": "15.0", "Texture, %": "20.0", "Background, %": "30.0",
-        "All three, %": "40.0", "Mask IoU": "0.60", "Mask binary, %": "75.0",
+        "Runs": 2, "Shape": "15.0%", "Texture": "20.0%", "Background": "30.0%",
+        "All three": "40.0%", "Mask IoU": "0.60", "Mask binary": "75.0%",
     }  # fmt: skip
-    assert texture["Runs"] == 1 and texture["Shape, %"] == "10.0"
-    assert published["Shape, %"] == published["All three, %"] == NONE
+    assert texture["Runs"] == 1 and texture["Shape"] == "10.0%"
+    assert published["Shape"] == published["All three"] == NONE
     assert published["Mask IoU"] == "0.50"
 
 
 def test_the_records_of_the_parts_are_facts_in_lines(monkeypatch, tmp_path):
     monkeypatch.setattr(parts, "FOLDER", tmp_path)
     for name in parts.NAMES:
-        about = {"sha256": name, "accuracy": 0.123456, "epochs": 3}
+        about = {"sha256": name + "0" * 40, "accuracy": 0.123456, "epochs": 3}
+        about |= {"iou": 0.5} if name == "u2net" else {}
         (tmp_path / f"{name}.json").write_text(json.dumps(about))
-    made = imagenet.pretrained()
-    assert list(made["Part"]) == [name for name in parts.NAMES for _ in range(3)]
-    assert made.iloc[:3].to_dict("records") == [
-        {"Part": "biggan", "Fact": "sha256", "Value": "biggan"},
-        {"Part": "biggan", "Fact": "accuracy", "Value": "0.1235"},
-        {"Part": "biggan", "Fact": "epochs", "Value": 3},
-    ]
+    made = imagenet.pretrained().set_index("Fact")
+    assert list(made.columns) == list(parts.NAMES)
+    assert list(made.index) == ["sha256", "accuracy", "epochs", "iou"]
+    assert made["biggan"].tolist() == ["biggan000000", "0.1235", "3", NONE]
+    assert made["u2net"].tolist() == ["u2net0000000", "0.1235", "3", "0.5"]
 
 
 # --- figures

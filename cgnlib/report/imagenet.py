@@ -1,5 +1,6 @@
 """Tables and figures of the ImageNet claims, on ImageNet or on the menagerie."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -16,10 +17,10 @@ from cgnlib.report.tables import NONE
 from cgnlib.runs import Result
 
 REMOVED = {
-    "shape": "$L_{shape}$",
-    "texture": "$L_{text}$",
-    "background": "$L_{bg}$",
-    "reconstruction": "$L_{rec}$",
+    "shape": "L_shape",
+    "texture": "L_text",
+    "background": "L_bg",
+    "reconstruction": "L_rec",
     "none": "none",
     "published": "none, published weights",
     "biggan": "BigGAN itself",
@@ -118,29 +119,36 @@ def quality(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         for ablation, by in measured(frame).items():
             if "mask_iou" not in by:
                 continue
-            row = {"CGN": f"{source}, left out: {REMOVED[ablation]}", "Runs": len(by["mask_iou"])}
+            row = {"Source": source, "Left out": REMOVED[ablation], "Runs": len(by["mask_iou"])}
             for metric, name in (
-                ("shape_read", "Shape, %"),
-                ("texture_read", "Texture, %"),
-                ("background_read", "Background, %"),
-                ("all_read", "All three, %"),
+                ("shape_read", "Shape"),
+                ("texture_read", "Texture"),
+                ("background_read", "Background"),
+                ("all_read", "All three"),
+                ("mask_binary", "Mask binary"),
             ):
                 values = by.get(metric)
-                row[name] = f"{100 * np.mean(values):.1f}" if values else NONE
+                row[name] = f"{100 * np.mean(values):.1f}%" if values else NONE
             row["Mask IoU"] = f"{np.mean(by['mask_iou']):.2f}"
-            row["Mask binary, %"] = f"{100 * np.mean(by['mask_binary']):.1f}"
             rows.append(row)
     return pd.DataFrame(rows)
 
 
 def pretrained() -> pd.DataFrame:
-    """The records of the menagerie's shipped parts, one fact a line."""
-    rows = [
-        {"Part": name, "Fact": fact, "Value": f"{value:.4g}" if isinstance(value, float) else value}
-        for name in parts.NAMES
-        for fact, value in parts.record(name).items()
-    ]
-    return pd.DataFrame(rows)
+    """The records of the menagerie's shipped parts: a fact a line, a part a column."""
+
+    def shown(record: dict, fact: str) -> str:
+        value = record.get(fact, NONE)
+        if isinstance(value, float):
+            return f"{value:.4g}"
+        return str(value)[:12]  # of a checksum, the first digits
+
+    records_of = {name: parts.record(name) for name in parts.NAMES}
+    facts = dict.fromkeys(fact for record in records_of.values() for fact in record)
+    return pd.DataFrame(
+        {"Fact": fact, **{name: shown(record, fact) for name, record in records_of.items()}}
+        for fact in facts
+    )
 
 
 def panels(result: Result, rows: Sequence[int]) -> None:
@@ -170,7 +178,7 @@ def ablation_panels(results: Sequence[Result], row: int) -> None:
         tile(axis, stacked)
         side = stacked.shape[2] + 2
         axis.set_xticks(np.arange(len(names)) * side + side / 2, [_PANELS[name] for name in names])
-        labels = [REMOVED[result.run["ablation"]] for result in results]
+        labels = [_formula(REMOVED[result.run["ablation"]]) for result in results]
         axis.set_yticks(np.arange(len(results)) * side + side / 2, labels)
         axis.tick_params(length=0, labeltop=True, labelbottom=False)
     plt.show()
@@ -217,6 +225,11 @@ def _ours(by: Mapping[str, list[float]], metric: str, digits: int) -> str:
     if len(values) > 1:
         mean += f" ± {np.std(values, ddof=1):.{digits}f} ({len(values)})"
     return f"{mean} [{within:.{digits}f}]"
+
+
+def _formula(removed: str) -> str:
+    """L_rec as a formula, for figures; tables have no formulas."""
+    return re.sub(r"L_(\w+)", r"$L_{\1}$", removed)
 
 
 def _class(result: Result, row: int) -> str:
