@@ -14,7 +14,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cgnlib import counterfactuals, imagenet_kinds, metrics, mnists, sources, textures, train
+from cgnlib import (
+    counterfactuals,
+    ensemble_kinds,
+    imagenet_kinds,
+    metrics,
+    mnists,
+    sources,
+    textures,
+    train,
+)
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run
 from cgnlib.mnists import Images, Union, Variant
@@ -33,8 +42,9 @@ def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoi
 
 def inputs(run: Run) -> dict[str, str]:
     """Checksums of the data and pretrained parts that a run reads: part of what must match."""
-    if run.kind in imagenet_kinds.KINDS:
-        return imagenet_kinds.inputs(run)
+    for kinds in (imagenet_kinds, ensemble_kinds):
+        if run.kind in kinds.KINDS:
+            return kinds.inputs(run)
     found = {}
     if "digits" in dict(run.settings):
         found["digits"] = _digits_checksum(run["digits"])
@@ -258,6 +268,7 @@ KINDS: dict[str, Callable] = {
     "classifier": _classifier,
     "evaluation": _evaluation,
     **imagenet_kinds.KINDS,
+    **ensemble_kinds.KINDS,
 }
 
 

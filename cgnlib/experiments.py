@@ -15,6 +15,7 @@ from cgnlib.imagenet import ABLATIONS, loss_weights
 
 VARIANTS = ("colored", "double_colored", "wildlife")
 TRAIN_SETS = ("original", "gan", "cgn", "original+gan", "original+cgn")
+ENSEMBLE_SETS = ("real", "real+cgn")
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Run:
     """One computation whose result is kept: what it is, with which settings, from which runs.
 
     kind: cgn, gan, set (of generated images), classifier or evaluation; on ImageNet and the
-    menagerie mechanisms (a CGN's training) or quality.  variant: the data.  name: what tells it
-    from its siblings.  settings: all of them, resolved, as sorted pairs.  needs: the runs it
-    reads, by role.
+    menagerie mechanisms (a CGN's training), quality, images (of a CGN), plain and ensemble
+    (classifiers) or robustness.  variant: the data.  name: what tells it from its siblings.
+    settings: all of them, resolved, as sorted pairs.  needs: the runs it reads, by role.
     """
 
     kind: str
@@ -76,6 +77,8 @@ class Profile:
     evaluated: images behind each quality measure.
     world: `imagenet`, or the `menagerie` in its place.  mechanisms: how CGNs are trained there.
     quality: how they are judged.  world_seeds: how often each is trained.
+    images: the counterfactuals that classifiers of that world learn from.  plain, ensemble: how
+    these are trained, ensemble_seeds: how often.  robustness: how they are tested.
     """
 
     name: str
@@ -98,6 +101,11 @@ class Profile:
     mechanisms: dict
     quality: dict
     world_seeds: tuple[int, ...]
+    images: dict
+    plain: dict
+    ensemble: dict
+    ensemble_seeds: tuple[int, ...]
+    robustness: dict
 
 
 # The published configurations.  The published weights w of VGG-16 layers 3, 8, 15 and 22 act as
@@ -176,6 +184,28 @@ _MENAGERIE = {
 }
 _JUDGED = {"truncation": 0.5, "splits": 2, "protocol": "standard", "stretch": ""}
 
+# The study's: IN-mini, a pretrained ResNet-50, 45 epochs at a rate of 0.001.
+_ENSEMBLE = {
+    "data": "in-mini",
+    "batch": 32,
+    "ratio": 1.0,
+    "epochs": 45,
+    "lr": 1e-3,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "decay_every": 15,
+    "decay": 0.1,
+    "precision": "32-true",
+}
+_MENAGERIE_ENSEMBLE = _ENSEMBLE | {"data": "agree", "lr": 0.01}
+_PLAIN = _MENAGERIE_ENSEMBLE | {"source": "trained", "lr": 0.05}
+# cue conflict and backgrounds, under the names that they have in each world
+_MENAGERIE_TESTS = {"conditions": ("cue_conflict", "original", "mixed_same", "mixed_rand")}
+_IMAGENET_TESTS = {
+    "conditions": ("cue_conflict", "in9/original", "in9/mixed_same", "in9/mixed_rand")
+}
+_IMAGES = {"mode": "random", "truncation": 0.5}
+
 _MINI = Profile(
     name="mini",
     purpose="a first run on two CPU cores, offline",
@@ -203,6 +233,13 @@ _MINI = Profile(
     mechanisms=_MENAGERIE,
     quality=_JUDGED | {"evaluated": 1000},
     world_seeds=(0,),
+    images=_IMAGES | {"train": 1200, "val": 200, "stretch": "plain"},
+    plain=_PLAIN | {"train": 1200, "val": 200, "epochs": 2, "decay_every": 1},
+    ensemble=_MENAGERIE_ENSEMBLE
+    | _MENAGERIE_TESTS
+    | {"train": 1200, "val": 200, "epochs": 3, "decay_every": 2},
+    ensemble_seeds=(0, 1),
+    robustness=_MENAGERIE_TESTS | {"val": 600},
 )
 _FULL = Profile(
     name="full",
@@ -225,6 +262,13 @@ _FULL = Profile(
     mechanisms=_MENAGERIE | {"steps": 2000, "window": 50},
     quality=_JUDGED | {"evaluated": 10_000},
     world_seeds=(0, 1, 2),
+    images=_IMAGES | {"train": 8000, "val": 1000, "stretch": "plain"},
+    plain=_PLAIN | {"train": 8000, "val": 1000, "epochs": 6, "decay_every": 2},
+    ensemble=_MENAGERIE_ENSEMBLE
+    | _MENAGERIE_TESTS
+    | {"train": 8000, "val": 1000, "epochs": 12, "decay_every": 4},
+    ensemble_seeds=(0, 1, 2),
+    robustness=_MENAGERIE_TESTS | {"val": 4000},
 )
 _PAPER = replace(
     _FULL,
@@ -235,6 +279,14 @@ _PAPER = replace(
     mechanisms=_IMAGENET,
     quality=_JUDGED | {"evaluated": 2000, "protocol": "study", "stretch": "minmax"},
     world_seeds=(0,),
+    images=_IMAGES | {"train": 34_745, "val": 3923, "stretch": "minmax"},
+    plain={"source": "pretrained"},
+    ensemble=_ENSEMBLE | _IMAGENET_TESTS,
+    robustness={
+        "data": "in-mini",
+        "preprocessing": "paper",
+        "conditions": (*_IMAGENET_TESTS["conditions"], "imagenet-a", "sketch"),
+    },
 )
 PROFILES = {profile.name: profile for profile in (_MINI, _FULL, _PAPER)}
 
@@ -372,11 +424,88 @@ def claim_2(p: Profile) -> list[Run]:
     return [*ablated, *claim_1_imagenet(p), quality(p, None)]
 
 
+def images(p: Profile, source: Run) -> Run:
+    """Counterfactuals of a CGN, on disk, with the classes of their three mechanisms."""
+    needs = (("generator", source),)
+    name = f"{source.name}-g{source.seed}"
+    return Run("images", p.world, name, 0, p.name, _sorted(**p.images), needs)
+
+
+def plain(p: Profile, seed: int) -> Run:
+    """The plain classifier: where the invariant ones start, and what they are compared with.
+
+    On ImageNet the pretrained ResNet-50, whatever the seed.
+    """
+    seed = 0 if p.plain["source"] == "pretrained" else seed
+    return Run("plain", p.world, "", seed, p.name, _sorted(**p.plain))
+
+
+def ensemble(p: Profile, train_on: str, seed: int) -> Run:
+    """A three-headed classifier: on `real` images, or on `real+cgn`."""
+    needs = (("start", plain(p, seed)),)
+    name = train_on
+    if train_on == "real+cgn":
+        source = _images_of(p, seed)
+        needs += (("images", source),)
+        name = f"{train_on}-{source.name}"
+    settings = _sorted(train_on=train_on, **p.ensemble)
+    return Run("ensemble", p.world, name, seed, p.name, settings, needs)
+
+
+def robustness(p: Profile, classifier: Run, seed: int) -> Run:
+    """A classifier of ImageNet or the menagerie put to every test."""
+    needs = (("classifier", classifier), ("images", _images_of(p, seed)))
+    name = classifier.name or classifier.kind
+    train_on = dict(classifier.settings).get("train_on", "")
+    settings = _sorted(train_on=train_on or "plain", **p.robustness)
+    return Run("robustness", p.world, name, classifier.seed, p.name, settings, needs)
+
+
+def claim_3_imagenet(p: Profile) -> list[Run]:
+    """Tables 4 and 5 of the study (3 and 4 of the paper): plain and invariant, over seeds."""
+    grid = {}
+    for seed in p.ensemble_seeds:
+        for classifier in (plain(p, seed), *(ensemble(p, t, seed) for t in ENSEMBLE_SETS)):
+            run = robustness(p, classifier, seed)
+            grid[run.id] = run
+    return list(grid.values())
+
+
+def real_stimuli(p: Profile) -> list[Run]:
+    """A pretrained network from a package on the real cue-conflict images, prepared both ways.
+
+    Needs the stimuli, so `mini` has none of it.
+    """
+    if p.name == "mini":
+        return []
+    grid = []
+    for preprocessing in ("paper", "authors"):
+        settings = _sorted(
+            classifier="efficientnet-lite0",
+            train_on="plain",
+            preprocessing=preprocessing,
+            conditions=("cue_conflict",),
+        )
+        name = f"efficientnet-lite0-{preprocessing}"
+        grid.append(Run("robustness", "imagenet", name, 0, p.name, settings))
+    return grid
+
+
+def _images_of(p: Profile, seed: int) -> Run:
+    """On ImageNet those of the published CGN; else each seed has a CGN of its own, if there are
+    several."""
+    if p.world == "imagenet":
+        return images(p, published_mechanisms(p))
+    return images(p, mechanisms(p, "none", p.world_seeds[seed % len(p.world_seeds)]))
+
+
 CLAIMS = {
     "claim-1-mnist": claim_1_mnist,
     "claim-1-imagenet": claim_1_imagenet,
     "claim-2": claim_2,
     "claim-3-mnist": claim_3_mnist,
+    "claim-3-imagenet": claim_3_imagenet,
+    "real-stimuli": real_stimuli,
 }
 
 

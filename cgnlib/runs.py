@@ -67,7 +67,8 @@ class Result:
     def history(self) -> list[dict[str, float]]:
         """A row for each part of the training."""
         with (self.folder / "history.csv").open(newline="") as file:
-            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            rows = list(csv.DictReader(file))
+            return [{k: float(v) for k, v in row.items() if v} for row in rows]
 
     def images(self) -> Images:
         """The images of a `set` run."""
@@ -300,6 +301,6 @@ def _write_json(path: Path, content: dict) -> None:
 
 def _write_csv(path: Path, rows: list[dict]) -> None:
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
         writer.writeheader()
         writer.writerows(rows)

@@ -8,7 +8,7 @@ and ends with the same weights, bit for bit on the same CPU with the same number
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +53,10 @@ def index_batches(n: int, batch: int, seed: int, first: int, last: int) -> Itera
         yield order[start : start + batch]
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass
 class Checkpoint:
     """Keeps a loop's state in one file, written by rename every `every` seconds.
@@ -62,7 +66,7 @@ class Checkpoint:
 
     path: Path | None = None
     every: float = 60.0
-    stop: Callable[[], bool] = lambda: False
+    stop: Callable[[], bool] = _never
     _saved: float = field(default_factory=time.monotonic)
 
     def load(self, parts: dict) -> dict | None:
@@ -261,16 +265,22 @@ def run_loop(
     checkpoint: Checkpoint,
     parts: dict,
     window: int,
-    after_window: Callable[[int], None] = lambda step: None,
+    after_window: Callable[[int], dict | None] = lambda step: None,
+    batches: Callable[[int, int], Iterator[Sized]] | None = None,
 ) -> list[dict]:
     """Run s["steps"] steps over shuffled epochs of n items.
 
     The history has a row every `window` steps: the means over the images seen in it.
-    after_window: called with the step, after each row.
+    after_window: called with the step, after each row; what it returns joins the row.
+    batches: what the steps from a first to before a last one are called with, where that is more
+    than the indices of `index_batches`.
     """
     loop = checkpoint.load(parts) or {"step": 0, "seen": 0, "sums": {}, "history": []}
-    batches = index_batches(n, s["batch"], seed, loop["step"], s["steps"])
-    for index in tqdm(batches, initial=loop["step"], total=s["steps"], disable=None, unit="step"):
+    if batches is None:
+        ordered = index_batches(n, s["batch"], seed, loop["step"], s["steps"])
+    else:
+        ordered = batches(loop["step"], s["steps"])
+    for index in tqdm(ordered, initial=loop["step"], total=s["steps"], disable=None, unit="step"):
         for name, value in step(index).items():
             loop["sums"][name] = loop["sums"].get(name, 0.0) + value.detach().double() * len(index)
         loop["seen"] += len(index)
@@ -279,6 +289,6 @@ def run_loop(
             means = {name: float(total / loop["seen"]) for name, total in loop["sums"].items()}
             loop["history"].append({"step": loop["step"], **means})
             loop["seen"], loop["sums"] = 0, {}
-            after_window(loop["step"])
+            loop["history"][-1] |= after_window(loop["step"]) or {}
         checkpoint.after_step(loop, parts)
     return loop["history"]

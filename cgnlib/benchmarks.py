@@ -1,0 +1,317 @@
+"""The benchmarks of claim 3 under CGN_DATA, and their images as classifiers take them.
+
+A benchmark's name says its part: `imagenet/val`, `in9/mixed_same`.  Its folder holds a folder a
+class, and those hold images; each is looked at by name, and counted, before one is read.
+
+The study calls the cue-conflict stimuli "IN-Stylized".  Stylized-ImageNet is another data set:
+ImageNet's images in the styles of paintings, which its makers give out as code that makes it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from cgnlib import paths
+from cgnlib.categories import FOLDER, NINE, SIXTEEN, imagenet_a, wordnet
+from cgnlib.errors import CGNError
+from cgnlib.pictures import read_image
+
+SIZE = 224
+SUFFIXES = (".jpeg", ".jpg", ".png")
+IN9 = (
+    *("original", "mixed_same", "mixed_rand", "mixed_next", "only_fg", "no_fg", "only_bg_b"),
+    "only_bg_t",
+)
+IN9_FOLDERS = tuple(f"{i:02}_{name}" for i, name in enumerate(NINE))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """folder: under CGN_DATA.  labels: imagenet, imagenet_a, sixteen or nine.  images: in all.
+
+    per_class: images of each class, None where classes differ.  source: where to get it.
+    """
+
+    folder: str
+    labels: str
+    images: int
+    per_class: int | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark on disk, sorted by class folder and file name.
+
+    name, condition: `in9` and `mixed_same`; the condition of a benchmark without parts is its
+    name.  labels: [N] int64, of `classes`: for ImageNet-A too its places among the 1,000.
+    texture: [N] int64, likewise; cue conflict only.
+    """
+
+    name: str
+    condition: str
+    images: list[Path]
+    labels: Tensor
+    classes: tuple[str, ...]
+    texture: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+_IMAGENET = "image-net.org (ILSVRC 2012; an account is needed)"
+_IN_MINI = "kaggle.com/datasets/ifigotin/imagenetmini-1000 (an account is needed)"
+_STYLIZED = "github.com/rgeirhos/Stylized-ImageNet, whose code makes it from ImageNet"
+_CUES = "stimuli/style-transfer-preprocessed-512 of github.com/rgeirhos/texture-vs-shape"
+_IN9 = "backgrounds_challenge_data.tar.gz of github.com/MadryLab/backgrounds_challenge"
+_SKETCH = "github.com/HaohanWang/ImageNet-Sketch"
+_IN_A = "github.com/hendrycks/natural-adv-examples"
+
+# IN-9's release has a ninth variation, fg_mask: masks as arrays, no images to classify.
+LAYOUTS = {
+    "imagenet/train": Layout("imagenet/train", "imagenet", 1_281_167, None, _IMAGENET),
+    "imagenet/val": Layout("imagenet/val", "imagenet", 50_000, 50, _IMAGENET),
+    "in-mini/train": Layout("in-mini/train", "imagenet", 34_745, None, _IN_MINI),
+    "in-mini/val": Layout("in-mini/val", "imagenet", 3_923, None, _IN_MINI),
+    "cue_conflict": Layout("cue_conflict", "sixteen", 1_280, 80, _CUES),
+    **{f"in9/{v}": Layout(f"in9/{v}/val", "nine", 4_050, 450, _IN9) for v in IN9},
+    "imagenet-a": Layout("imagenet-a", "imagenet_a", 7_500, None, _IN_A),
+    "sketch": Layout("sketch", "imagenet", 50_889, None, _SKETCH),
+    "stylized-imagenet/train": Layout(
+        "stylized-imagenet/train", "imagenet", 1_281_167, None, _STYLIZED
+    ),
+    "stylized-imagenet/val": Layout("stylized-imagenet/val", "imagenet", 50_000, 50, _STYLIZED),
+}
+
+
+def read(name: str, check: bool = True) -> Benchmark:
+    """A benchmark of LAYOUTS under CGN_DATA, its folders, files and counts checked.
+
+    check=False takes a part of one: what is there must be named rightly, the rest may be missing.
+    Raises CGNError, which says what is missing and what is there too much.
+    """
+    if name not in LAYOUTS:
+        raise CGNError(f"unknown benchmark {name!r}: choose {', '.join(LAYOUTS)}")
+    layout, root = LAYOUTS[name], paths.data() / LAYOUTS[name].folder
+    if not root.is_dir():
+        raise CGNError(f"{root} is missing: get it from {layout.source}, or set CGN_DATA")
+    classes, label_of = _classes(layout.labels)
+    there = _class_folders(root)
+    _compare(root, "folders", there, set(label_of), check)
+    files = {folder: _image_files(root / folder) for folder in sorted(there)}
+    if layout.labels == "sixteen":
+        _compare(root, "stimuli", {n for names in files.values() for n in names}, stimuli(), check)
+        for folder, names in files.items():
+            if strays := [n for n in names if shape_and_texture(n)[0] != folder]:
+                raise CGNError(f"{root / folder} has stimuli of another shape: {_some(strays)}")
+    found = sum(map(len, files.values()))
+    if check:
+        _count(root, layout, files, found)
+    if not found:
+        raise CGNError(f"{root} holds no image: get them from {layout.source}")
+    images = [root / folder / name for folder, names in files.items() for name in names]
+    labels = [label_of[folder] for folder, names in files.items() for _ in names]
+    texture = None
+    if layout.labels == "sixteen":
+        texture = torch.tensor([SIXTEEN.index(shape_and_texture(i.name)[1]) for i in images])
+    first, _, part = name.partition("/")
+    return Benchmark(first, part or first, images, torch.tensor(labels), classes, texture)
+
+
+def fingerprint(name: str) -> str:
+    """What is there of a benchmark, for a run's spec: sha256 of its files' names and sizes."""
+    found = read(name)
+    lines = [f"{p.parent.name}/{p.name} {p.stat().st_size}\n" for p in found.images]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@cache
+def stimuli() -> frozenset[str]:
+    """The names of the 1,280 cue-conflict stimuli (CC BY 4.0, Geirhos et al. 2019)."""
+    table = json.loads((FOLDER / "cue_conflict.json").read_text())["textures"]
+    names = [f"{shape}-{t}.png" for shape, textures in table.items() for t in textures.split()]
+    if len(set(names)) != LAYOUTS["cue_conflict"].images:
+        raise CGNError(f"{FOLDER / 'cue_conflict.json'} is damaged: install the package again")
+    return frozenset(names)
+
+
+def shape_and_texture(stimulus: str) -> tuple[str, str]:
+    """The categories in a stimulus' file name: cat and oven for `cat10-oven3.png`."""
+    shape, texture = stimulus.removesuffix(".png").split("-")
+    return shape.rstrip("0123456789"), texture.rstrip("0123456789")
+
+
+# By name, the mean and the standard deviation of the channels of images in 0...1.
+NORMALISE = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "in9": ((0.4717, 0.4499, 0.3837), (0.2600, 0.2516, 0.2575)),  # CGN's code, for IN-9 alone
+    # TensorFlow's (v - 127) / 128 of bytes v, with which the weights were trained.  The README of
+    # the package shows ImageNet's constants, taken over from nets that are not lite.
+    "efficientnet-lite0": ((127 / 255,) * 3, (128 / 255,) * 3),
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """resize: the shorter side, ahead of the central 224 x 224; None takes such images as they are.
+
+    normalise: a name of NORMALISE.
+    """
+
+    resize: int | None
+    normalise: str
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """[3, 224, 224] float32.  Raises ValueError for another size where nothing is resized."""
+        if self.resize is not None:
+            image = F.resize(image, [self.resize], InterpolationMode.BILINEAR, antialias=True)
+            image = F.center_crop(image, [SIZE, SIZE])
+        if image.size != (SIZE, SIZE):
+            raise ValueError(f"{image.width} x {image.height} pixels and not {SIZE} x {SIZE}")
+        mean, std = NORMALISE[self.normalise]
+        x = F.to_dtype(F.pil_to_tensor(image), torch.float32, scale=True)
+        return F.normalize(x, list(mean), list(std))
+
+
+_USUAL = Preprocessing(256, "imagenet")
+# By protocol, what departs from the usual.  `paper`: CGN's code and the study, which enlarge the
+# cue-conflict stimuli and crop them.  `authors`: those who made the benchmark.
+PROTOCOLS = {
+    "paper": {"in9": Preprocessing(None, "in9")},
+    "authors": {
+        "in9": Preprocessing(None, "imagenet"),
+        "cue_conflict": Preprocessing(None, "imagenet"),
+    },
+}
+
+
+def preprocessing(name: str, protocol: str, normalise: str | None = None) -> Preprocessing:
+    """How a protocol prepares a benchmark's images.  Raises CGNError for unknown names.
+
+    normalise: another name of NORMALISE, for a network that was trained with its own constants.
+    """
+    if protocol not in PROTOCOLS:
+        raise CGNError(f"unknown protocol {protocol!r}: choose {', '.join(PROTOCOLS)}")
+    if normalise is not None and normalise not in NORMALISE:
+        raise CGNError(f"unknown normalisation {normalise!r}: choose {', '.join(NORMALISE)}")
+    found = PROTOCOLS[protocol].get(name, _USUAL)
+    return found if normalise is None else replace(found, normalise=normalise)
+
+
+def batches(
+    benchmark: Benchmark,
+    batch: int,
+    protocol: str = "paper",
+    normalise: str | None = None,
+    workers: int = 0,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images in order: x [B, 3, 224, 224] float32, normalised, and their indices [B] int64.
+
+    The last batch is as short as it comes.  workers: processes that read ahead, 0 for none.
+    Raises CGNError for a file that is no image, or none of the size that the protocol takes.
+    """
+    prepare = preprocessing(benchmark.name, protocol, normalise)
+    loader = DataLoader(
+        _Prepared(benchmark.images, prepare),
+        batch_size=batch,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        multiprocessing_context="spawn" if workers else None,
+        generator=torch.Generator(),  # its seeds for workers are not drawn from the global state
+    )
+    try:
+        yield from map(tuple, loader)
+    except CGNError as error:  # a worker's comes behind its traceback, as the last line
+        raise CGNError(str(error).splitlines()[-1].rpartition("CGNError: ")[2]) from error
+
+
+class _Prepared(torch.utils.data.Dataset):
+    """An image, and its index."""
+
+    def __init__(self, images: list[Path], prepare: Preprocessing):
+        self.images, self.prepare = images, prepare
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        try:
+            return self.prepare(read_image(self.images[i])), i
+        except ValueError as error:
+            raise CGNError(f"{self.images[i]} has {error}: get it again, as published") from error
+
+
+def _classes(labels: str) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The names that labels stand for, and the label of each class folder."""
+    if labels == "sixteen":
+        return SIXTEEN, {name: i for i, name in enumerate(SIXTEEN)}
+    if labels == "nine":
+        return NINE, {name: i for i, name in enumerate(IN9_FOLDERS)}
+    ids = wordnet()
+    known = imagenet_a().tolist() if labels == "imagenet_a" else range(len(ids))
+    return ids, {ids[i]: i for i in known}
+
+
+def _class_folders(root: Path) -> set[str]:
+    """The folders in a benchmark's folder; licences and the like may lie beside them."""
+    with os.scandir(root) as entries:
+        entries = [entry for entry in entries if not entry.name.startswith(".")]
+    if stray := [e.name for e in entries if not e.is_dir() and _is_image(e.name)]:
+        raise CGNError(f"{root} has images outside its class folders: {_some(stray)}")
+    return {entry.name for entry in entries if entry.is_dir()}
+
+
+def _image_files(folder: Path) -> list[str]:
+    """The images of a class, sorted.  Raises CGNError where anything else lies there."""
+    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    if stray := [name for name in names if not _is_image(name)]:
+        raise CGNError(f"{folder} has what is no image: {_some(stray)}; move it away")
+    return names
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _compare(
+    root: Path, what: str, there: set[str], expected: frozenset[str] | set[str], whole: bool
+) -> None:
+    if extra := there - expected:
+        raise CGNError(
+            f"{root} has {what} that do not belong to it: {_some(extra)}; move them away"
+        )
+    if whole and (missing := expected - there):
+        raise CGNError(f"{root} lacks {what}: {_some(missing)}; unpack the benchmark again")
+
+
+def _count(root: Path, layout: Layout, files: dict[str, list[str]], found: int) -> None:
+    if layout.per_class is not None:
+        wrong = [f"{f} ({len(n)})" for f, n in files.items() if len(n) != layout.per_class]
+        if wrong:
+            raise CGNError(
+                f"{root} has not {layout.per_class} images in {_some(wrong)}: "
+                "unpack the benchmark again"
+            )
+    if empty := [folder for folder, names in files.items() if not names]:
+        raise CGNError(f"{root} has no image in {_some(empty)}: unpack the benchmark again")
+    if found != layout.images:
+        raise CGNError(
+            f"{root} has {found:,} images and not {layout.images:,}: unpack the benchmark again"
+        )
+
+
+def _some(names: set[str] | list[str]) -> str:
+    """The first three names, and how many more there are."""
+    first, rest = sorted(names)[:3], len(names) - 3
+    return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")

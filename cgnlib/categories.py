@@ -1,0 +1,149 @@
+"""Coarse categories of ImageNet's 1,000 classes: 16 of the cue-conflict stimuli, 9 of ImageNet-9.
+
+The lists lie in `mappings/`, a row a category: its count and its classes, single or as first-last.
+Counts are checked as a list is read.
+"""
+
+import ast
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cgnlib.errors import CGNError
+
+FOLDER = Path(__file__).with_name("mappings")
+CLASSES = 1000
+SIXTEEN = (
+    *("airplane", "bear", "bicycle", "bird", "boat", "bottle", "car", "cat", "chair", "clock"),
+    *("dog", "elephant", "keyboard", "knife", "oven", "truck"),
+)
+NINE = (
+    *("dog", "bird", "wheeled vehicle", "reptile", "carnivore", "insect", "musical instrument"),
+    *("primate", "fish"),
+)
+
+
+def sixteen(probabilities: Tensor) -> Tensor:
+    """The category of SIXTEEN that a classifier decides for, [B] int64.
+
+    probabilities: [B, 1000], a distribution a row.  A category's score is the mean (not the sum)
+    over its classes; of equal scores the first wins.  Raises ValueError for anything else.
+    Source: Geirhos et al. 2019.
+    """
+    return sixteen_means(probabilities).argmax(1)
+
+
+def sixteen_means(probabilities: Tensor) -> Tensor:
+    """The mean probability of each category of SIXTEEN, [B, 16] float64; see `sixteen`.
+
+    Answers are read as float32 and summed as float64, so that equal means come out equal.
+    """
+    if probabilities.ndim != 2 or probabilities.shape[1] != CLASSES:
+        raise ValueError(f"needs [B, {CLASSES}] probabilities, not {tuple(probabilities.shape)}")
+    p = probabilities.detach().float().double()
+    # an answer in bfloat16 is off by up to 2^-9 of itself
+    if not (p >= 0).all() or not ((p.sum(1) - 1).abs() < 5e-3).all():
+        raise ValueError("a row of probabilities is negative, not finite or does not sum to 1")
+    member = _sixteen_members().to(p.device)
+    return p @ member / member.sum(0)
+
+
+def nine(classes: Tensor) -> Tensor:
+    """The class of NINE that each ImageNet class belongs to, -1 for none (which is wrong), [B].
+
+    classes: [B] integers, the arg-max of a 1,000-way answer.  Raises ValueError for others.
+    Source: Xiao et al. 2021.
+    """
+    if classes.ndim != 1 or classes.is_floating_point() or classes.dtype == torch.bool:
+        raise ValueError(f"needs [B] integers, not {tuple(classes.shape)} {classes.dtype}")
+    if classes.numel() and (classes.amin() < 0 or classes.amax() >= CLASSES):
+        raise ValueError(f"a class lies outside 0 to {CLASSES - 1}")
+    return _nine_of_class().to(classes.device)[classes.long()]
+
+
+@cache
+def members(name: str) -> dict[str, tuple[int, ...]]:
+    """A list of `mappings/`: the ImageNet classes of each category, in order.
+
+    name: `sixteen`, `in9` or `imagenet_a`.  Raises CGNError where a category's classes are not as
+    many as its count, or a class stands there twice.
+    """
+    path = FOLDER / f"{name}.json"
+    table = json.loads(path.read_text())["categories"]
+    found = {category: _expand(row["classes"]) for category, row in table.items()}
+    for category, row in table.items():
+        if len(found[category]) != row["count"]:
+            raise CGNError(
+                f"{path} has {len(found[category])} classes of {category} and says {row['count']}: "
+                "install the package again"
+            )
+    every = [i for classes in found.values() for i in classes]
+    if len(set(every)) != len(every) or not set(every) <= set(range(CLASSES)):
+        raise CGNError(f"{path} has a class twice or outside 0 to 999: install the package again")
+    return found
+
+
+def imagenet_a() -> Tensor:
+    """The ImageNet classes of ImageNet-A, [200] in order: answers are restricted to these."""
+    return torch.tensor(members("imagenet_a")["imagenet-a"])
+
+
+@cache
+def wordnet() -> tuple[str, ...]:
+    """The WordNet id of each ImageNet class, `n01440764` for 0.  Their order is the classes'.
+
+    Read from the source of pytorch-pretrained-biggan without running it: importing that package
+    takes a second and loads boto3.  Raises CGNError where it holds no such table.
+    """
+    found = importlib.util.find_spec("pytorch_pretrained_biggan")
+    if found is None or found.origin is None:
+        raise CGNError("pytorch-pretrained-biggan is not installed: `make venv` installs it")
+    path = Path(found.origin).with_name("utils.py")
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "IMAGENET":
+            offsets = ast.literal_eval(node.value)
+            ids = tuple(f"n{offset:08}" for offset in sorted(offsets, key=offsets.get))
+            if sorted(offsets.values()) == list(range(CLASSES)) and ids == tuple(sorted(ids)):
+                return ids
+    raise CGNError(f"{path} has no table of the 1,000 classes: `make venv` installs one that has")
+
+
+@cache
+def class_of() -> dict[str, int]:
+    """The ImageNet class of each WordNet id; see `wordnet`."""
+    return {name: i for i, name in enumerate(wordnet())}
+
+
+def _expand(text: str) -> tuple[int, ...]:
+    """`2, 4-6` as 2, 4, 5, 6."""
+    parts = [part.partition("-") for part in text.split(", ")]
+    return tuple(i for first, _, last in parts for i in range(int(first), int(last or first) + 1))
+
+
+@cache
+def _sixteen_members() -> Tensor:
+    """1 where a class belongs to a category, [1000, 16] float64."""
+    found = torch.zeros(CLASSES, len(SIXTEEN), dtype=torch.float64)
+    for i, classes in enumerate(_named("sixteen", SIXTEEN).values()):
+        found[list(classes), i] = 1
+    return found
+
+
+@cache
+def _nine_of_class() -> Tensor:
+    """The ImageNet-9 class of each ImageNet class, or -1: [1000] int64."""
+    found = torch.full((CLASSES,), -1)
+    for i, classes in enumerate(_named("in9", NINE).values()):
+        found[list(classes)] = i
+    return found
+
+
+def _named(name: str, expected: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    found = members(name)
+    if tuple(found) != expected:
+        raise CGNError(f"{FOLDER / name}.json has other categories: install the package again")
+    return found

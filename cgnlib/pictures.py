@@ -1,0 +1,99 @@
+"""Images that classifiers learn from: as bytes in memory, or in files that workers read.
+
+Both give the same batches for the same order, however many workers there are: what is drawn for
+an image is a function of the seed, of the step and of its place in the batch.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cgnlib.errors import CGNError, reason
+from cgnlib.mnists import Images
+from cgnlib.train import generator
+
+Batch = tuple[Tensor, Tensor]  # images as a classifier takes them, and their labels
+Order = Iterable[tuple[int, Tensor]]  # steps, and the indices of their images
+
+
+class Stored:
+    """Images in memory, as bytes; labels [N], or [N, 3] for shape, texture and background."""
+
+    def __init__(self, images: Images):
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batches(self, order: Order) -> Iterator[Batch]:
+        """Images in -1...1, channels last, and their labels."""
+        for _, index in order:
+            yield self.images.batch(index)
+
+
+class Files(Dataset):
+    """Images in files.
+
+    transform: from a PIL image to what a classifier takes; what it draws from torch's global
+    generator is seeded for each image.  workers: processes that read ahead, 0 for none.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        labels: Tensor,
+        transform: Callable[[Image.Image], Tensor],
+        seed: int = 0,
+        workers: int = 0,
+    ):
+        if len(paths) != len(labels):
+            raise ValueError(f"{len(paths)} images do not go with {len(labels)} labels")
+        self.paths, self.labels, self.transform = paths, labels, transform
+        self.seed, self.workers = seed, workers
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: tuple[int, int, int]) -> Batch:
+        step, position, i = place
+        rng = generator(self.seed, "transform", step, position)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
+            return self.transform(read_image(self.paths[i])), self.labels[i]
+
+    def batches(self, order: Order) -> Iterator[Batch]:
+        """Transformed images and their labels.  Raises CGNError for a file that is no image."""
+        places = (
+            [(step, position, i) for position, i in enumerate(index.tolist())]
+            for step, index in order
+        )
+        loader = DataLoader(
+            self,
+            batch_sampler=places,
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+            multiprocessing_context="spawn" if self.workers else None,
+            generator=torch.Generator(),  # its seeds for workers are not drawn from the global state
+        )
+        try:
+            yield from loader
+        except CGNError as error:  # a worker's comes behind its traceback, as the last line
+            raise CGNError(str(error).splitlines()[-1].rpartition("CGNError: ")[2]) from error
+
+
+Pictures = Stored | Files
+
+
+def read_image(path: Path) -> Image.Image:
+    """An image in RGB.  Raises CGNError when the file is missing or damaged."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError) as error:
+        raise CGNError(
+            f"{path} cannot be read ({reason(error)}): fetch or make it again"
+        ) from error

@@ -1,0 +1,366 @@
+"""Tables and figures of claim 3 on ImageNet and the menagerie: shape bias and backgrounds."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+
+from cgnlib import benchmarks, decisions
+from cgnlib.experiments import Run
+from cgnlib.menagerie import Menagerie
+from cgnlib.report import records
+from cgnlib.report.figures import STYLE, tile
+from cgnlib.report.tables import NONE, pct, spread
+from cgnlib.runs import Result
+
+PLAIN, CONTROL, INVARIANT = "plain", "real", "real+cgn"
+CLASSIFIERS = {
+    PLAIN: "Plain classifier",
+    CONTROL: "Three heads, real images alone",
+    INVARIANT: "Three heads, with counterfactuals",
+}
+SUBJECTS = {
+    "plain": "plain classifier",
+    "shape": "shape head",
+    "texture": "texture head",
+    "bg": "background head",
+    "avg": "mean of the heads",
+    "shape_texture": "mean of shape and texture heads",
+}
+CUES = {  # Okabe and Ito's colours
+    "shape": "#0072B2",
+    "texture": "#E69F00",
+    "background": "#009E73",
+    "neither": "#BBBBBB",
+}
+_HEADS = {"shape": "shape", "texture": "text", "bg": "bg"}  # as the reported rows call them
+_SPLITS = {"original": "in-9", "mixed_same": "mixed-same", "mixed_rand": "mixed-rand"}
+
+Measured = dict[str, dict[str, dict[str, list[float]]]]
+
+
+def measured(frame: pd.DataFrame) -> Measured:
+    """Every measure by training set (plain, real, real+cgn) and subject, one value a run."""
+    by: Measured = {}
+    for row in frame.itertuples():
+        subject, slash, measure = row.metric.partition("/")
+        if slash:
+            of = by.setdefault(row.train_on, {}).setdefault(subject, {})
+            of.setdefault(measure, []).append(float(row.value))
+    return by
+
+
+def biases(by: Measured) -> dict[str, list[float]]:
+    """Shape bias of the plain classifier and of each head, in the form of the verdict."""
+    of = {PLAIN: by.get(PLAIN, {}).get("plain", {})} | by.get(INVARIANT, {})
+    return {name: values.get("shape_bias", []) for name, values in of.items()}
+
+
+def gaps(by: Measured) -> dict[str, dict[str, list[float]]]:
+    """What the verdict on backgrounds is made from."""
+    return {PLAIN: by.get(PLAIN, {}).get("plain", {})} | by.get(INVARIANT, {})
+
+
+def told_biases(source: str, data: str) -> dict[str, list[float]]:
+    """Reported shape biases in the form of `biases`.
+
+    data: `in` or `in-mini`.  The plain ResNet-50 is that of the stimuli's authors.
+    """
+    rows = records.reported("shape-bias", metric="shape_bias")
+    found = {PLAIN: _values(rows[(rows.row == "resnet-50")])}
+    mine = rows[rows.source == source]
+    for head, name in _HEADS.items():
+        found[head] = _values(mine[mine.row == f"{data}+cgn-{name}"])
+    return found
+
+
+def told_epochs() -> dict[str, float]:
+    """From the study's cached epochs, in percent: top-1 of each head on held-out counterfactuals
+    (told-*), and the range of the shape head's shape bias (epoch-*)."""
+    rows = records.reported("ensemble-epochs", source="cached")
+    rows = rows.assign(value=rows.value.astype(float))
+    held_out = rows[(rows.column == "cf-val") & (rows.metric == "top1")]
+    heads = {row.row.rpartition("-")[2]: row.value for row in held_out.itertuples()}
+    bias = rows[rows.row.str.endswith("-shape") & (rows.metric == "shape_bias")].value
+    return {f"told-{head}": heads[name] for head, name in _HEADS.items()} | {
+        "epoch-low": bias.min(),
+        "epoch-high": bias.max(),
+    }
+
+
+def told_gaps(source: str, row: str) -> dict[str, dict[str, list[float]]]:
+    """Reported numbers of the background table in the form of `gaps`; plain is the row `in`."""
+    rows = records.reported("backgrounds")
+    found = {}
+    for subject, of in ((PLAIN, rows[rows.row == "in"]), ("shape_texture", rows[rows.row == row])):
+        of = of[of.source == ("paper" if subject == PLAIN else source)]
+        found[subject] = {
+            "bg_gap": _values(of[of.metric == "bg_gap"]),
+            "mixed_rand": _values(of[of.column == "mixed-rand"]),
+        }
+    return found
+
+
+def shape_bias(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The study's table of shape bias, in percent, beside our runs.
+
+    Paper: ResNet-50 on ImageNet and its counterfactuals; study: on IN-mini and its own.
+    """
+    told = {"Paper": told_biases("paper", "in"), "Study": told_biases("article", "in-mini")}
+    accuracy = records.reported("shape-bias")
+    ours = {"Reference run": measured(reference), label: measured(live)}
+    rows = []
+    for subject in ("plain", "shape", "texture", "bg", "avg"):
+        row = {"Measure": "Shape bias", "Who decides": SUBJECTS[subject]}
+        row |= {source: spread(by.get(subject, [])) for source, by in told.items()}
+        row |= {source: spread(biases(by).get(subject, [])) for source, by in ours.items()}
+        rows.append(row)
+    for metric, name in (("top1", "Top-1 accuracy"), ("top5", "Top-5 accuracy")):
+        row = {"Measure": name, "Who decides": SUBJECTS["avg"]}
+        for source, (where, data) in {
+            "Paper": ("paper", "in"),
+            "Study": ("article", "in-mini"),
+        }.items():
+            chosen = accuracy[(accuracy.metric == metric) & (accuracy.source == where)]
+            row[source] = spread(_values(chosen[chosen.row == f"{data}+cgn"]))
+        for source, by in ours.items():
+            row[source] = spread(by.get(INVARIANT, {}).get("avg", {}).get(f"real_{metric}", []))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def contradictions(table: str) -> pd.DataFrame:
+    """Every reported number of a table by source: several in one cell contradict each other."""
+    rows = records.reported(table)
+    rows = rows[~rows.metric.str.contains("_m")]  # extremes over epochs are no one's claim
+    sources = [s for s in ("paper", "article", "talk", "cached") if s in set(rows.source)]
+    made = []
+    for (row, column, metric), group in rows.groupby(["row", "column", "metric"], sort=False):
+        cells = {
+            source.capitalize(): " / ".join(
+                dict.fromkeys(f"{float(v):.1f}" for v in group[group.source == source].value)
+            )
+            or NONE
+            for source in sources
+        }
+        if sum(cell != NONE for cell in cells.values()) > 1:
+            name = {"accuracy": column, "bg_gap": "BG-gap"}.get(metric, metric.replace("_", " "))
+            made.append({"Row": row, "Number": name, **cells})
+    return pd.DataFrame(made)
+
+
+def borrowed() -> pd.DataFrame:
+    """Every row of the study's background table, in percent, with where it comes from."""
+    rows = records.reported("backgrounds")
+    made = []
+    for (row, source), group in rows.groupby(["row", "source"], sort=False):
+        cells = {
+            title: spread(_values(group[group.column == column]))
+            for title, column in (
+                ("IN-9", "in-9"),
+                ("Mixed-Same", "mixed-same"),
+                ("Mixed-Rand", "mixed-rand"),
+            )
+        }
+        gap = spread(_values(group[group.metric == "bg_gap"]))
+        if NONE not in cells.values() or (source == "recomputed" and gap != NONE):
+            origin = "borrowed" if group.note.str.startswith("borrowed").any() else source
+            made.append({"Trained on": row, **cells, "BG-gap": gap, "Source": origin})
+    return pd.DataFrame(made)
+
+
+def backgrounds(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Accuracy on the three background splits and the gap, in percent, by classifier and head."""
+    rows = []
+    for source, frame in frames.items():
+        by = measured(frame)
+        for train_on, name in CLASSIFIERS.items():
+            for subject in SUBJECTS:
+                of = by.get(train_on, {}).get(subject)
+                if not of or (train_on == CONTROL and subject not in ("avg", "shape_texture")):
+                    continue
+                rows.append(
+                    {
+                        "Source": source,
+                        "Classifier": name,
+                        "Who decides": SUBJECTS[subject],
+                        "Original": spread(of["original"]),
+                        "Mixed-Same": spread(of["mixed_same"]),
+                        "Mixed-Rand": spread(of["mixed_rand"]),
+                        "BG-gap": spread(of["bg_gap"]),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def judged(verdict, scale: float = 100, unit: str = "points") -> pd.DataFrame:
+    """The trends of a verdict, what was found, and whether that counts."""
+    return pd.DataFrame(
+        {"Trend": trend, "Found": f"{scale * effect:+.1f} {unit}", "Counts": trend in verdict.met}
+        for trend, effect in verdict.effects.items()
+    )
+
+
+def counterfactual_heads(live: pd.DataFrame) -> pd.DataFrame:
+    """How often each subject names its own cue of held-out counterfactuals, in percent."""
+    by = measured(live)
+    rows = []
+    for train_on, name in CLASSIFIERS.items():
+        for subject, of in by.get(train_on, {}).items():
+            if subject in ("plain", "shape", "texture", "bg"):
+                row = {"Classifier": name, "Who decides": SUBJECTS[subject]}
+                row["Its own cue named"] = spread(of["counterfactual_top1"])
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def real_stimuli(runs: Sequence[Run]) -> pd.DataFrame:
+    """Networks and humans on the 1,280 real stimuli: shape bias in percent, and what is behind it.
+
+    runs: ours, of which the decisions are tracked; published values stand below.
+    """
+    rows = []
+    for run in runs:
+        table = decisions.read(records.decisions_of(run))
+        bias = decisions.shape_bias(table)
+        rows.append(
+            {
+                "Who": f"EfficientNet-lite0, prepared as in the {_PREPARED[run['preprocessing']]}",
+                "Shape bias": f"{pct(bias.value)} ({pct(bias.low)}–{pct(bias.high)})",
+                "By shape": str(bias.n_shape),
+                "By texture": str(bias.n_texture),
+                "Conflicts": str(bias.n),
+                "From": "decisions, measured here",
+            }
+        )
+    told = records.reported("shape-bias", source="geirhos2019")
+    names = {"resnet-50": "ResNet-50", "humans": "Humans"}
+    for row in told.itertuples():
+        value = {"Who": names[row.row], "Shape bias": f"{float(row.value):.1f}"}
+        rest = dict.fromkeys(("By shape", "By texture", "Conflicts"), NONE)
+        rows.append(value | rest | {"From": "published"})
+    return pd.DataFrame(rows)
+
+
+_PREPARED = {"paper": "CGN paper's code", "authors": "stimuli's own paper"}
+
+
+def out_of_distribution(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The study's out-of-distribution sets in percent, and ours where they were run."""
+    told = records.reported("ood")
+    names = {"in-mini": "IN-mini", "in-a": "IN-A", "in-stylized": "cue conflict, by shape"}
+    names |= {"in-sketch": "IN-Sketch"}
+    ours = {"in-mini": "real_top1", "in-a": "imagenet-a", "in-stylized": "cue_conflict"}
+    ours |= {"in-sketch": "sketch"}
+    rows = []
+    for column, name in names.items():
+        of = told[told.column == column]
+        cells = {
+            "Study, ResNet-50": spread(_values(of[of.row.str.startswith("resnet")])),
+            "Study, ensemble": spread(_values(of[of.row == "cgn-ensemble"])),
+        }
+        for source, frame in frames.items():
+            by = measured(frame)
+            plain = by.get(PLAIN, {}).get("plain", {}).get(ours[column], [])
+            mean = by.get(INVARIANT, {}).get("avg", {}).get(ours[column], [])
+            cells |= {f"{source}, plain": spread(plain), f"{source}, ensemble": spread(mean)}
+        rows.append({"Images": name} | cells)
+    return pd.DataFrame(rows)
+
+
+def layouts() -> pd.DataFrame:
+    """The public test sets that the book reads: where it looks, how many images there must be."""
+    return pd.DataFrame(
+        {
+            "Folder under CGN_DATA": layout.folder,
+            "Images": f"{layout.images:,}",
+            "Source": layout.source,
+        }
+        for layout in benchmarks.LAYOUTS.values()
+    )
+
+
+def cue_shares(results: Sequence[Result]) -> None:
+    """Which cue decides on the cue conflict: a bar for each classifier and head, all seeds."""
+    by = measured(records.frame(results))
+    bars = [(PLAIN, "plain"), (CONTROL, "avg")]
+    bars += [(INVARIANT, subject) for subject in ("shape", "texture", "bg", "avg")]
+    names = {CONTROL: "three heads, real images:\nmean of the heads"}
+    with plt.rc_context(STYLE):
+        _, axis = plt.subplots(figsize=(8.6, 3.3), layout="constrained")
+        for at, (train_on, subject) in enumerate(bars):
+            left = 0.0
+            for cue, colour in CUES.items():
+                share = 100 * np.mean(by[train_on][subject][f"cue_{cue}"])
+                label = cue if at == 0 else None
+                axis.barh(at, share, left=left, color=colour, label=label, height=0.72)
+                if share >= 6:
+                    ink = "black" if cue in ("texture", "neither") else "white"
+                    axis.text(left + share / 2, at, f"{share:.0f}", ha="center", va="center",
+                              color=ink, fontsize=9)  # fmt: skip
+                left += share
+        labels = [names.get(train_on, SUBJECTS[subject]) for train_on, subject in bars]
+        axis.set_yticks(range(len(bars)), labels)
+        axis.axhline(1.5, color="black", linewidth=0.8)
+        axis.invert_yaxis()
+        axis.set_xlim(0, 100)
+        axis.set_xlabel("decisions on the cue conflict, % (mean over seeds)")
+        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
+    plt.show()
+
+
+def background_lines(results: Sequence[Result]) -> None:
+    """Accuracy with the original, another and a random background; a line a seed."""
+    by = measured(records.frame(results))
+    lines = {
+        (PLAIN, "plain"): ("#000000", "o", "plain classifier"),
+        (CONTROL, "shape_texture"): ("#999999", "s", "three heads, real images (shape + texture)"),
+        (INVARIANT, "avg"): ("#D55E00", "^", "with counterfactuals: mean of all heads"),
+        (INVARIANT, "shape_texture"): ("#0072B2", "D", "with counterfactuals: shape + texture"),
+    }
+    splits = {
+        "original": "original",
+        "mixed_same": "another of\nthe same class",
+        "mixed_rand": "of a random\nclass",
+    }
+    with plt.rc_context(STYLE):
+        _, axis = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+        for (train_on, subject), (colour, mark, name) in lines.items():
+            of = by[train_on][subject]
+            for seed, values in enumerate(zip(*(of[split] for split in splits), strict=True)):
+                label = name if seed == 0 else None
+                axis.plot(100 * np.array(values), color=colour, marker=mark, label=label, alpha=0.8)
+        axis.set_xticks(range(3), splits.values())
+        axis.set_xlim(-0.15, 2.15)
+        axis.set_ylim(0, 103)
+        axis.set_xlabel("background of the test image")
+        axis.set_ylabel("accuracy, %")
+        axis.legend(loc="lower left", frameon=False, fontsize=9)
+    plt.show()
+
+
+def menagerie_tests(n: int = 6, seed: int = 21) -> None:
+    """Images of the menagerie's four tests, in rows; objects are the same in the last three."""
+    splits = {
+        "conflict": "cue conflict",
+        "agree": "original",
+        "mixed_same": "mixed-same",
+        "mixed_rand": "mixed-rand",
+    }
+    index = torch.arange(n)
+    rows = torch.stack([Menagerie(split, n, seed).batch(index)[0] for split in splits])
+    with plt.rc_context(STYLE):
+        _, axis = plt.subplots(figsize=(1.25 * n, 5.2), layout="constrained")
+        images = rows.add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 1, 3, 4, 2)
+        tile(axis, images.numpy())
+        side = images.shape[2] + 2
+        axis.set_yticks(np.arange(len(splits)) * side + side / 2, splits.values())
+        axis.tick_params(length=0)
+    plt.show()
+
+
+def _values(rows: pd.DataFrame) -> list[float]:
+    """Reported percentages as fractions."""
+    return [float(value) / 100 for value in rows.value]
