@@ -116,7 +116,8 @@ class _Exam:
     def reported(self, history: list[dict]) -> dict[str, float]:
         """The epoch whose weights are kept, and how good it was."""
         epoch = best_epoch(history, self.metric)
-        return {"epoch": epoch, "epochs": len(history), "real_top1": history[epoch - 1][self.metric]}
+        best = history[epoch - 1][self.metric]
+        return {"epoch": epoch, "epochs": len(history), "real_top1": best}
 
     def state_dict(self) -> dict:
         return {"best": self.best}

@@ -77,7 +77,7 @@ class Files(Dataset):
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
             multiprocessing_context="spawn" if self.workers else None,
-            generator=torch.Generator(),  # its seeds for workers are not drawn from the global state
+            generator=torch.Generator(),  # seeds for workers, not of the global state
         )
         try:
             yield from loader

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
@@ -79,7 +80,7 @@ def train_ensemble(
     if n == 1:
         return _train(fabric, *args)[0]
     history, state = fabric.launch(_train, *args)  # in processes of their own
-    net.load_state_dict(state, strict=True)
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     return history
 
 
@@ -116,7 +117,7 @@ def _train(
     seed: int,
     checkpoint: Checkpoint,
     exam: Exam | None,
-) -> tuple[list[dict], dict[str, Tensor]]:
+) -> tuple[list[dict], dict[str, np.ndarray]]:
     net.train()
     sgd = torch.optim.SGD(
         net.parameters(), s["lr"], momentum=s["momentum"], weight_decay=s["weight_decay"]
@@ -171,7 +172,8 @@ def _train(
     history = run_loop(
         step, len(real), s, seed, checkpoint, parts, per_epoch, end_epoch, batches=batches
     )
-    return history, {name: value.cpu() for name, value in net.state_dict().items()}
+    # as arrays: the memory of a tensor would go with the process that shares it
+    return history, {name: value.cpu().numpy() for name, value in net.state_dict().items()}
 
 
 def _backward(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from cgnlib import experiments, runs
+from cgnlib import decisions, execute, experiments, runs
 from cgnlib.errors import CGNError
 from cgnlib.experiments import grid
 from cgnlib.report import records
@@ -117,6 +117,29 @@ def test_runs_on_mnist_leave_no_loss_out():
 
 def test_n_is_how_many_images_are_behind_a_measure(published):
     assert list(published["n"]) == [10_000, 10_000]
+
+
+def test_n_of_a_classifier_is_that_of_its_test(folder):
+    (run, *_) = grid("mini", "claim-3-imagenet")
+    counts = {"real_images": 7, "cue_conflict_images": 8, "mixed_rand_images": 9}
+    measures = {"plain/real_top5": 0.5, "plain/shape_bias_low": 0.1, "plain/cue_shape": 0.2}
+    measures |= {"plain/bg_gap": 0.3, "plain/mixed_rand": 0.4}
+    made = records.frame([finish(run, **counts, **measures)]).set_index("metric")
+    assert made.loc[list(measures), "n"].tolist() == [7, 8, 8, 9, 9]
+    assert made.loc[list(counts), "unit"].unique() == ["images"]
+    assert set(made["train_on"]) == {"plain"}
+
+
+def test_decisions_are_kept_where_a_reader_may_lack_the_images(folder, monkeypatch):
+    run = grid("full", "real-stimuli")[0]
+    monkeypatch.setattr(execute, "inputs", lambda run: {})
+    made = finish(run, cue_conflict_images=2)
+    table = decisions.build("lite0", "cue_conflict", ["a1-b2.png", "c1-d2.png"], "ac", "ad")
+    decisions.write(made.folder / "decisions.csv", table)
+    written = dict(records.write("full"))
+    assert written[records.decisions_of(run)] == 2
+    kept = decisions.read(records.decisions_of(run))
+    assert kept["object_response"].tolist() == ["a", "d"]
 
 
 def test_no_runs_make_an_empty_frame():

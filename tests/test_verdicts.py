@@ -10,10 +10,12 @@ from cgnlib.report.verdicts import (
     PARTLY,
     REPRODUCED,
     TRENDS,
+    backgrounds,
     counterfactual_quality,
     losses_needed,
     mechanisms_apart,
     robustness,
+    shape_heads,
 )
 
 RANK = {NOT: 0, PARTLY: 1, REPRODUCED: 2}
@@ -269,3 +271,53 @@ def test_other_cgns_and_masks_that_no_trend_speaks_of_do_not_matter():
         del by[name]["mask_coverage"]
     by |= {"biggan": {"inception_score": [1.0]}, "published": {}}
     assert losses_needed(by) == losses_needed(ablated(**AS_TOLD))
+
+
+# --- shape bias and backgrounds
+
+
+def heads(**change):
+    return {"plain": [0.3, 0.4], "shape": [0.6, 0.7], "texture": [0.1, 0.2]} | change
+
+
+def test_shape_heads_compare_the_lowest_seed_with_the_highest():
+    found = shape_heads(heads())
+    assert found.outcome == REPRODUCED and len(found.met) == 2
+    assert list(found.effects.values()) == pytest.approx([0.3, 0.5])
+    below = shape_heads(heads(shape=[0.49, 0.9]))
+    assert below.outcome == PARTLY and "texture head" in below.met[0]
+    assert shape_heads(heads(shape=[0.5, 0.9])).outcome == REPRODUCED  # the very margin
+    assert shape_heads(heads(shape=[0.1, 0.9])).outcome == NOT
+
+
+@pytest.mark.parametrize("missing", ["plain", "shape", "texture"])
+def test_a_head_without_a_bias_is_not_run(missing):
+    assert shape_heads(heads(**{missing: []})).outcome == NOT_RUN
+
+
+def grounds(gap, rand):
+    plain = {"bg_gap": [0.1, 0.3], "mixed_rand": [0.5, 0.5]}
+    return {"plain": plain, "shape_texture": {"bg_gap": gap, "mixed_rand": rand}}
+
+
+@pytest.mark.parametrize(
+    ("gap", "rand", "outcome"),
+    [
+        ([0.15], [0.5], REPRODUCED),  # a quarter narrower, and as accurate
+        ([0.16], [0.5], PARTLY),
+        ([0.15], [0.49], PARTLY),
+        ([0.16], [0.49], NOT),
+        ([0.1, 0.2], [0.4, 0.6], REPRODUCED),  # means
+        ([], [0.5], NOT_RUN),
+    ],
+)
+def test_backgrounds_want_a_narrow_gap_that_did_not_close_from_above(gap, rand, outcome):
+    found = backgrounds(grounds(gap, rand))
+    assert found.outcome == outcome
+    if outcome != NOT_RUN:
+        assert len(found.effects) == 2
+
+
+def test_the_effects_on_backgrounds():
+    found = backgrounds(grounds([0.05], [0.7])).effects.values()
+    assert list(found) == pytest.approx([-0.75, 0.2])

@@ -51,7 +51,7 @@ class Ensemble(nn.Module):
         self.backbone = nn.Sequential(*list(net.children())[:-1])
         width, classes = net.fc.in_features, net.fc.out_features
         for head in HEADS:
-            linear = nn.utils.skip_init(nn.Linear, width, classes)  # no chance of its own
+            linear = nn.utils.skip_init(nn.Linear, width, classes)
             bound = width**-0.5  # the bounds of nn.Linear's own initialisation
             nn.init.uniform_(linear.weight, -bound, bound, generator=rng)
             nn.init.uniform_(linear.bias, -bound, bound, generator=rng)

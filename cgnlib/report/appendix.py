@@ -27,13 +27,13 @@ def profiles() -> pd.DataFrame:
 
 def run_counts() -> pd.DataFrame:
     """How many runs of each kind a profile declares."""
-    rows = []
-    for name in experiments.PROFILES:
-        kinds = pd.Series([run.kind for run in with_needs(experiments.grid(name))])
-        rows.append(
-            {"Profile": name, **kinds.value_counts(sort=False).to_dict(), "all": len(kinds)}
-        )
-    return pd.DataFrame(rows)
+    grids = {name: with_needs(experiments.grid(name)) for name in experiments.PROFILES}
+    kinds = dict.fromkeys(run.kind for runs in grids.values() for run in runs)
+    rows = [
+        {"Kind": kind} | {n: sum(r.kind == kind for r in runs) for n, runs in grids.items()}
+        for kind in kinds
+    ]
+    return pd.DataFrame([*rows, {"Kind": "all"} | {n: len(runs) for n, runs in grids.items()}])
 
 
 def tracked() -> pd.DataFrame:

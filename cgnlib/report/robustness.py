@@ -17,9 +17,9 @@ from cgnlib.runs import Result
 
 PLAIN, CONTROL, INVARIANT = "plain", "real", "real+cgn"
 CLASSIFIERS = {
-    PLAIN: "Plain classifier",
-    CONTROL: "Three heads, real images alone",
-    INVARIANT: "Three heads, with counterfactuals",
+    PLAIN: "real",
+    CONTROL: "real, three heads",
+    INVARIANT: "real + CGN",
 }
 SUBJECTS = {
     "plain": "plain classifier",
@@ -27,8 +27,9 @@ SUBJECTS = {
     "texture": "texture head",
     "bg": "background head",
     "avg": "mean of the heads",
-    "shape_texture": "mean of shape and texture heads",
+    "shape_texture": "shape and texture heads",
 }
+_WORDS = {"in": "IN", "sin": "SIN", "cgn": "CGN", "in-mini": "IN-mini", "mixed-rand": "Mixed-Rand"}
 CUES = {  # Okabe and Ito's colours
     "shape": "#0072B2",
     "texture": "#E69F00",
@@ -85,8 +86,8 @@ def told_epochs() -> dict[str, float]:
     heads = {row.row.rpartition("-")[2]: row.value for row in held_out.itertuples()}
     bias = rows[rows.row.str.endswith("-shape") & (rows.metric == "shape_bias")].value
     return {f"told-{head}": heads[name] for head, name in _HEADS.items()} | {
-        "epoch-low": bias.min(),
-        "epoch-high": bias.max(),
+        "epoch-low": float(bias.min()),
+        "epoch-high": float(bias.max()),
     }
 
 
@@ -115,7 +116,7 @@ def shape_bias(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.Da
     for subject in ("plain", "shape", "texture", "bg", "avg"):
         row = {"Measure": "Shape bias", "Who decides": SUBJECTS[subject]}
         row |= {source: spread(by.get(subject, [])) for source, by in told.items()}
-        row |= {source: spread(biases(by).get(subject, [])) for source, by in ours.items()}
+        row |= {source: _cell(biases(by).get(subject, [])) for source, by in ours.items()}
         rows.append(row)
     for metric, name in (("top1", "Top-1 accuracy"), ("top5", "Top-5 accuracy")):
         row = {"Measure": name, "Who decides": SUBJECTS["avg"]}
@@ -126,7 +127,7 @@ def shape_bias(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.Da
             chosen = accuracy[(accuracy.metric == metric) & (accuracy.source == where)]
             row[source] = spread(_values(chosen[chosen.row == f"{data}+cgn"]))
         for source, by in ours.items():
-            row[source] = spread(by.get(INVARIANT, {}).get("avg", {}).get(f"real_{metric}", []))
+            row[source] = _cell(by.get(INVARIANT, {}).get("avg", {}).get(f"real_{metric}", []))
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -146,53 +147,100 @@ def contradictions(table: str) -> pd.DataFrame:
             for source in sources
         }
         if sum(cell != NONE for cell in cells.values()) > 1:
-            name = {"accuracy": column, "bg_gap": "BG-gap"}.get(metric, metric.replace("_", " "))
-            made.append({"Row": row, "Number": name, **cells})
+            made.append(
+                {"Trained on": _trained_on(row), "Number": _number(column, metric), **cells}
+            )
     return pd.DataFrame(made)
 
 
 def borrowed() -> pd.DataFrame:
     """Every row of the study's background table, in percent, with where it comes from."""
     rows = records.reported("backgrounds")
+    rows = rows[~rows.metric.str.contains("_m")]
+    order = ["in", "sin", "in+sin", "mixed-rand", "in+cgn", "in-mini+cgn", "in-mini+cgn-avg"]
+    rows = rows.sort_values("row", key=lambda c: c.map(order.index), kind="stable")
+    own = rows.source.eq("recomputed")
+    kind = rows.source.mask(own, rows["where"].str.startswith("talk").map(_RECOMPUTED))
     made = []
-    for (row, source), group in rows.groupby(["row", "source"], sort=False):
-        cells = {
-            title: spread(_values(group[group.column == column]))
-            for title, column in (
-                ("IN-9", "in-9"),
-                ("Mixed-Same", "mixed-same"),
-                ("Mixed-Rand", "mixed-rand"),
-            )
-        }
-        gap = spread(_values(group[group.metric == "bg_gap"]))
-        if NONE not in cells.values() or (source == "recomputed" and gap != NONE):
-            origin = "borrowed" if group.note.str.startswith("borrowed").any() else source
-            made.append({"Trained on": row, **cells, "BG-gap": gap, "Source": origin})
+    for (row, source), group in rows.groupby(["row", kind], sort=False):
+        if set(group.metric) == {"bg_gap"} and source not in _RECOMPUTED.values():
+            continue
+        at = {title: group[group.column == column] for title, column in _SPLIT_COLUMNS.items()}
+        origin = "borrowed" if group.note.str.startswith("borrowed").any() else source
+        made.append(
+            {"Trained on": _trained_on(row)}
+            | {title: spread(_values(cell)) for title, cell in at.items()}
+            | {"BG-gap": spread(_values(group[group.metric == "bg_gap"])), "Source": origin}
+        )
     return pd.DataFrame(made)
 
 
-def backgrounds(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+_SPLIT_COLUMNS = {"IN-9": "in-9", "Mixed-Same": "mixed-same", "Mixed-Rand": "mixed-rand"}
+_RECOMPUTED = {True: "talk, subtracted", False: "recomputed"}
+
+
+def _trained_on(row: str) -> str:
+    """`in-mini+cgn-shape` as `IN-mini + CGN, shape head`."""
+    sets, _, head = row.partition("cgn-")
+    words = (sets + "cgn" if head else sets).split("+")
+    name = " + ".join(_WORDS.get(word, word) for word in words)
+    heads = {short: SUBJECTS[long] for long, short in _HEADS.items()} | {"avg": SUBJECTS["avg"]}
+    return f"{name}, {heads[head]}" if head else name
+
+
+def _number(column: str, metric: str) -> str:
+    splits = {column: title for title, column in _SPLIT_COLUMNS.items()}
+    names = {"bg_gap": "BG-gap", "shape_bias": "shape bias", "top1": "top-1", "top5": "top-5"}
+    return names.get(metric) or splits[column]
+
+
+def head_by_head(frame: pd.DataFrame) -> pd.DataFrame:
     """Accuracy on the three background splits and the gap, in percent, by classifier and head."""
     rows = []
-    for source, frame in frames.items():
-        by = measured(frame)
-        for train_on, name in CLASSIFIERS.items():
-            for subject in SUBJECTS:
-                of = by.get(train_on, {}).get(subject)
-                if not of or (train_on == CONTROL and subject not in ("avg", "shape_texture")):
-                    continue
-                rows.append(
-                    {
-                        "Source": source,
-                        "Classifier": name,
-                        "Who decides": SUBJECTS[subject],
-                        "Original": spread(of["original"]),
-                        "Mixed-Same": spread(of["mixed_same"]),
-                        "Mixed-Rand": spread(of["mixed_rand"]),
-                        "BG-gap": spread(of["bg_gap"]),
-                    }
-                )
+    for train_on, by in measured(frame).items():
+        for subject in by:
+            cells = {title: _cell(by[subject][m]) for title, m in _BACKGROUNDS.items()}
+            row = {"Trained on": CLASSIFIERS[train_on], "Who decides": SUBJECTS[subject]}
+            rows.append(row | cells)
     return pd.DataFrame(rows)
+
+
+_BACKGROUNDS = {
+    "Original": "original",
+    "Mixed-Same": "mixed_same",
+    "Mixed-Rand": "mixed_rand",
+    "BG-gap": "bg_gap",
+}
+
+
+def backgrounds(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The study's background table, in percent, beside our runs.
+
+    Paper: ImageNet and its counterfactuals; study: IN-mini and its own, beside the same plain
+    ResNet-50.  Of the study, the mean of all heads is that of its cached epoch.
+    """
+    told = records.reported("backgrounds")
+    of = {"paper": told[told.source == "paper"], "article": told[told.source == "article"]}
+    of["cached"] = told[told.source == "cached"]
+    rows = {  # by who decides: training set, and the reported rows of paper and study
+        "plain": (PLAIN, ("paper", "in"), ("paper", "in")),
+        "shape_texture": (INVARIANT, ("paper", "in+cgn"), ("article", "in-mini+cgn")),
+        "avg": (INVARIANT, ("paper", ""), ("cached", "in-mini+cgn-avg")),
+    }
+    ours = {"Reference run": measured(reference), label: measured(live)}
+    columns = {"Original": "in-9", "Mixed-Same": "mixed-same", "Mixed-Rand": "mixed-rand"}
+    made = []
+    for title, measure in _BACKGROUNDS.items():
+        for subject, (train_on, *sources) in rows.items():
+            row = {"Test images": title, "Who decides": SUBJECTS[subject]}
+            for name, (source, told_row) in zip(("Paper", "Study"), sources, strict=True):
+                chosen = of[source][of[source].row == told_row]
+                column = columns.get(title, "")
+                row[name] = spread(_values(chosen[chosen.column == column]))
+            for name, by in ours.items():
+                row[name] = _cell(by.get(train_on, {}).get(subject, {}).get(measure, []))
+            made.append(row)
+    return pd.DataFrame(made)
 
 
 def judged(verdict, scale: float = 100, unit: str = "points") -> pd.DataFrame:
@@ -210,8 +258,8 @@ def counterfactual_heads(live: pd.DataFrame) -> pd.DataFrame:
     for train_on, name in CLASSIFIERS.items():
         for subject, of in by.get(train_on, {}).items():
             if subject in ("plain", "shape", "texture", "bg"):
-                row = {"Classifier": name, "Who decides": SUBJECTS[subject]}
-                row["Its own cue named"] = spread(of["counterfactual_top1"])
+                row = {"Trained on": name, "Who decides": SUBJECTS[subject]}
+                row["Its own cue named"] = _cell(of["counterfactual_top1"])
                 rows.append(row)
     return pd.DataFrame(rows)
 
@@ -227,24 +275,21 @@ def real_stimuli(runs: Sequence[Run]) -> pd.DataFrame:
         bias = decisions.shape_bias(table)
         rows.append(
             {
-                "Who": f"EfficientNet-lite0, prepared as in the {_PREPARED[run['preprocessing']]}",
+                "Who": f"EfficientNet-lite0, {_PREPARED[run['preprocessing']]}",
                 "Shape bias": f"{pct(bias.value)} ({pct(bias.low)}–{pct(bias.high)})",
                 "By shape": str(bias.n_shape),
                 "By texture": str(bias.n_texture),
-                "Conflicts": str(bias.n),
-                "From": "decisions, measured here",
             }
         )
     told = records.reported("shape-bias", source="geirhos2019")
-    names = {"resnet-50": "ResNet-50", "humans": "Humans"}
+    names = {"resnet-50": "ResNet-50, published", "humans": "Humans, published"}
     for row in told.itertuples():
         value = {"Who": names[row.row], "Shape bias": f"{float(row.value):.1f}"}
-        rest = dict.fromkeys(("By shape", "By texture", "Conflicts"), NONE)
-        rows.append(value | rest | {"From": "published"})
+        rows.append(value | dict.fromkeys(("By shape", "By texture"), NONE))
     return pd.DataFrame(rows)
 
 
-_PREPARED = {"paper": "CGN paper's code", "authors": "stimuli's own paper"}
+_PREPARED = {"paper": "enlarged and cropped", "authors": "as they are"}
 
 
 def out_of_distribution(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -265,20 +310,22 @@ def out_of_distribution(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             by = measured(frame)
             plain = by.get(PLAIN, {}).get("plain", {}).get(ours[column], [])
             mean = by.get(INVARIANT, {}).get("avg", {}).get(ours[column], [])
-            cells |= {f"{source}, plain": spread(plain), f"{source}, ensemble": spread(mean)}
+            cells |= {f"{source}, plain": _cell(plain), f"{source}, ensemble": _cell(mean)}
         rows.append({"Images": name} | cells)
     return pd.DataFrame(rows)
 
 
 def layouts() -> pd.DataFrame:
-    """The public test sets that the book reads: where it looks, how many images there must be."""
+    """The public sets that the book reads, a row each: how many images a part of it must have."""
+    rows = {}
+    for name, layout in benchmarks.LAYOUTS.items():
+        first, _, part = name.partition("/")
+        row = rows.setdefault(first, {"Folder": first, "Parts": [], "Images": []})
+        row["Parts"].append(part or NONE)
+        row["Images"].append(f"{layout.images:,}")
     return pd.DataFrame(
-        {
-            "Folder under CGN_DATA": layout.folder,
-            "Images": f"{layout.images:,}",
-            "Source": layout.source,
-        }
-        for layout in benchmarks.LAYOUTS.values()
+        row | {"Parts": ", ".join(row["Parts"]), "Images": " / ".join(dict.fromkeys(row["Images"]))}
+        for row in rows.values()
     )
 
 
@@ -359,6 +406,11 @@ def menagerie_tests(n: int = 6, seed: int = 21) -> None:
         axis.set_yticks(np.arange(len(splits)) * side + side / 2, splits.values())
         axis.tick_params(length=0)
     plt.show()
+
+
+def _cell(values: Sequence[float]) -> str:
+    """Mean ± standard deviation in percent, without the number of seeds, which text tells."""
+    return spread(values).partition(" (")[0]
 
 
 def _values(rows: pd.DataFrame) -> list[float]:

@@ -194,9 +194,11 @@ def _size(settings: dict) -> str:
         ("steps", "{steps:,} steps of {batch}"),
         ("size", "{size:,} images"),
         ("evaluated", "{evaluated:,} counterfactuals"),
+        ("mode", "{train:,} and {val:,} images"),
+        ("conditions", "{tests} tests"),
     ):
         if name in settings:
-            return words.format(**settings)
+            return words.format(**settings, tests=len(settings.get("conditions", ())))
     return "published weights"
 
 
