@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from cgnlib import (
     counterfactuals,
     ensemble_kinds,
+    explain_kinds,
     imagenet_kinds,
     metrics,
     mnists,
@@ -261,12 +262,19 @@ def _save_samples(path: Path, run: Run, net: nets.CGN) -> None:
     np.savez_compressed(path, **stored)
 
 
+def _explanation(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    net = load_cnn(needs["classifier"] / "weights.safetensors")
+    test = split_of(run, "test", generator(TEST_SEED, "test"))
+    return explain_kinds.explanation(run, folder, net, test)
+
+
 KINDS: dict[str, Callable] = {
     "cgn": _cgn,
     "gan": _gan,
     "set": _set,
     "classifier": _classifier,
     "evaluation": _evaluation,
+    "explanation": _explanation,
     **imagenet_kinds.KINDS,
     **ensemble_kinds.KINDS,
 }

@@ -22,8 +22,8 @@ ENSEMBLE_SETS = ("real", "real+cgn")
 class Run:
     """One computation whose result is kept: what it is, with which settings, from which runs.
 
-    kind: cgn, gan, set (of generated images), classifier or evaluation; on ImageNet and the
-    menagerie mechanisms (a CGN's training), quality, images (of a CGN), plain and ensemble
+    kind: cgn, gan, set (of generated images), classifier, evaluation or explanation; on ImageNet
+    and the menagerie mechanisms (a CGN's training), quality, images (of a CGN), plain and ensemble
     (classifiers) or robustness.  variant: the data.  name: what tells it from its siblings.
     settings: all of them, resolved, as sorted pairs.  needs: the runs it reads, by role.
     """
@@ -74,7 +74,7 @@ class Profile:
     counterfactuals, by variant, and gan_images: generated images for one classifier.
     original_epochs: passes over the original set where that differs from the other settings.
     oracle_renderings: how often each training digit is rendered for the unbiased reader.
-    evaluated: images behind each quality measure.
+    evaluated: images behind each quality measure.  embedded: test images in a t-SNE.
     world: `imagenet`, or the `menagerie` in its place.  mechanisms: how CGNs are trained there.
     quality: how they are judged.  world_seeds: how often each is trained.
     images: the counterfactuals that classifiers of that world learn from.  plain, ensemble: how
@@ -97,6 +97,7 @@ class Profile:
     oracle: dict
     oracle_renderings: int
     evaluated: int
+    embedded: int
     world: str
     mechanisms: dict
     quality: dict
@@ -229,6 +230,7 @@ _MINI = Profile(
     oracle=_CLASSIFIER | {"batch": 16, "epochs": 1},
     oracle_renderings=6,
     evaluated=1000,
+    embedded=1000,
     world="menagerie",
     mechanisms=_MENAGERIE,
     quality=_JUDGED | {"evaluated": 1000},
@@ -258,6 +260,7 @@ _FULL = Profile(
     oracle=_CLASSIFIER,
     oracle_renderings=1,
     evaluated=10_000,
+    embedded=3840,  # the study's six batches of 640
     world="menagerie",
     mechanisms=_MENAGERIE | {"steps": 2000, "window": 50},
     quality=_JUDGED | {"evaluated": 10_000},
@@ -359,6 +362,21 @@ def cgns(p: Profile, variant: str) -> list[Run]:
     """Every CGN of a variant: the published one where the profile has it, then our own."""
     published = [published_cgn(p, variant)] if p.published else []
     return published + [cgn(p, variant, seed) for seed in p.generator_seeds]
+
+
+def explanation(p: Profile, explained: Run) -> Run:
+    """What an MNIST classifier looks at (GradCAM) and what its features keep (t-SNE, probes)."""
+    settings = _on(p, train_on=explained["train_on"], embedded=p.embedded)
+    needs = (("classifier", explained),)
+    return Run(
+        "explanation", explained.variant, explained.name, explained.seed, p.name, settings, needs
+    )
+
+
+def explanations(p: Profile) -> list[Run]:
+    """Figures 4 to 6 of the study: classifiers trained on original and on counterfactual data."""
+    explained = (run for run in claim_3_mnist(p) if run["train_on"] in ("original", "cgn"))
+    return [explanation(p, run) for run in explained]
 
 
 def claim_1_mnist(p: Profile) -> list[Run]:
@@ -506,6 +524,7 @@ CLAIMS = {
     "claim-3-mnist": claim_3_mnist,
     "claim-3-imagenet": claim_3_imagenet,
     "real-stimuli": real_stimuli,
+    "explanations": explanations,
 }
 
 

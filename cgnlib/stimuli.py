@@ -82,7 +82,8 @@ def answers(
     """What every subject of a classifier answers: by subject, responses [n] and ranks [n].
 
     response: index of the best category, -1 for none.  rank: the place of the right one, from 1.
-    Raises RuntimeError when the batches do not hold the images of the test.
+    Raises RuntimeError when the batches do not hold the images of the test, or for a net that has
+    diverged.
     """
     found: dict[str, list[tuple[Tensor, Tensor]]] = {}
     seen = 0
@@ -90,6 +91,8 @@ def answers(
         part = slice(seen, seen + len(x))
         seen += len(x)
         for subject, logits in net(x.to(device)).items():
+            if not logits.isfinite().all():
+                raise RuntimeError(f"{test.condition}: answers of {subject} are not finite")
             scores = test.decide(logits.float().softmax(1)).cpu()
             found.setdefault(subject, []).append(_answer(scores, test.right(subject)[part]))
     if seen != len(test):

@@ -7,9 +7,10 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
@@ -78,10 +79,13 @@ def train_ensemble(
     fabric = Fabric(accelerator=accelerator, devices=n, precision=s["precision"], **several)
     args = net, real, counterfactual, s, seed, checkpoint, exam
     if n == 1:
-        return _train(fabric, *args)[0]
-    history, state = fabric.launch(_train, *args)  # in processes of their own
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
-    return history
+        return _train(fabric, *args)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "trained.pt"
+        fabric.launch(_train_apart, path, *args)
+        trained = torch.load(path, map_location="cpu", weights_only=True)
+    net.load_state_dict(trained["net"], strict=True)
+    return trained["history"]
 
 
 def devices() -> int:
@@ -117,7 +121,7 @@ def _train(
     seed: int,
     checkpoint: Checkpoint,
     exam: Exam | None,
-) -> tuple[list[dict], dict[str, np.ndarray]]:
+) -> list[dict]:
     net.train()
     sgd = torch.optim.SGD(
         net.parameters(), s["lr"], momentum=s["momentum"], weight_decay=s["weight_decay"]
@@ -169,11 +173,17 @@ def _train(
     parts = {"net": net, "optimiser": sgd, "schedule": schedule}
     parts |= {} if exam is None else {"exam": exam}
     s = s | {"steps": per_epoch * s["epochs"]}
-    history = run_loop(
+    return run_loop(
         step, len(real), s, seed, checkpoint, parts, per_epoch, end_epoch, batches=batches
     )
-    # as arrays: the memory of a tensor would go with the process that shares it
-    return history, {name: value.cpu().numpy() for name, value in net.state_dict().items()}
+
+
+def _train_apart(fabric: Fabric, path: Path, net: nn.Module, *args) -> None:
+    """Train in a process of its own.  The result goes into a file: Fabric reads what is returned
+    only when the process has ended, which it cannot before a long answer is read."""
+    history = _train(fabric, net, *args)
+    if fabric.global_rank == 0:
+        torch.save({"net": net.state_dict(), "history": history}, path)
 
 
 def _backward(

@@ -25,6 +25,7 @@ IGNORED: dict[str, int] = {
     "05_claim3_mnist": 6,
     "06_claim3_shape_bias": 5,
     "07_claim3_backgrounds": 4,
+    "08_explanations": 3,
     "08_out_of_distribution": 1,
 }
 

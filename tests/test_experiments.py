@@ -11,7 +11,16 @@ import pytest
 
 from cgnlib import experiments
 from cgnlib.errors import CGNError
-from cgnlib.experiments import PROFILES, TRAIN_SETS, VARIANTS, Run, grid, profile, with_needs
+from cgnlib.experiments import (
+    ENSEMBLE_SETS,
+    PROFILES,
+    TRAIN_SETS,
+    VARIANTS,
+    Run,
+    grid,
+    profile,
+    with_needs,
+)
 from cgnlib.imagenet import ABLATIONS, loss_weights
 
 # method: the published configurations, w of VGG-16 layers 3, 8, 15, 22 and the weight of the mask
@@ -93,6 +102,26 @@ def test_a_run_needs_what_its_kind_reads(name):
             source = run.need("set").need("generator")
             assert source.kind == run["train_on"].removeprefix("original+")
             assert source.variant == run.variant and run.need("set").seed == run.seed
+        elif run.kind == "explanation":
+            assert needs == {"classifier": "classifier"}
+            assert run.need("classifier").variant == run.variant
+        elif run.kind == "images":
+            assert needs == {"generator": "mechanisms"}
+            assert run.need("generator").variant == run.variant
+            assert run.need("generator")["ablation"] in ("none", "published")
+        elif run.kind == "ensemble":
+            learns = {"real": {}, "real+cgn": {"images": "images"}}[run["train_on"]]
+            assert needs == {"start": "plain"} | learns
+            start = run.need("start")
+            assert start.seed == (0 if start["source"] == "pretrained" else run.seed)
+        elif run.kind == "robustness" and run.needs:
+            classifier = run.need("classifier")
+            assert needs == {"classifier": classifier.kind, "images": "images"}
+            assert run["train_on"] == dict(classifier.settings).get("train_on", "plain")
+            assert (classifier.kind == "plain") == (run["train_on"] == "plain")
+            assert classifier.seed == run.seed and classifier.variant == run.variant
+            if run["train_on"] == "real+cgn":  # tested on images of the same CGN
+                assert run.need("images") == classifier.need("images")
         else:
             assert not needs
 
@@ -201,6 +230,10 @@ def test_the_first_runs_need_no_download():
             assert dict(run.settings).get("source", "trained") == "trained"
             assert dict(run.settings).get("perceptual", "efficientnet-lite0") != "vgg16"
             assert dict(run.settings).get("protocol", "standard") == "standard"
+        for run in with_needs(grid(name, "claim-3-imagenet")):
+            assert run.variant == "menagerie"
+            assert dict(run.settings).get("source", "trained") == "trained"
+            assert "preprocessing" not in dict(run.settings)
 
 
 @pytest.mark.parametrize("name", ["mini", "full"])
@@ -246,8 +279,99 @@ def test_the_published_cgn_is_not_trained():
     assert biggan.id == "quality-imagenet-biggan-s0" and not biggan.needs
 
 
-MNIST = ("claim-1-mnist", "claim-3-mnist")
-IMAGENET = ("claim-1-imagenet", "claim-2")
+# --- classifiers of ImageNet and the menagerie
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_claim_3_on_imagenet_has_every_setting_and_seed(name):
+    """A pretrained plain classifier is the same for every seed."""
+    p = profile(name)
+    found = grid(name, "claim-3-imagenet")
+    assert {run.kind for run in found} == {"robustness"}
+    cells = Counter((run["train_on"], run.seed) for run in found)
+    plain_seeds = (0,) if p.world == "imagenet" else p.ensemble_seeds
+    wanted = [*product(ENSEMBLE_SETS, p.ensemble_seeds), *product(["plain"], plain_seeds)]
+    assert cells == dict.fromkeys(wanted, 1) and ENSEMBLE_SETS == ("real", "real+cgn")
+    assert {run.variant for run in with_needs(found)} == {p.world}
+    sources = {run.need("images").need("generator").seed for run in found}
+    assert sources == set(p.world_seeds)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_control_differs_in_its_images_alone(name):
+    runs = with_needs(grid(name, "claim-3-imagenet"))
+    ensembles = {(run["train_on"], run.seed): run for run in runs if run.kind == "ensemble"}
+    for seed in profile(name).ensemble_seeds:
+        ours, control = (ensembles[train_on, seed] for train_on in ("real+cgn", "real"))
+        assert changed(ours, train_on="") == replace(
+            changed(control, train_on=""), name=ours.name, needs=ours.needs
+        )
+        assert ours.need("start") == control.need("start")
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_classifiers_are_tested_on_conflicts_and_backgrounds(name):
+    backgrounds = {"original", "mixed_same", "mixed_rand"}
+    for run in with_needs(grid(name, "claim-3-imagenet")):
+        if run.kind in ("ensemble", "robustness"):
+            conditions = {c.removeprefix("in9/") for c in run["conditions"]}
+            assert conditions >= {"cue_conflict"} | backgrounds
+    (subset,) = {r["conditions"] for r in with_needs(grid(name)) if r.kind == "ensemble"}
+    for run in grid(name, "claim-3-imagenet"):
+        assert run["conditions"][: len(subset)] == subset
+
+
+def test_paper_ensembles_are_the_studys():
+    """method 5.8, as the study trained: IN-mini, a pretrained ResNet-50, all of it learning."""
+    runs = with_needs(grid("paper", "claim-3-imagenet"))
+    for run in runs:
+        if run.kind == "ensemble":
+            assert (run["data"], run["batch"], run["epochs"], run["ratio"]) == (
+                "in-mini",
+                32,
+                45,
+                1,
+            )
+            assert (run["lr"], run["decay"], run["decay_every"]) == (0.001, 0.1, 15)
+            assert (run["momentum"], run["weight_decay"]) == (0.9, 1e-4)
+            assert run["precision"] == "32-true"
+            assert dict(run.need("start").settings) == {"source": "pretrained"}
+        elif run.kind == "robustness":
+            assert (run["data"], run["preprocessing"]) == ("in-mini", "paper")
+            assert run["conditions"][-2:] == ("imagenet-a", "sketch")
+
+
+def test_paper_counterfactuals_are_the_studys():
+    """method 5.7: one set, of the published CGN, as many as IN-mini has real images."""
+    runs = with_needs(grid("paper", "claim-3-imagenet"))
+    (run,) = (run for run in runs if run.kind == "images")
+    assert run.need("generator") == experiments.published_mechanisms(profile("paper"))
+    assert (run["train"], run["val"]) == (34_745, 3923)
+    assert (run["mode"], run["truncation"], run["stretch"]) == ("random", 0.5, "minmax")
+
+
+@pytest.mark.parametrize("name", ["mini", "full"])
+def test_menagerie_classifiers_see_as_many_counterfactuals_as_images(name):
+    p = profile(name)
+    assert p.ensemble["train"] == p.plain["train"] == p.images["train"]
+    assert p.ensemble["ratio"] == 1 and p.ensemble["lr"] < p.plain["lr"]
+
+
+def test_the_real_stimuli_need_data():
+    """So a first run, which has none, does without."""
+    assert grid("mini", "real-stimuli") == []
+    for name in ("full", "paper"):
+        runs = grid(name, "real-stimuli")
+        assert [run["preprocessing"] for run in runs] == ["paper", "authors"]
+        assert {run["conditions"] for run in runs} == {("cue_conflict",)}
+        assert {(run["classifier"], run.variant) for run in runs} == {
+            ("efficientnet-lite0", "imagenet")
+        }
+        assert not any(run.needs for run in runs)
+
+
+MNIST = ("claim-1-mnist", "claim-3-mnist", "explanations")
+IMAGENET = ("claim-1-imagenet", "claim-2", "claim-3-imagenet", "real-stimuli")
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cgnlib import decisions, experiments
-from cgnlib.report import records, robustness, verdicts
+from cgnlib.report import records, robustness, robustness_figures, verdicts
 from cgnlib.report.tables import NONE
 
 EMPTY = pd.DataFrame(columns=records.COLUMNS)
@@ -190,7 +190,7 @@ def as_records(monkeypatch, live):
 
 
 def test_the_bars_add_up(as_records, axes):
-    robustness.cue_shares([])
+    robustness_figures.cue_shares([])
     (axis,) = axes
     ends = [bar.get_x() + bar.get_width() for bar in axis.patches]
     assert len(ends) == 6 * 4 and max(ends) == pytest.approx(100)
@@ -198,14 +198,14 @@ def test_the_bars_add_up(as_records, axes):
 
 
 def test_a_line_for_each_seed(as_records, axes):
-    robustness.background_lines([])
+    robustness_figures.background_lines([])
     (axis,) = axes
     assert len(axis.lines) == 4 * 2
     assert list(axis.lines[0].get_ydata()) == [25, 25, 25]
 
 
 def test_the_menageries_tests_are_drawn(axes):
-    robustness.menagerie_tests(n=2)
+    robustness_figures.menagerie_tests(n=2)
     (axis,) = axes
     assert [label.get_text() for label in axis.get_yticklabels()] == [
         "cue conflict", "original", "mixed-same", "mixed-rand",

@@ -113,7 +113,7 @@ def path_of(claim: str, profile: str) -> Path:
 def _rows(result: Result) -> Iterator[dict]:
     run = result.run
     settings = dict(run.settings)
-    evaluated = settings.get("evaluated", "")
+    evaluated = settings.get("evaluated", result.metrics.get("explained_images", ""))
     source = _generator(run)
     shared = {
         "run": run.id,
