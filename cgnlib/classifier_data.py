@@ -43,12 +43,12 @@ class MenagerieData:
     def backbone(self) -> ResNet:
         return small_resnet()
 
-    def real(self, settings: dict) -> Pictures:
-        """Training images whose cues agree."""
+    def real(self, settings: dict, seed: int) -> Pictures:
+        """Training images whose cues agree, the same for every seed."""
         data = Menagerie("agree", settings["train"], TRAIN_SEED)
         return _in_memory(_rendered(data), data.y)
 
-    def counterfactual(self, data: Dataset) -> Pictures:
+    def counterfactual(self, data: Dataset, seed: int) -> Pictures:
         return _in_memory(data.images(CHUNK), data.classes)
 
     def validation(self, settings: dict) -> list[Stimuli]:
@@ -79,7 +79,7 @@ class ImageNetData:
         if settings.get("classifier") == LITE0:
             found[LITE0] = perceptual.checksum(LITE0)
         elif "data" in settings:
-            for split in ("train", "val"):
+            for split in ("train", "val") if "epochs" in settings else ("val",):
                 found[split] = benchmarks.fingerprint(f"{settings['data']}/{split}")
         for name in settings.get("conditions", ()):
             found[name] = benchmarks.fingerprint(name)
@@ -98,14 +98,14 @@ class ImageNetData:
             raise CGNError(f"no package brings a classifier {name!r}: choose {LITE0}")
         return Plain(perceptual.whole_efficientnet_lite0(), LITE0)
 
-    def real(self, settings: dict) -> Pictures:
-        """Training images, cropped and flipped at random."""
+    def real(self, settings: dict, seed: int) -> Pictures:
+        """Training images, cropped and flipped at random, by seed."""
         found = benchmarks.read(f"{settings['data']}/train")
-        return Files(found.images, found.labels, _TRAIN, workers=_workers())
+        return Files(found.images, found.labels, _TRAIN, 2 * seed, _workers())
 
-    def counterfactual(self, data: Dataset) -> Pictures:
+    def counterfactual(self, data: Dataset, seed: int) -> Pictures:
         paths = [data.path(i) for i in range(len(data))]
-        return Files(paths, data.classes, _TRAIN, seed=1, workers=_workers())
+        return Files(paths, data.classes, _TRAIN, 2 * seed + 1, _workers())
 
     def validation(self, settings: dict) -> list[Stimuli]:
         return [_public_test(f"{settings['data']}/val", "paper", condition="real")]

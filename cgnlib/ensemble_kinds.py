@@ -56,7 +56,7 @@ def plain(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     net = nets.Plain(seeded(world.backbone, generator(run.seed, "plain")))
     net.to(memory_format=torch.channels_last)
     exam = _Exam(folder, "plain", world.validation(s))
-    real = world.real(s)
+    real = world.real(s, run.seed)
     history = train_ensemble(net, real, None, s, run.seed, checkpoint, exam)
     return exam.reported(history) | {"train_images": len(real)}, history
 
@@ -67,12 +67,12 @@ def ensemble(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     start = weights.load(nets.Plain(world.backbone()), _weights(needs["start"]))
     net = nets.Ensemble(start.net, generator(run.seed, "ensemble"))
     net.to(memory_format=torch.channels_last)
-    real, counterfactual = world.real(s), None
+    real, counterfactual = world.real(s, run.seed), None
     tests = world.validation(s) + world.tests(s)
     counts = {"train_images": len(real)}
     if "images" in needs:
         train, val = (read_dataset(needs["images"] / split) for split in ("train", "val"))
-        counterfactual = world.counterfactual(train)
+        counterfactual = world.counterfactual(train, run.seed)
         tests.append(world.counterfactual_test(val))
         counts["counterfactual_images"] = len(train)
     exam = _Exam(folder, "avg", tests)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from cgnlib import (
     counterfactuals,
     ensemble_kinds,
-    explain_kinds,
     imagenet_kinds,
     metrics,
     mnists,
@@ -263,6 +262,8 @@ def _save_samples(path: Path, run: Run, net: nets.CGN) -> None:
 
 
 def _explanation(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    from cgnlib import explain_kinds  # slow to import, and needed here alone
+
     net = load_cnn(needs["classifier"] / "weights.safetensors")
     test = split_of(run, "test", generator(TEST_SEED, "test"))
     return explain_kinds.explanation(run, folder, net, test)

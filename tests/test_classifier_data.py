@@ -91,7 +91,7 @@ def test_training_validation_and_test_images_are_apart():
     (validation,) = WORLD.validation(SMALL)
     (original,) = WORLD.tests(SMALL | {"conditions": ("original",)})
     assert validation.condition == "real"
-    x, _ = next(WORLD.real(SMALL).batches([(0, torch.arange(12))]))
+    x, _ = next(WORLD.real(SMALL, 0).batches([(0, torch.arange(12))]))
     sets = [to_bytes(part[:9]) for part in (x, shown(validation), shown(original))]
     for i in range(3):
         for j in range(i):
@@ -100,7 +100,7 @@ def test_training_validation_and_test_images_are_apart():
 
 
 def test_real_images_are_those_whose_cues_agree(chunks):
-    real = WORLD.real(SMALL)
+    real = WORLD.real(SMALL, 0)
     data = Menagerie("agree", 12, TRAIN_SEED)
     x, y = next(real.batches([(0, torch.arange(12))]))
     assert len(real) == 12 and torch.equal(y, data.y)
@@ -108,7 +108,7 @@ def test_real_images_are_those_whose_cues_agree(chunks):
 
 
 def test_counterfactuals_keep_their_three_labels(chunks, counterfactuals):
-    pictures = WORLD.counterfactual(counterfactuals)
+    pictures = WORLD.counterfactual(counterfactuals, 0)
     x, y = next(pictures.batches([(0, torch.tensor([4, 0]))]))
     assert torch.equal(y, counterfactuals.classes[[4, 0]])
     assert x.mean((1, 2, 3)).tolist() == pytest.approx([180 / 127.5 - 1, 20 / 127.5 - 1], abs=0.02)
@@ -156,7 +156,7 @@ def ids(*classes):
 def test_real_images_are_cropped_flipped_and_normalised(put):
     a, b = ids(3, 700)
     put(f"in-mini/train/{a}/x.png", f"in-mini/train/{b}/y.png", size=300)
-    real = IMAGENET.real({"data": "in-mini"})
+    real = IMAGENET.real({"data": "in-mini"}, 0)
     asked = [(step, torch.tensor([1, 0])) for step in range(3)]
     batches = list(real.batches(asked))
     assert len(real) == 2
@@ -171,7 +171,7 @@ def test_real_images_are_cropped_flipped_and_normalised(put):
 
 
 def test_counterfactuals_are_prepared_as_real_images_are(put, counterfactuals):
-    pictures = IMAGENET.counterfactual(counterfactuals)
+    pictures = IMAGENET.counterfactual(counterfactuals, 0)
     x, y = next(pictures.batches([(0, torch.tensor([4, 0]))]))
     assert x.shape == (2, 3, 224, 224) and torch.equal(y, counterfactuals.classes[[4, 0]])
     mean, std = (torch.tensor(part).view(3, 1, 1) for part in benchmarks.NORMALISE["imagenet"])
@@ -219,6 +219,8 @@ def test_inputs_are_what_a_run_reads(put, no_data, monkeypatch):
     put(f"in-mini/train/{a}/1.JPEG", f"in-mini/val/{a}/1.JPEG")
     put("cue_conflict/airplane/airplane1-bicycle2.png")
     s = {"data": "in-mini", "conditions": ("cue_conflict",)}
+    assert set(IMAGENET.inputs(s)) == {"val", "cue_conflict"}  # a test trains on nothing
+    s["epochs"] = 1
     found = IMAGENET.inputs(s)
     assert set(found) == {"train", "val", "cue_conflict"}
     put(f"in-mini/val/{a}/2.JPEG")
