@@ -114,7 +114,10 @@ def read(name: str, check: bool = True) -> Benchmark:
         _compare(root, "stimuli", {n for names in files.values() for n in names}, stimuli(), check)
         for folder, names in files.items():
             if strays := [n for n in names if shape_and_texture(n)[0] != folder]:
-                raise CGNError(f"{root / folder} has stimuli of another shape: {_some(strays)}")
+                raise CGNError(
+                    f"{root / folder} has stimuli of another shape: {_some(strays)}; "
+                    "unpack the benchmark again"
+                )
     found = sum(map(len, files.values()))
     if check:
         _count(root, layout, files, found)
@@ -130,9 +133,18 @@ def read(name: str, check: bool = True) -> Benchmark:
 
 
 def fingerprint(name: str) -> str:
-    """What is there of a benchmark, for a run's spec: sha256 of its files' names and sizes."""
-    found = read(name)
-    lines = [f"{p.parent.name}/{p.name} {p.stat().st_size}\n" for p in found.images]
+    """What is there of a benchmark, for a run's spec: sha256 of its files' names and sizes.
+
+    Taken anew only where a folder of the benchmark has changed.
+    """
+    root = paths.data() / LAYOUTS[name].folder
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    return _fingerprint(name, root, tuple(folder.stat().st_mtime_ns for folder in folders))
+
+
+@cache
+def _fingerprint(name: str, root: Path, changed: tuple[int, ...]) -> str:
+    lines = [f"{p.parent.name}/{p.name} {p.stat().st_size}\n" for p in read(name).images]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Images that classifiers learn from: as bytes in memory, or in files that workers read.
 
-Both give the same batches for the same order, however many workers there are: what is drawn for
-an image is a function of the seed, of the step and of its place in the batch.
+Both give the same batches for the same order, however many workers or devices there are: what is
+drawn for an image is a function of the seed, of the step and of the image.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,19 +58,16 @@ class Files(Dataset):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, place: tuple[int, int, int]) -> Batch:
-        step, position, i = place
-        rng = generator(self.seed, "transform", step, position)
+    def __getitem__(self, place: tuple[int, int]) -> Batch:
+        step, i = place
+        rng = generator(self.seed, "transform", step, i)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
             return self.transform(read_image(self.paths[i])), self.labels[i]
 
     def batches(self, order: Order) -> Iterator[Batch]:
         """Transformed images and their labels.  Raises CGNError for a file that is no image."""
-        places = (
-            [(step, position, i) for position, i in enumerate(index.tolist())]
-            for step, index in order
-        )
+        places = ([(step, i) for i in index.tolist()] for step, index in order)
         loader = DataLoader(
             self,
             batch_sampler=places,

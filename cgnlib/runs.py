@@ -30,7 +30,7 @@ from filelock import FileLock
 from safetensors import SafetensorError
 from tqdm import tqdm
 
-from cgnlib import execute, paths
+from cgnlib import execute, paths, train_ensemble
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run, with_needs
 from cgnlib.mnists import Images
@@ -88,6 +88,8 @@ def is_done(run: Run) -> bool:
     if not (folder / "spec.json").exists():
         return False
     made, wanted = _read_json(folder / "spec.json"), _full_spec(run)
+    if made != wanted and set(os.listdir(folder)) == {"spec.json"}:
+        return False  # a run that failed before it left anything: there is nothing to protect
     if made != wanted:
         raise CGNError(
             f"{folder} was made from another spec ({_difference(made, wanted)}): "
@@ -120,6 +122,7 @@ def ensure(runs: Iterable[Run], workers: int | None = None) -> list[Result]:
     if missing:
         for run in missing:  # data that is not there is found now, not hours later
             execute.inputs(run)
+        train_ensemble.devices()  # so is a setting that makes no sense
         _compute(missing, workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1))
     return [load(run) for run in runs]
 

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
+import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -31,6 +33,7 @@ from cgnlib.nets import biggan, parts
 from cgnlib.nets.ensemble import SUBJECTS
 from cgnlib.nets.imagenet import ImageNetCGN, load_cgn
 from cgnlib.nets.u2net import U2Net
+from cgnlib.report import records, robustness, robustness_figures
 from cgnlib.train import Checkpoint, Interrupted, seeded
 
 MINI, PAPER = experiments.profile("mini"), experiments.profile("paper")
@@ -402,6 +405,26 @@ def small_imagenet(tmp_path, monkeypatch, random_biggan, random_u2net):
 
 
 @pytest.mark.slow
+def shown(results, monkeypatch):
+    """What the chapters show of the results is drawn, though no background is known here."""
+    drawn = []
+    monkeypatch.setattr(plt, "show", lambda: drawn.append(plt.gcf()))
+    live = records.frame(results)
+    robustness_figures.cue_shares(results)
+    robustness_figures.background_lines(results)
+    assert len(drawn) == 2
+    plt.close("all")
+    none = pd.DataFrame(columns=records.COLUMNS)
+    for table in (robustness.shape_bias, robustness.backgrounds):
+        assert (table(none, live, "here")["here"] != "–").any()
+    assert len(robustness.head_by_head(live)) == 1 + 2 * len(SUBJECTS)
+    accuracies = robustness.out_of_distribution({"here": live}).set_index("Images")
+    assert (accuracies.loc["IN-A", ["here, plain", "here, ensemble"]] != "–").all()
+    declared = [result.run["train_on"] for result in results]
+    for train_on, heads in robustness.measured(live).items():
+        assert all(len(of["real_top1"]) == declared.count(train_on) for of in heads.values())
+
+
 def test_the_papers_runs_reach_both_tables(small_imagenet, monkeypatch):
     """All of claim 3 from the profile's own declarations; a second time computes nothing."""
     declared = grid("paper", "claim-3-imagenet")
@@ -444,6 +467,8 @@ def test_the_papers_runs_reach_both_tables(small_imagenet, monkeypatch):
             assert result.metrics["train_images"] == 4
             assert result.metrics.get("counterfactual_images", 6) == 6
             assert {"val", "train", "cue_conflict"} <= result.spec["inputs"].keys()
+
+    shown(results, monkeypatch)
 
     def refuse(*_):
         raise AssertionError("nothing is computed twice")

@@ -119,6 +119,22 @@ def test_n_is_how_many_images_are_behind_a_measure(published):
     assert list(published["n"]) == [10_000, 10_000]
 
 
+@pytest.mark.parametrize(
+    ("profile_name", "claim", "run_id", "generator"),
+    [
+        ("full", "explanations", "explanation-wildlife-cgn-published-s0", "published"),
+        ("full", "explanations", "explanation-wildlife-cgn-g2-s0", "trained-2"),
+        ("full", "explanations", "explanation-wildlife-original-s0", ""),
+        ("full", "claim-3-imagenet", "robustness-menagerie-real-and-cgn-none-g1-s1", "trained-1"),
+        ("paper", "claim-3-imagenet", "robustness-imagenet-plain-s0", ""),
+    ],
+)
+def test_the_generator_behind_a_run_is_found(profile_name, claim, run_id, generator):
+    (run,) = [r for r in grid(profile_name, claim) if r.id == run_id]
+    source = records._generator(run)
+    assert ("" if source is None else records._named(source)) == generator
+
+
 def test_n_of_a_classifier_is_that_of_its_test(folder):
     (run, *_) = grid("mini", "claim-3-imagenet")
     counts = {"real_images": 7, "cue_conflict_images": 8, "mixed_rand_images": 9}

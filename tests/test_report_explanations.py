@@ -43,7 +43,7 @@ def test_the_study_stands_beside_ours():
     table = explanations.against_study(EMPTY, frame(), "here").set_index(["Data", "Trained on"])
     row = table.loc[("DC-MNIST", "Original")]
     assert (row["Study"], row["Recomputed"]) == ("37.4", "37.6") or row["Study"] == "37.3"
-    assert (row["Reference run"], row["here"], row["Masks swapped"]) == (
+    assert (row["Reference"], row["here"], row["Masks swapped"]) == (
         NONE, "35.0 ± 7.1", "34.0 ± 7.1",
     )  # fmt: skip
 
@@ -51,7 +51,7 @@ def test_the_study_stands_beside_ours():
 def test_the_reference_is_that_of_the_published_cgns():
     both = pd.concat([frame(), frame("published", study_iou=0.6)])
     table = explanations.against_study(both, frame(), "here").set_index(["Data", "Trained on"])
-    assert table.loc[("W-MNIST", "CGN"), "Reference run"] == "65.0 ± 7.1"
+    assert table.loc[("W-MNIST", "CGN"), "Reference"] == "65.0 ± 7.1"
 
 
 def test_readings_have_dashes_where_nothing_was_read():

@@ -568,3 +568,22 @@ def test_the_commit_is_named_where_there_is_one(monkeypatch, tmp_path):
     assert known == "unknown" or (len(known) == 10 and int(known, 16))
     monkeypatch.setattr(runs.paths, "ROOT", tmp_path)
     assert runs.commit() == "unknown"
+
+
+def test_a_run_that_failed_before_it_left_anything_starts_anew(fake, folder):
+    """Its inputs may have been what failed: once they are mended, the spec is another."""
+    run = simple()
+    place = runs.folder_of(run)
+    place.mkdir(parents=True)
+    (place / "spec.json").write_text('{"kind": "gan", "inputs": {"digits": "damaged"}}')
+    assert not runs.is_done(run)
+    (place / "checkpoint.pt").write_bytes(b"work")
+    with pytest.raises(CGNError, match="another spec"):
+        runs.is_done(run)
+
+
+def test_devices_are_looked_at_before_anything_starts(fake, folder, monkeypatch):
+    monkeypatch.setenv("CGN_DEVICES", "many")
+    with pytest.raises(CGNError, match="CGN_DEVICES is 'many'"):
+        runs.ensure([simple()])
+    assert not runs.folder_of(simple()).exists()

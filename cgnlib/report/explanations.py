@@ -17,7 +17,7 @@ MEASURES = {
     "Study's IoU": "study_iou",
     "Foreground": "foreground_iou",
     "Background": "background_iou",
-    "Heat inside": "heat_inside",
+    "Inside": "heat_inside",
     "AP": "average_precision",
     "Flat": "constant_maps",
 }
@@ -57,7 +57,7 @@ def against_study(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd
             row = {"Data": NAMES[variant], "Trained on": SETTINGS[train_on]}
             for title, source in (("Study", "cached"), ("Recomputed", "recomputed")):
                 row[title] = spread(of[of.source == source].value.astype(float))
-            for title, frame in (("Reference run", of_published(reference)), (label, live)):
+            for title, frame in (("Reference", of_published(reference)), (label, live)):
                 row[title] = _cell(_values(frame, variant, train_on, "study_iou"))
             unrelated = _values(live, variant, train_on, "study_iou_unrelated")
             rows.append(row | {"Masks swapped": _cell(unrelated)})

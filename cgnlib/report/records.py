@@ -76,6 +76,11 @@ def write(profile: str) -> Iterator[tuple[Path, int]]:
         done = [run for run in declared if runs.is_done(run)]
         if not done:
             continue
+        kept_whole = {
+            run: decisions.read(runs.folder_of(run) / "decisions.csv")
+            for run in done
+            if run.kind == "robustness" and not run.needs
+        }
         elsewhere = {run.digest() for run in declared} - {run.digest() for run in done}
         kept = read(claim, profile)
         rows = [frame(runs.load(run) for run in done), kept[kept.spec.isin(elsewhere)]]
@@ -87,9 +92,7 @@ def write(profile: str) -> Iterator[tuple[Path, int]]:
         table.to_csv(part, index=False, lineterminator="\n")
         part.replace(path)
         yield path, len(table)
-        for run in done:
-            if run.kind == "robustness" and not run.needs:
-                yield _keep_decisions(run)
+        yield from (_keep_decisions(run, table) for run, table in kept_whole.items())
 
 
 def decisions_of(run: experiments.Run) -> Path:
@@ -97,8 +100,7 @@ def decisions_of(run: experiments.Run) -> Path:
     return paths.records() / "decisions" / f"{run.id}.csv"
 
 
-def _keep_decisions(run: experiments.Run) -> tuple[Path, int]:
-    table = decisions.read(runs.folder_of(run) / "decisions.csv")
+def _keep_decisions(run: experiments.Run, table: decisions.Table) -> tuple[Path, int]:
     path = decisions_of(run)
     path.parent.mkdir(exist_ok=True)
     decisions.write(path, table)
@@ -153,11 +155,12 @@ def _count_of(metric: str) -> str:
 def _generator(run: experiments.Run) -> experiments.Run | None:
     """The CGN or GAN behind a run, if there is one."""
     for _, need in run.needs:
-        if need.kind in ("cgn", "gan"):
+        if need.kind in ("cgn", "gan", "mechanisms"):
             return need
-        if need.kind == "set":
-            return _generator(need)
-    return None
+    # the images of a robustness run are what it tests with
+    roles = ("classifier",) if run.kind == "robustness" else ("set", "classifier", "images")
+    behind = [_generator(need) for role, need in run.needs if role in roles]
+    return next((source for source in behind if source is not None), None)
 
 
 def _named(source: experiments.Run) -> str:

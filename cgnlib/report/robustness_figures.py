@@ -30,7 +30,8 @@ def cue_shares(results: Sequence[Result]) -> None:
         _, axis = plt.subplots(figsize=(8.6, 3.3), layout="constrained")
         for at, (train_on, subject) in enumerate(bars):
             left = 0.0
-            for cue, colour in CUES.items():
+            known = {cue: c for cue, c in CUES.items() if f"cue_{cue}" in by[train_on][subject]}
+            for cue, colour in known.items():
                 share = 100 * np.mean(by[train_on][subject][f"cue_{cue}"])
                 label = cue if at == 0 else None
                 axis.barh(at, share, left=left, color=colour, label=label, height=0.72)
