@@ -25,7 +25,7 @@ from torchvision.transforms.v2 import functional as F
 from cgnlib import paths
 from cgnlib.categories import FOLDER, NINE, SIXTEEN, imagenet_a, wordnet
 from cgnlib.errors import CGNError
-from cgnlib.pictures import read_image
+from cgnlib.pictures import in_one_line, read_image
 
 SIZE = 224
 SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -242,10 +242,7 @@ def batches(
         multiprocessing_context="spawn" if workers else None,
         generator=torch.Generator(),  # its seeds for workers are not drawn from the global state
     )
-    try:
-        yield from map(tuple, loader)
-    except CGNError as error:  # a worker's comes behind its traceback, as the last line
-        raise CGNError(str(error).splitlines()[-1].rpartition("CGNError: ")[2]) from error
+    yield from in_one_line(map(tuple, loader))
 
 
 class _Prepared(torch.utils.data.Dataset):

@@ -112,12 +112,6 @@ def wordnet() -> tuple[str, ...]:
     raise CGNError(f"{path} has no table of the 1,000 classes: `make venv` installs one that has")
 
 
-@cache
-def class_of() -> dict[str, int]:
-    """The ImageNet class of each WordNet id; see `wordnet`."""
-    return {name: i for i, name in enumerate(wordnet())}
-
-
 def _expand(text: str) -> tuple[int, ...]:
     """`2, 4-6` as 2, 4, 5, 6."""
     parts = [part.partition("-") for part in text.split(", ")]

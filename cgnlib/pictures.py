@@ -76,13 +76,18 @@ class Files(Dataset):
             multiprocessing_context="spawn" if self.workers else None,
             generator=torch.Generator(),  # seeds for workers, not of the global state
         )
-        try:
-            yield from loader
-        except CGNError as error:  # a worker's comes behind its traceback, as the last line
-            raise CGNError(str(error).splitlines()[-1].rpartition("CGNError: ")[2]) from error
+        yield from in_one_line(loader)
 
 
 Pictures = Stored | Files
+
+
+def in_one_line(loader: Iterable) -> Iterator:
+    """What a loader gives; a worker's CGNError, which comes behind its traceback, in one line."""
+    try:
+        yield from loader
+    except CGNError as error:
+        raise CGNError(str(error).splitlines()[-1].rpartition("CGNError: ")[2]) from error
 
 
 def read_image(path: Path) -> Image.Image:
