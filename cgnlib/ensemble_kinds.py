@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cgnlib import decisions, generation, sources, worlds
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.classifier_data import WORLDS
 from cgnlib.datasets import read_dataset
 from cgnlib.decisions import Table
@@ -19,8 +20,8 @@ from cgnlib.imagenet_kinds import DEVICE
 from cgnlib.nets import ensemble as nets
 from cgnlib.nets import weights
 from cgnlib.stimuli import Stimuli, decide
-from cgnlib.train import Checkpoint, generator, seeded
-from cgnlib.train_ensemble import best_epoch, train_ensemble
+from cgnlib.train import generator, seeded
+from cgnlib.train_ensemble import best_epoch, devices, train_ensemble
 
 BATCH = 50  # images that a CGN makes at a time
 
@@ -29,6 +30,7 @@ def inputs(run: Run) -> dict[str, str]:
     """Checksums of the data and pretrained parts that a run reads: part of what must match."""
     if run.kind == "images":
         return {}  # those of the CGN that it needs
+    devices()  # a setting that makes no sense is found as early as data that is not there
     return WORLDS[run.variant].inputs(dict(run.settings))
 
 
@@ -174,6 +176,3 @@ def _save(net: nn.Module, folder: Path) -> None:
     part = folder / "weights.part"
     save_file({key: value.contiguous() for key, value in net.state_dict().items()}, part)
     part.replace(_weights(folder))
-
-
-KINDS = {"images": images, "plain": plain, "ensemble": ensemble, "robustness": robustness}

@@ -6,7 +6,9 @@ Each function writes its artefacts into `folder` and returns (metrics, history o
 import csv
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -14,22 +16,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cgnlib import (
-    counterfactuals,
-    ensemble_kinds,
-    imagenet_kinds,
-    metrics,
-    mnists,
-    sources,
-    textures,
-    train,
-)
+from cgnlib import counterfactuals, metrics, mnists, sources, textures, train
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run
 from cgnlib.mnists import Images, Union, Variant
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
-from cgnlib.train import Checkpoint, generator
+from cgnlib.train import generator
 
 TEST_SEED = 2021  # all runs of a profile are tested on the same images
 CHUNK = 500
@@ -37,14 +31,15 @@ CHUNK = 500
 
 def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoint):
     """Compute a run whose needs lie in the given folders."""
+    if run.kind in ELSEWHERE:
+        return getattr(_elsewhere(run), run.kind)(run, folder, needs, checkpoint)
     return KINDS[run.kind](run, folder, needs, checkpoint)
 
 
 def inputs(run: Run) -> dict[str, str]:
     """Checksums of the data and pretrained parts that a run reads: part of what must match."""
-    for kinds in (imagenet_kinds, ensemble_kinds):
-        if run.kind in kinds.KINDS:
-            return kinds.inputs(run)
+    if run.kind in ELSEWHERE:
+        return _elsewhere(run).inputs(run)
     found = {}
     if "digits" in dict(run.settings):
         found["digits"] = _digits_checksum(run["digits"])
@@ -276,9 +271,16 @@ KINDS: dict[str, Callable] = {
     "classifier": _classifier,
     "evaluation": _evaluation,
     "explanation": _explanation,
-    **imagenet_kinds.KINDS,
-    **ensemble_kinds.KINDS,
 }
+# Kinds whose modules take seconds to import: only a run of the kind pays for it.
+ELSEWHERE = {
+    **dict.fromkeys(("mechanisms", "quality"), "imagenet_kinds"),
+    **dict.fromkeys(("images", "plain", "ensemble", "robustness"), "ensemble_kinds"),
+}
+
+
+def _elsewhere(run: Run) -> ModuleType:
+    return import_module(f"cgnlib.{ELSEWHERE[run.kind]}")
 
 
 def _write_decisions(path: Path, test: Variant, predicted: Tensor) -> None:

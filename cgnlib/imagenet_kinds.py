@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cgnlib import generation, metrics, sources, worlds
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.counterfactuals import to_stored
 from cgnlib.experiments import Run
 from cgnlib.nets import imagenet as nets
 from cgnlib.nets import perceptual
-from cgnlib.train import Checkpoint, generator
+from cgnlib.train import generator
 from cgnlib.train_imagenet import train_imagenet_cgn
 
 CHUNK = 50
@@ -180,6 +181,3 @@ def _save_samples(path: Path, run: Run, net: nets.ImageNetCGN, folded: nets.Fold
     x = folded(*moved).x_gen
     stored |= {"counterfactual": to_stored(x).numpy(), "classes": classes.numpy()}
     np.savez_compressed(path, **stored)
-
-
-KINDS = {"mechanisms": mechanisms, "quality": quality}

@@ -12,13 +12,14 @@ from stopping import StopAt
 from torch import nn
 
 from cgnlib import experiments, generation, imagenet_kinds, metrics, sources, train, worlds
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.counterfactuals import to_stored
 from cgnlib.errors import CGNError
 from cgnlib.imagenet import loss_weights
+from cgnlib.interruption import Interrupted
 from cgnlib.nets import parts, perceptual
 from cgnlib.nets.imagenet import FROZEN, TRAINED
 from cgnlib.nets.menagerie import Reader
-from cgnlib.train import Checkpoint, Interrupted
 from cgnlib.train_imagenet import train_imagenet_cgn
 
 MINI = experiments.profile("mini")
@@ -158,7 +159,7 @@ def test_panels_leave_the_net_and_chance_alone(net, training):
 
 def test_a_sheet_has_a_row_for_each_class_and_a_column_for_each_part(net, tmp_path):
     imagenet_kinds.sheet(net, "menagerie", 0.5, tmp_path / "sheet.png")
-    assert [p.name for p in tmp_path.iterdir()] == ["sheet.png"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["sheet.png"]
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size == (6 * 64, 10 * 64) and image.mode == "RGB"
         pixels = np.asarray(image)
