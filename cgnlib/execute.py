@@ -5,7 +5,6 @@ Each function writes its artefacts into `folder` and returns (metrics, history o
 
 import csv
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +20,13 @@ from cgnlib import (
     metrics,
     mnists,
     sources,
-    textures,
     train,
 )
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run
+from cgnlib.inputs import Input, checksums
 from cgnlib.mnists import Images, Union, Variant
 from cgnlib.nets import mnist as nets
-from cgnlib.nets import perceptual
 from cgnlib.train import Checkpoint, generator
 
 TEST_SEED = 2021  # all runs of a profile are tested on the same images
@@ -40,21 +38,29 @@ def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoi
     return KINDS[run.kind](run, folder, needs, checkpoint)
 
 
-def inputs(run: Run) -> dict[str, str]:
-    """Checksums of the data and pretrained parts that a run reads: part of what must match."""
+def reads(run: Run) -> dict[str, Input]:
+    """The data and pretrained parts that a run reads, by role."""
     for kinds in (imagenet_kinds, ensemble_kinds):
         if run.kind in kinds.KINDS:
-            return kinds.inputs(run)
+            return kinds.reads(run)
     found = {}
     if "digits" in dict(run.settings):
-        found["digits"] = _digits_checksum(run["digits"])
+        found["digits"] = Input("digits", run["digits"])
     if run.variant == "wildlife" and "textures" in dict(run.settings):
-        found["textures"] = _textures_checksum(run["textures"])
+        found["textures"] = Input("textures", run["textures"])
     if "perceptual" in dict(run.settings):
-        found["perceptual"] = perceptual.checksum(run["perceptual"])
+        found["perceptual"] = Input.of_net(run["perceptual"])
     if run.kind == "cgn" and run["source"] == "published":
-        found["weights"] = sources.checksum(f"cgn-{run.variant}")
+        found["weights"] = Input("weights", f"cgn-{run.variant}")
     return found
+
+
+def inputs(run: Run) -> dict[str, str]:
+    """Checksums of what a run reads: part of what must match.
+
+    Raises CGNError, with the command that mends it, for an input that is missing or damaged.
+    """
+    return checksums(reads(run))
 
 
 def load_cgn(path: Path, latent: int, ngf: int) -> nets.CGN:
@@ -304,13 +310,3 @@ def _load(net: nn.Module, path: Path) -> nn.Module:
             f"({reason(error)}): delete its folder and run again"
         ) from error
     return net.to(memory_format=torch.channels_last).eval()
-
-
-@cache
-def _digits_checksum(source: str) -> str:
-    return mnists.checksum(source)
-
-
-@cache
-def _textures_checksum(source: str) -> str:
-    return textures.checksum(textures.load(source))
