@@ -13,6 +13,7 @@ from cgnlib import (
     execute,
     experiments,
     imagenet,
+    inputs,
     machine,
     mnists,
     paths,
@@ -135,6 +136,19 @@ def check(what: Input, thorough: bool = False) -> None:
         what.checksum()
     if what.kind == "benchmark" and what.source:
         archives.compare_with_manifest(sources.place(what.source))
+
+
+def is_there(name: str) -> bool:
+    """Whether an entry of sources.toml lies where it is read, whole.
+
+    Raises CGNError where something else lies there.
+    """
+    try:
+        for what in inputs.of_source(name):
+            check(what, thorough=True)
+    except MissingError:
+        return False
+    return True
 
 
 def run_bytes(run: Run) -> float:

@@ -7,8 +7,9 @@ them before anything runs.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-from cgnlib import benchmarks, mnists, sources, textures
+from cgnlib import benchmarks, mnists, paths, sources, textures
 from cgnlib.nets import parts, perceptual
 
 
@@ -47,19 +48,28 @@ def checksums(read: dict[str, Input]) -> dict[str, str]:
     return {role: found.checksum() for role, found in read.items()}
 
 
+def of_source(name: str) -> list[Input]:
+    """What an entry of sources.toml gives to runs."""
+    if "file" in sources.table()[name]:
+        return [Input("weights", name)]
+    known = [Input("digits", "mnist"), Input("textures", "dtd")]
+    known += [Input("benchmark", benchmark) for benchmark in benchmarks.LAYOUTS]
+    return [what for what in known if what.source == name]
+
+
 @cache
-def _digits(name: str) -> str:
+def _digits(name: str, folder: Path) -> str:
     return mnists.checksum(name)
 
 
 @cache
-def _textures(name: str) -> str:
+def _textures(name: str, folder: Path) -> str:
     return textures.checksum(textures.load(name))
 
 
 CHECKSUMS: dict[str, Callable[[str], str]] = {
-    "digits": _digits,
-    "textures": _textures,
+    "digits": lambda name: _digits(name, paths.data()),
+    "textures": lambda name: _textures(name, paths.data()),
     "weights": lambda name: sources.checksum(name),
     "package": lambda name: perceptual.checksum(name),
     "part": lambda name: sources.sha256(parts.check(name)),

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cgnlib import doctor, downloads, experiments, paths, sources
+from cgnlib import doctor, downloads, experiments, inputs, paths, sources
 from cgnlib.errors import CGNError
 
 EXAMPLES = """examples:
@@ -57,7 +57,7 @@ def show() -> None:
     """Every name: whether it is there, how large it is, who needs it, what it is."""
     needed = {profile: doctor.downloads_of(profile) for profile in experiments.PROFILES}
     for name, entry in sources.table().items():
-        there = "there" if sources.place(name).exists() else "missing"
+        there = "there" if all(map(_is_there, inputs.of_source(name))) else "missing"
         size = sum(part["size"] for part in sources.downloads(name))
         profiles = " ".join(profile for profile, names in needed.items() if name in names)
         print(
@@ -67,10 +67,19 @@ def show() -> None:
     print(f"under {paths.data()}; set CGN_DATA to change that")
 
 
+def _is_there(what: inputs.Input) -> bool:
+    try:
+        doctor.check(what)
+    except CGNError:
+        return False
+    return True
+
+
 def get(name: str, own: Path | None, keep: bool) -> bool:
     """Fetch one and say so."""
     try:
-        print(f"{name}: {downloads.fetch(name, own, keep)}")
+        there = own is None and doctor.is_there(name)
+        print(f"{name}: {'there already' if there else downloads.fetch(name, own, keep)}")
     except CGNError as error:
         print(f"error: {error}", file=sys.stderr)
         return False

@@ -107,7 +107,8 @@ def calls(path, name):
 
 def test_weights_load_whole_or_not_at_all():
     found = 0
-    for path in FILES:
+    scripts = [p for f in ("data_prep", "benchmarks") for p in (PACKAGE.parent / f).glob("*.py")]
+    for path in [*FILES, *scripts]:
         for _, options in calls(path, "load_state_dict"):
             assert options.get("strict", "True") == "True", path
             found += 1
