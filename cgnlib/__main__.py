@@ -1,6 +1,7 @@
 """The command line.  Exit codes: 0 done, 1 a mendable error (one line), 2 bad usage, 130 ^C."""
 
 import argparse
+import json
 import logging
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ EXAMPLES = """examples:
   python -m cgnlib run claim-3-mnist             what a chapter needs
   python -m cgnlib run --profile full all        the paper's sizes: hours
   python -m cgnlib run cgn-wildlife-s0           one run, and what it needs
+  python -m cgnlib doctor --profile paper        what data, weights and disk that needs
   python -m cgnlib record --profile full         finished runs into book/records/
   python -m cgnlib generate mechanisms-menagerie-none-s0 data/counterfactuals --n 1000
 """
@@ -39,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, help_text in (
         ("list", "show the runs of a profile, and which are done"),
         ("run", "compute runs that are not done yet"),
+        ("doctor", "show which data, weights and machine a profile needs, and what is missing"),
         ("record", "write the numbers of finished runs into book/records/"),
         ("generate", "write a data set of counterfactuals with its label table"),
         ("bench", "time the fast paths against plain ones"),
@@ -49,6 +52,9 @@ def main(argv: list[str] | None = None) -> int:
         command.add_argument("--profile", default="mini", help="mini (default), full or paper")
         if name == "generate":
             _add_generation(command)
+        elif name == "doctor":
+            command.add_argument("--json", action="store_true", help="for machines")
+            command.add_argument("--thorough", action="store_true", help="hash, count everything")
         elif name != "record":
             command.add_argument(
                 "what", nargs="*" if name == "list" else "+", default=["all"],
@@ -60,7 +66,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        COMMANDS[args.command](args)
+        if COMMANDS[args.command](args) is False:
+            return 1
     except CGNError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -130,6 +137,14 @@ def _run(args: argparse.Namespace) -> None:
     print(f"{len(results)} runs are done in {paths.runs(args.profile)}")
 
 
+def _doctor(args: argparse.Namespace) -> bool:
+    from cgnlib import doctor
+
+    report = doctor.examine(args.profile, args.thorough)
+    print(json.dumps(report.as_json(), indent=1) if args.json else doctor.text(report))
+    return report.ok
+
+
 def _record(args: argparse.Namespace) -> None:
     from cgnlib.report import records
 
@@ -169,6 +184,7 @@ def _bench(args: argparse.Namespace) -> None:
 COMMANDS = {
     "list": _list,
     "run": _run,
+    "doctor": _doctor,
     "record": _record,
     "generate": _generate,
     "bench": _bench,

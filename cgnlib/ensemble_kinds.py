@@ -17,21 +17,21 @@ from cgnlib.datasets import read_dataset
 from cgnlib.decisions import Table
 from cgnlib.experiments import Run
 from cgnlib.imagenet_kinds import DEVICE
+from cgnlib.inputs import Input
 from cgnlib.nets import ensemble as nets
 from cgnlib.nets import weights
 from cgnlib.stimuli import Stimuli, decide
 from cgnlib.train import generator, seeded
-from cgnlib.train_ensemble import best_epoch, devices, train_ensemble
+from cgnlib.train_ensemble import best_epoch, train_ensemble
 
 BATCH = 50  # images that a CGN makes at a time
 
 
-def inputs(run: Run) -> dict[str, str]:
-    """Checksums of the data and pretrained parts that a run reads: part of what must match."""
+def reads(run: Run) -> dict[str, Input]:
+    """The data and pretrained parts that a run reads, by role."""
     if run.kind == "images":
         return {}  # those of the CGN that it needs
-    devices()  # a setting that makes no sense is found as early as data that is not there
-    return WORLDS[run.variant].inputs(dict(run.settings))
+    return WORLDS[run.variant].reads(dict(run.settings))
 
 
 def images(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):

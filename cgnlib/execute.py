@@ -5,7 +5,6 @@ Each function writes its artefacts into `folder` and returns (metrics, history o
 
 import csv
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -16,13 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cgnlib import counterfactuals, metrics, mnists, sources, textures, train
+from cgnlib import counterfactuals, metrics, mnists, sources, train
 from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run
+from cgnlib.inputs import Input, checksums
 from cgnlib.mnists import Images, Union, Variant
 from cgnlib.nets import mnist as nets
-from cgnlib.nets import perceptual
 from cgnlib.train import generator
 
 TEST_SEED = 2021  # all runs of a profile are tested on the same images
@@ -36,20 +35,28 @@ def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoi
     return KINDS[run.kind](run, folder, needs, checkpoint)
 
 
-def inputs(run: Run) -> dict[str, str]:
-    """Checksums of the data and pretrained parts that a run reads: part of what must match."""
+def reads(run: Run) -> dict[str, Input]:
+    """The data and pretrained parts that a run reads, by role."""
     if run.kind in ELSEWHERE:
-        return _elsewhere(run).inputs(run)
+        return _elsewhere(run).reads(run)
     found = {}
     if "digits" in dict(run.settings):
-        found["digits"] = _digits_checksum(run["digits"])
+        found["digits"] = Input("digits", run["digits"])
     if run.variant == "wildlife" and "textures" in dict(run.settings):
-        found["textures"] = _textures_checksum(run["textures"])
+        found["textures"] = Input("textures", run["textures"])
     if "perceptual" in dict(run.settings):
-        found["perceptual"] = perceptual.checksum(run["perceptual"])
+        found["perceptual"] = Input.of_net(run["perceptual"])
     if run.kind == "cgn" and run["source"] == "published":
-        found["weights"] = sources.checksum(f"cgn-{run.variant}")
+        found["weights"] = Input("weights", f"cgn-{run.variant}")
     return found
+
+
+def inputs(run: Run) -> dict[str, str]:
+    """Checksums of what a run reads: part of what must match.
+
+    Raises CGNError, with the command that mends it, for an input that is missing or damaged.
+    """
+    return checksums(reads(run))
 
 
 def load_cgn(path: Path, latent: int, ngf: int) -> nets.CGN:
@@ -306,13 +313,3 @@ def _load(net: nn.Module, path: Path) -> nn.Module:
             f"({reason(error)}): delete its folder and run again"
         ) from error
     return net.to(memory_format=torch.channels_last).eval()
-
-
-@cache
-def _digits_checksum(source: str) -> str:
-    return mnists.checksum(source)
-
-
-@cache
-def _textures_checksum(source: str) -> str:
-    return textures.checksum(textures.load(source))

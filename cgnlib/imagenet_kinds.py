@@ -12,10 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cgnlib import generation, metrics, sources, worlds
+from cgnlib import generation, metrics, worlds
 from cgnlib.checkpoints import Checkpoint
 from cgnlib.counterfactuals import to_stored
 from cgnlib.experiments import Run
+from cgnlib.inputs import Input
 from cgnlib.nets import imagenet as nets
 from cgnlib.nets import perceptual
 from cgnlib.train import generator
@@ -27,13 +28,13 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PANELS = ("mask", "premask", "fg", "bg", "x_gen", "x_gt")
 
 
-def inputs(run: Run) -> dict[str, str]:
-    """Checksums of the pretrained parts that a run reads: part of what must match."""
+def reads(run: Run) -> dict[str, Input]:
+    """The pretrained parts that a run reads, by role."""
     if run.kind == "mechanisms" and run["source"] == "published":
-        return {"weights": sources.checksum("cgn-imagenet")}
-    found = worlds.checksums(run.variant, judged=run.kind == "quality")
+        return {"weights": Input("weights", "cgn-imagenet")}
+    found = worlds.reads(run.variant, judged=run.kind == "quality")
     if "perceptual" in dict(run.settings):
-        found["perceptual"] = perceptual.checksum(run["perceptual"])
+        found["perceptual"] = Input.of_net(run["perceptual"])
     return found
 
 

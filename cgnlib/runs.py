@@ -36,6 +36,10 @@ def missing(runs: Iterable[Run]) -> list[Run]:
     found = [run for run in with_needs(runs) if not is_done(run)]
     for run in found:
         execute.inputs(run)
+    if any(run.kind in ("plain", "ensemble") for run in found):
+        from cgnlib.train_ensemble import devices  # seconds, for the others' nothing
+
+        devices()
     return found
 
 

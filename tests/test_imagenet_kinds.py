@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from stopping import StopAt
 from torch import nn
 
-from cgnlib import experiments, generation, imagenet_kinds, metrics, sources, train, worlds
+from cgnlib import execute, experiments, generation, imagenet_kinds, metrics, sources, train, worlds
 from cgnlib.checkpoints import Checkpoint
 from cgnlib.counterfactuals import to_stored
 from cgnlib.errors import CGNError
@@ -360,22 +360,22 @@ def digest(path):
 
 def test_inputs_are_the_checksums_of_what_a_run_reads(random_parts):
     files = {name: digest(random_parts / f"{name}.safetensors") for name in parts.NAMES}
-    assert imagenet_kinds.inputs(QUALITY) == imagenet_kinds.inputs(BIGGAN) == files
+    assert execute.inputs(QUALITY) == execute.inputs(BIGGAN) == files
     lite0 = perceptual.checksum("efficientnet-lite0")
     start = {name: files[name] for name in ("biggan", "u2net")}
-    assert imagenet_kinds.inputs(RUN) == start | {"perceptual": lite0}
+    assert execute.inputs(RUN) == start | {"perceptual": lite0}
 
 
 def test_another_part_is_another_input(tmp_path, monkeypatch, random_biggan, random_u2net):
-    before = imagenet_kinds.inputs(QUALITY)
+    before = execute.inputs(QUALITY)
     for path in parts.FOLDER.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(parts, "FOLDER", tmp_path)
-    assert imagenet_kinds.inputs(QUALITY) == before
+    assert execute.inputs(QUALITY) == before
     u2net = random_u2net()
     u2net.outconv.bias.data.add_(1)
     parts.ship("u2net", u2net, {})
-    after = imagenet_kinds.inputs(QUALITY)
+    after = execute.inputs(QUALITY)
     assert {name for name in before if after[name] != before[name]} == {"u2net"}
 
 
@@ -400,5 +400,5 @@ def test_inputs_on_imagenet_are_the_downloads(run, names, tmp_path, monkeypatch)
         return tmp_path / name
 
     monkeypatch.setattr(sources, "find", find)
-    found = imagenet_kinds.inputs(run)
+    found = execute.inputs(run)
     assert found == {role: hashlib.sha256(n.encode()).hexdigest() for role, n in names.items()}

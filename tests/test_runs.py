@@ -20,6 +20,7 @@ import torch
 from cgnlib import counterfactuals, execute, experiments, mnists, provenance, runs, train
 from cgnlib.errors import CGNError
 from cgnlib.experiments import Run, with_needs
+from cgnlib.inputs import Input
 from cgnlib.metrics import mask_coverage, nearest_iou
 
 MINI = experiments.profile("mini")
@@ -114,7 +115,7 @@ def snapshot(folder):
 
 def use_an_eighth(monkeypatch):
     """Of the digits: 50 a class to train on, 13 or 12 to test on."""
-    execute._digits_checksum("mnist-5k")  # kept from here on: it is of the whole source
+    Input("digits", "mnist-5k").checksum()  # kept from here on: it is of the whole source
     whole = mnists.load_digits
     monkeypatch.setattr(mnists, "load_digits", lambda *what: whole(*what)[::8])
 
