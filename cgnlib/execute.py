@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cgnlib import (
     counterfactuals,
+    disentanglement_kinds,
     ensemble_kinds,
     imagenet_kinds,
     metrics,
@@ -45,6 +46,8 @@ def inputs(run: Run) -> dict[str, str]:
     for kinds in (imagenet_kinds, ensemble_kinds):
         if run.kind in kinds.KINDS:
             return kinds.inputs(run)
+    if run.kind == "disentanglement" and run.variant == "menagerie":
+        return disentanglement_kinds.inputs(run)
     found = {}
     if "digits" in dict(run.settings):
         found["digits"] = _digits_checksum(run["digits"])
@@ -269,6 +272,12 @@ def _explanation(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     return explain_kinds.explanation(run, folder, net, test)
 
 
+def _head_maps(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    from cgnlib import head_kinds  # slow to import, and needed here alone
+
+    return head_kinds.head_maps(run, folder, needs)
+
+
 KINDS: dict[str, Callable] = {
     "cgn": _cgn,
     "gan": _gan,
@@ -276,6 +285,8 @@ KINDS: dict[str, Callable] = {
     "classifier": _classifier,
     "evaluation": _evaluation,
     "explanation": _explanation,
+    "head-maps": _head_maps,
+    **disentanglement_kinds.KINDS,
     **imagenet_kinds.KINDS,
     **ensemble_kinds.KINDS,
 }

@@ -10,8 +10,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "cgnlib"
 ORDER = """
     errors paths sources imagenet experiments textures mnists menagerie nets losses patches
     counterfactuals metrics explain decisions categories train pictures benchmarks datasets
-    stimuli generation worlds train_imagenet train_ensemble imagenet_kinds explain_kinds
-    classifier_data ensemble_kinds execute runs report __main__
+    stimuli generation worlds mechanisms disentanglement readers train_imagenet train_ensemble
+    imagenet_kinds explain_kinds disentanglement_kinds classifier_data head_kinds ensemble_kinds
+    execute runs report __main__
 """.split()  # noqa: SIM905
 FILES = sorted(PACKAGE.rglob("*.py"))
 FIGURES = {"pandas", "seaborn", "matplotlib"}
