@@ -37,7 +37,7 @@ def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoi
 
 def reads(run: Run) -> dict[str, Input]:
     """The data and pretrained parts that a run reads, by role."""
-    if run.kind in ELSEWHERE:
+    if run.kind in ELSEWHERE and run.variant not in mnists.VARIANTS:
         return _elsewhere(run).reads(run)
     found = {}
     if "digits" in dict(run.settings):
@@ -271,6 +271,12 @@ def _explanation(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     return explain_kinds.explanation(run, folder, net, test)
 
 
+def _head_maps(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    from cgnlib import head_kinds  # slow to import, and needed here alone
+
+    return head_kinds.head_maps(run, folder, needs)
+
+
 KINDS: dict[str, Callable] = {
     "cgn": _cgn,
     "gan": _gan,
@@ -278,11 +284,13 @@ KINDS: dict[str, Callable] = {
     "classifier": _classifier,
     "evaluation": _evaluation,
     "explanation": _explanation,
+    "head-maps": _head_maps,
 }
 # Kinds whose modules take seconds to import: only a run of the kind pays for it.
 ELSEWHERE = {
     **dict.fromkeys(("mechanisms", "quality"), "imagenet_kinds"),
     **dict.fromkeys(("images", "plain", "ensemble", "robustness"), "ensemble_kinds"),
+    **dict.fromkeys(("reader", "disentanglement"), "disentanglement_kinds"),
 }
 
 

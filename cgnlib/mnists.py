@@ -308,23 +308,26 @@ class Variant:
         if self.name == "colored":
             grey, color = self._grey[index].unsqueeze(-1), self._color[index].view(-1, 1, 1, 3)
             return (grey * color * 255).round_().to(torch.uint8)
+        fg, bg = (self.cue(of, c[index], self.rng) for of, c in enumerate((self.fg, self.bg)))
+        x = torch.where(mask, fg, bg)
+        return x.mul_(2).sub_(1) if self.name == "double_colored" else x
+
+    def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
+        """Foregrounds (of = 0) or backgrounds (1) of the given classes ([B]), drawn afresh.
+
+        [B, S, S, 3] with S = 1 for a colour (0...1) and S = 32 for a texture (bytes).
+        """
+        n = len(classes)
+        if self.name == "wildlife":
+            rows, columns = torch.randint(0, self._crops.shape[2], (2, n), generator=rng)
+            return self._crops[of, classes, rows, columns]
         if self.name == "double_colored":
-            fg, bg = (
-                palette[cue[index]]
-                + DOUBLE_COLOR_STD * torch.randn(len(index), 3, generator=self.rng)
-                for palette, cue in zip(self._palettes, (self.fg, self.bg), strict=True)
-            )
-            return torch.where(mask, fg.view(-1, 1, 1, 3), bg.view(-1, 1, 1, 3)).mul_(2).sub_(1)
-        fg, bg = (
-            crops[cue[index], rows, columns]
-            for crops, cue, (rows, columns) in zip(
-                self._crops,
-                (self.fg, self.bg),
-                torch.randint(0, self._crops.shape[2], (2, 2, len(index)), generator=self.rng),
-                strict=True,
-            )
-        )
-        return torch.where(mask, fg, bg)
+            noise = DOUBLE_COLOR_STD * torch.randn(n, 3, generator=rng)
+            return (self._palettes[of][classes] + noise).view(-1, 1, 1, 3)
+        if of == 1:
+            return torch.zeros(n, 1, 1, 3)  # C-MNIST's background is black
+        jitter = COLOR_STD * torch.randn(n, 3, generator=rng)
+        return (_palette(COLORS)[classes] + jitter).clamp(0, 1).view(-1, 1, 1, 3)
 
 
 def _palette(colors: tuple) -> Tensor:

@@ -11,8 +11,9 @@ ORDER = """
     errors paths sources transfer archives downloads provenance interruption checkpoints imagenet
     experiments textures mnists menagerie nets losses patches counterfactuals metrics explain
     decisions categories train pictures benchmarks datasets stimuli generation inputs worlds
-    train_imagenet train_ensemble imagenet_kinds explain_kinds classifier_data ensemble_kinds
-    execute artefacts attempts runs workflow machine doctor report __main__
+    mechanisms disentanglement readers train_imagenet train_ensemble imagenet_kinds explain_kinds
+    disentanglement_kinds classifier_data head_kinds ensemble_kinds execute artefacts attempts runs
+    jobs machine doctor report __main__
 """.split()  # noqa: SIM905
 FILES = sorted(PACKAGE.rglob("*.py"))
 FIGURES = {"pandas", "seaborn", "matplotlib"}
