@@ -75,7 +75,7 @@ for run in RUNS:
         output: touch(str(jobs.mark(run)))
         threads: needed.cores
         resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus
-        shell: f"{sys.executable} -m cgnlib run --profile {PROFILE} --workers 1 {run.id}"
+        shell: "{sys.executable} -m cgnlib run --profile {PROFILE} {rule}"
 
 for text in TEXTS:
     rule:
@@ -83,4 +83,4 @@ for text in TEXTS:
         input: str(text), [str(path) for path in CODE], marks(runs_of(text))
         output: touch(str(EXECUTED / text.stem))
         resources: mem_mb=4000, runtime=30
-        shell: f"{sys.executable} book/_press/execute.py --profile {PROFILE} {text.stem}"
+        shell: "{sys.executable} book/_press/execute.py --profile {PROFILE} {rule}"
