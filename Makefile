@@ -3,13 +3,14 @@ PYTHON ?= python3
 PROFILE ?= mini
 VENV ?= .venv
 PY := $(VENV)/bin/python
+SNAKEMAKE := $(PY) -m snakemake --cores all --config profile=$(PROFILE) --
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=3000 \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters guard book test nbval lint bench clean distclean
+.PHONY: help venv runs chapters guard book test slurm nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12]"
@@ -25,22 +26,24 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 runs: venv  ## Compute every run that the chapters need and that is not there yet
-	$(PY) -m cgnlib run --profile $(PROFILE) all
+	$(SNAKEMAKE) runs
 
-chapters: runs  ## Execute every chapter, from its text to its notebook
-	$(PY) book/_press/execute.py --profile $(PROFILE)
+chapters: venv  ## Execute the chapters that are not up to date, after the runs they need
+	$(SNAKEMAKE) chapters
 
 guard: venv  ## Refuse stale, failed or never-run notebooks
 	$(PY) book/_press/guard.py
 
-book: chapters guard  ## Build the whole book, strictly, into _build/html
-	rm -rf _build
-	$(VENV)/bin/jupyter-book build -W -n --keep-going .
-	$(PY) book/_press/links.py
+book: venv  ## Runs, chapters, and the whole book, strictly built into _build/html
+	$(SNAKEMAKE) book
 	@echo "The book is at _build/html/index.html"
 
 test: venv  ## Run the tests
 	$(PY) -m pytest
+
+slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may install here
+	$(PY) -m pip install -q -c constraints.txt -e '.[dev,slurm]'
+	$(PY) -m pytest -m slurm
 
 nbval: runs guard  ## Run every committed notebook again and compare its outputs
 	notebooks=$$($(PY) book/_press/execute.py --list) && \

@@ -115,7 +115,14 @@ def run_ci(tmp_path: Path, make: str) -> subprocess.CompletedProcess:
 def test_ci_lints_tests_compares_and_builds(tmp_path):
     done = run_ci(tmp_path, make='echo "ran $1"')
     assert done.returncode == 0, done.stderr
-    assert re.findall(r"ran (\w+)", done.stdout) == ["venv", "lint", "test", "nbval", "book"]
+    assert re.findall(r"ran (\w+)", done.stdout) == [
+        "venv",
+        "lint",
+        "test",
+        "nbval",
+        "book",
+        "slurm",
+    ]
     assert re.fullmatch(r"all checks passed in \d+ s", done.stdout.splitlines()[-1])
 
 

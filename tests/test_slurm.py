@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ class Workflow:
         return until(found, f"{run} is not under way", self)
 
 
-def until(found, what, workflow, seconds=300):
+def until(found, what, workflow, seconds=600):
     for _ in range(seconds):
         if (value := found()) is not None:
             return value
@@ -119,12 +120,21 @@ def test_a_study_survives_what_befalls_its_jobs(study):
     untouched = {p: p.stat().st_mtime_ns for p in workflow.runs.glob("*/metrics.json")}
     first = workflow.start()
 
-    os.kill(workflow.process_of(KILLED), signal.SIGKILL)
-    subprocess.run(["scancel", job_of(workflow.process_of(CANCELLED))], check=True)
-    stopped = workflow.process_of(STOPPED)
-    limit = ["scontrol", "update", f"JobId={job_of(stopped)}", "TimeLimit=1"]
-    subprocess.run(limit, check=True)
-    os.kill(stopped, signal.SIGSTOP)  # so that the limit comes first, however fast the machine
+    def kill():
+        os.kill(workflow.process_of(KILLED), signal.SIGKILL)
+
+    def cancel():
+        subprocess.run(["scancel", job_of(workflow.process_of(CANCELLED))], check=True)
+
+    def run_out_of_time():
+        process = workflow.process_of(STOPPED)
+        os.kill(process, signal.SIGSTOP)  # so that the limit comes first, however fast the machine
+        limit = ["scontrol", "update", f"JobId={job_of(process)}", "TimeLimit=1"]
+        subprocess.run(limit, check=True)
+
+    with ThreadPoolExecutor(3) as pool:  # whichever of the jobs comes first
+        for done in [pool.submit(act) for act in (kill, cancel, run_out_of_time)]:
+            done.result()
 
     first.kill()  # its jobs live on; the next one has them to find
     first.wait()

@@ -1,0 +1,143 @@
+"""Jobs: what runs ask of a cluster, what is done, and the workflow that orders them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cgnlib import experiments, jobs
+
+ROOT = Path(__file__).resolve().parents[1]
+EVERY = [
+    run for name in experiments.PROFILES for run in experiments.with_needs(experiments.grid(name))
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("CGN_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs" / "mini"
+
+
+def finish(folder, run):
+    (folder / run.id).mkdir(parents=True, exist_ok=True)
+    (folder / run.id / "metrics.json").write_text("{}")
+
+
+def test_every_run_has_a_cost_and_resources_that_allow_for_it():
+    for run in EVERY:
+        needed = jobs.resources(run)
+        assert needed.cores >= 1 and needed.memory_mb >= 1000
+        assert needed.minutes * 60 >= 2 * jobs.expected_seconds(run) > 0, run.id
+
+
+def test_only_the_paper_asks_for_gpus():
+    asking = {(run.profile, run.variant) for run in EVERY if jobs.resources(run).gpus}
+    assert asking == {("paper", "imagenet")}
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda p: experiments.cgn(p, "wildlife", 0),
+        lambda p: experiments.classifier(p, "wildlife", "original", 0),
+        lambda p: experiments.mechanisms(p, "none", 0),
+    ],
+)
+def test_the_larger_profile_costs_more(declare):
+    mini, full = (declare(experiments.profile(name)) for name in ("mini", "full"))
+    assert jobs.expected_seconds(full) > 3 * jobs.expected_seconds(mini)
+
+
+def test_cost_grows_with_the_steps():
+    run = experiments.gan(experiments.profile("full"), "colored", 0)
+    settings = dict(run.settings)
+    longer = replace(run, settings=tuple((settings | {"steps": 10 * run["steps"]}).items()))
+    costs = [jobs.expected_seconds(r) - jobs.START for r in (run, longer)]
+    assert costs[1] == pytest.approx(10 * costs[0])
+
+
+def test_marks_follow_the_finished_runs(folder):
+    runs = experiments.with_needs(experiments.grid("mini", "claim-1-mnist"))
+    finish(folder, runs[0])
+    os.utime(folder / runs[0].id / "metrics.json", (1000, 1000))
+    jobs.renew_marks(runs)
+    assert [path.name for path in (folder / ".done").iterdir()] == [runs[0].id]
+    assert jobs.mark(runs[0]).stat().st_mtime == 1000
+    shutil.rmtree(folder / runs[0].id)
+    jobs.renew_marks(runs)
+    assert not list((folder / ".done").iterdir())
+
+
+def test_the_cost_counts_what_is_left(folder):
+    runs = experiments.grid("mini", "claim-1-mnist")
+    assert jobs.cost(runs).startswith("0 of 3 runs are done; about ")
+    for run in runs:
+        finish(folder, run)
+    assert jobs.cost(runs) == "3 of 3 runs are done; about 0.0 core hours and 0 GPU hours are left"
+
+
+# --- the workflow
+
+
+def snakemake(*words, **env):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
+    found = subprocess.run(
+        command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True, timeout=300
+    )
+    return found.returncode, found.stdout + found.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", list(experiments.PROFILES))
+def test_a_dry_run_plans_every_run_and_chapter_and_says_the_cost(profile):
+    code, said = snakemake("-n", "--config", f"profile={profile}", "--", "book")
+    assert code == 0, said
+    runs = experiments.with_needs(experiments.grid(profile))
+    planned = {line.split()[0] for line in said.splitlines() if line.strip().endswith(" 1")}
+    assert {run.id for run in runs} <= planned and "book" in planned
+    assert f"profile {profile}: 0 of {len(runs)} runs are done; about" in said
+
+
+@pytest.mark.slow
+def test_what_is_done_is_planned_no_more(folder):
+    claim = experiments.with_needs(experiments.grid("mini", "claim-1-mnist"))
+    for run in claim[:-1]:
+        finish(folder, run)
+    code, said = snakemake("-n", "claim-1-mnist")
+    assert code == 0 and claim[-1].id in said
+    assert not [run.id for run in claim[:-1] if f"\n{run.id} " in said]
+    finish(folder, claim[-1])
+    assert "Nothing to be done" in snakemake("-n", "claim-1-mnist")[1]
+
+
+@pytest.mark.slow
+def test_an_unknown_profile_is_an_error():
+    code, said = snakemake("-n", "--config", "profile=huge", "--", "book")
+    assert code != 0 and "unknown profile 'huge': choose mini, full, paper" in said
+
+
+def test_chapters_wait_for_the_runs_that_they_ask_for():
+    """The pattern by which the workflow reads claims from the chapters finds all of them."""
+    for text in [ROOT / "index.md", *(ROOT / "book").glob("[0-9]*.md")]:
+        content = text.read_text()
+        asked = content.count("experiments.grid(profile")
+        closed = content.count("experiments.grid(profile)") + sum(
+            content.count(f'experiments.grid(profile, "{claim}")') for claim in experiments.CLAIMS
+        )
+        assert asked == closed, text.name
+
+
+@pytest.mark.parametrize("name", ["default", "slurm"])
+def test_profiles_are_options_of_snakemake(name):
+    options = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+    said = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--help"], capture_output=True, text=True
+    ).stdout
+    of_the_plugin = {"slurm-status-command", "slurm-no-account"}
+    assert all(f"--{option}" in said for option in options.keys() - of_the_plugin)
