@@ -42,9 +42,10 @@ def marks(runs):
 
 
 def runs_of(text):
-    """The runs that a chapter asks for: `experiments.grid(profile, "claim")`, or all."""
+    """The runs that a chapter asks for, and theirs: `experiments.grid(profile, "claim")`, or all."""
     claims = re.findall(r'experiments\.grid\(profile(?:, "([\w-]+)")?\)', text.read_text())
-    return [run for claim in claims for run in experiments.grid(PROFILE, claim or "all")]
+    asked = [run for claim in claims for run in experiments.grid(PROFILE, claim or "all")]
+    return experiments.with_needs(asked)
 
 
 rule book:
@@ -64,7 +65,7 @@ rule runs:
 for claim in experiments.CLAIMS:
     rule:
         name: claim
-        input: marks(experiments.grid(PROFILE, claim))
+        input: marks(experiments.with_needs(experiments.grid(PROFILE, claim)))
 
 for run in RUNS:
     needed = jobs.resources(run)

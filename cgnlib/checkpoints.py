@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 DIGEST = hashlib.sha256().digest_size
 
 
-def _never() -> bool:
+def never() -> bool:
+    """What never asks to stop."""
     return False
 
 
@@ -35,7 +36,7 @@ class Checkpoint:
 
     path: Path | None = None
     every: float = 60.0
-    stop: Callable[[], bool] = _never
+    stop: Callable[[], bool] = never
     spent: float = 0.0
     _started: float = field(default_factory=time.monotonic)
     _saved: float = field(default_factory=time.monotonic)

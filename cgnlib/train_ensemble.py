@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 
-from cgnlib.checkpoints import Checkpoint
+from cgnlib.checkpoints import Checkpoint, never
 from cgnlib.errors import CGNError
 from cgnlib.nets.ensemble import HEADS
 from cgnlib.pictures import Batch, Pictures
@@ -78,9 +78,10 @@ def train_ensemble(
     several = {"strategy": "ddp_spawn"} if n > 1 else {}
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     fabric = Fabric(accelerator=accelerator, devices=n, precision=s["precision"], **several)
-    args = net, real, counterfactual, s, seed, checkpoint, exam
     if n == 1:
-        return _train(fabric, *args)
+        return _train(fabric, net, real, counterfactual, s, seed, checkpoint, exam)
+    # what is asked for a stop here does not reach other processes; they save all the same
+    args = net, real, counterfactual, s, seed, replace(checkpoint, stop=never), exam
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trained.pt"
         fabric.launch(_train_apart, path, *args)
@@ -170,7 +171,7 @@ def _train(
         return found
 
     if fabric.global_rank:  # the first process alone saves, and is told to stop
-        checkpoint = replace(checkpoint, every=math.inf, stop=lambda: False)
+        checkpoint = replace(checkpoint, every=math.inf, stop=never)
     parts = {"net": net, "optimiser": sgd, "schedule": schedule}
     parts |= {} if exam is None else {"exam": exam}
     s = s | {"steps": per_epoch * s["epochs"]}
