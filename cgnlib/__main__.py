@@ -146,8 +146,8 @@ def _list(args: argparse.Namespace) -> None:
 
 def _plan(args: argparse.Namespace) -> None:
     """What is to be done, with what, and how long it should take."""
-    print(f"{'':5} {'cores':>5} {'GPUs':>4} {'memory':>7} {'expected':>8}")
     wanted = experiments.with_needs(_chosen(args))
+    print(f"{'':5} {'cores':>5} {'GPUs':>4} {'memory':>7} {'expected':>8}")
     for run in wanted:
         needs, minutes = jobs.resources(run), jobs.expected_seconds(run) / 60
         what = f"{needs.cores:5} {needs.gpus:4} {needs.memory_mb:4} MB {minutes:4.0f} min"

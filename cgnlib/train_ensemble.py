@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 
@@ -75,7 +76,8 @@ def train_ensemble(
     Source: CGN paper, invariant classifiers; published code, with the study's settings.
     """
     n = devices()
-    several = {"strategy": "ddp_spawn"} if n > 1 else {}
+    # the processes are started here, in a job of Slurm too, where Fabric would leave it to srun
+    several = {"strategy": "ddp_spawn", "plugins": LightningEnvironment()} if n > 1 else {}
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     fabric = Fabric(accelerator=accelerator, devices=n, precision=s["precision"], **several)
     if n == 1:

@@ -75,8 +75,9 @@ def end_of(pid):
 
 
 def compute(run):
-    pid = in_a_process(run)
-    assert end_of(pid) == 0, run.id
+    code = end_of(in_a_process(run))
+    logs = sorted(artefacts.logs_of(artefacts.folder_of(run)))
+    assert code == 0, f"{run.id}: {logs[-1].read_text()}"
 
 
 @pytest.mark.slow

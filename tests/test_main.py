@@ -1,6 +1,7 @@
 """The command line: what it prints, and its exit codes."""
 
 import hashlib
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import pytest
 from cgnlib import __version__, datasets, experiments, generation, runs, worlds
 from cgnlib.__main__ import main
 from cgnlib.errors import CGNError
+from cgnlib.interruption import Interrupted
 from cgnlib.nets import parts
 
 COMPUTE = runs._compute  # before it is refused
@@ -61,14 +63,17 @@ def test_list_says_what_is_done(capsys, monkeypatch):
 )
 def test_a_dry_run_prints_the_plan_and_computes_nothing(what, claims, capsys, folder):
     assert main(["run", "--dry-run", *what]) == 0
-    lines, _ = listed(capsys.readouterr().out)
-    assert [run_id for _, run_id in lines] == expected(*claims) and not folder.exists()
+    header, *lines, cost = capsys.readouterr().out.splitlines()
+    assert header.split() == ["cores", "GPUs", "memory", "expected"]
+    assert [line.split()[-1] for line in lines] == expected(*claims) and not folder.exists()
+    assert all(re.search(r"^-\s+1\s+0\s+\d+ MB\s+\d+ min  ", line) for line in lines)
+    assert cost.startswith(f"0 of {len(lines)} runs are done; about ")
 
 
 def test_a_run_comes_with_its_needs(capsys):
     assert main(["run", "--dry-run", "evaluation-wildlife-g0-s0"]) == 0
-    lines, _ = listed(capsys.readouterr().out)
-    ids = [run_id for _, run_id in lines]
+    _, *lines, _ = capsys.readouterr().out.splitlines()
+    ids = [line.split()[-1] for line in lines]
     assert ids[-1] == "evaluation-wildlife-g0-s0" and "cgn-wildlife-s0" in ids and len(ids) == 4
 
 
@@ -80,6 +85,31 @@ def test_run_computes_what_is_asked_with_the_workers_asked_for(monkeypatch, caps
     ids = [run.id for run in experiments.grid("mini", "claim-1-mnist")]
     assert [run.id for run in chosen] == ["gan-colored-s0", *ids] and workers == 3 and not rest
     assert capsys.readouterr().out.startswith(f"{len(chosen)} runs are done")
+
+
+def test_a_run_that_was_asked_to_stop_may_come_again(monkeypatch, capsys):
+    def stop(*_):
+        raise Interrupted("stopped after step 7")
+
+    monkeypatch.setattr(runs, "ensure", stop)
+    assert main(["run", "claim-1-mnist"]) == 75
+    said = "interrupted: stopped after step 7; the same command goes on from there\n"
+    assert capsys.readouterr().err == said
+
+
+def test_one_run_needs_no_second_process(monkeypatch, capsys):
+    computed = []
+    monkeypatch.setattr(runs, "compute_here", computed.append)
+    monkeypatch.setattr(runs, "ensure", lambda r, workers: r)
+    assert main(["run", "gan-colored-s0"]) == 0
+    assert [run.id for run in computed] == ["gan-colored-s0"]
+
+
+@pytest.mark.parametrize("command", ["list", "run", "doctor", "record", "generate", "bench"])
+def test_every_command_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0 and f"python -m cgnlib {command}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -161,7 +191,8 @@ def test_every_example_of_the_help_is_right_usage(monkeypatch, capsys):
     monkeypatch.setitem(__main__.COMMANDS, "generate", generated.append)
     monkeypatch.setattr(runs, "ensure", lambda r, workers: r)
     monkeypatch.setattr(records, "write", lambda profile: [])
-    lines = [line.split("python -m cgnlib ")[1] for line in EXAMPLES.splitlines()[1:]]
+    every = "\n".join(EXAMPLES.values()).splitlines()
+    lines = [line.split("python -m cgnlib ")[1] for line in every]
     for line in lines:
         assert main(line.split("   ")[0].split()) == 0, line
     assert len(lines) >= 6
