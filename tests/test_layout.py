@@ -11,6 +11,7 @@ ORDER = """
     errors paths sources imagenet experiments textures mnists menagerie nets losses patches
     counterfactuals metrics explain decisions categories train pictures benchmarks datasets
     stimuli generation worlds train_imagenet train_ensemble imagenet_kinds explain_kinds
+    cue_kinds
     classifier_data ensemble_kinds execute runs report __main__
 """.split()  # noqa: SIM905
 FILES = sorted(PACKAGE.rglob("*.py"))
