@@ -1,6 +1,7 @@
-"""The command line.  Exit codes: 0 done, 1 a mendable error (one line), 2 bad usage, 130 ^C."""
+"""The command line."""
 
 import argparse
+import json
 import logging
 import sys
 from pathlib import Path
@@ -9,29 +10,37 @@ from cgnlib import (
     __version__,
     experiments,
     generation,
-    imagenet_kinds,
+    jobs,
     paths,
     runs,
     sources,
     worlds,
 )
 from cgnlib.errors import CGNError
+from cgnlib.interruption import Interrupted
 
-EXAMPLES = """examples:
-  python -m cgnlib list                          every run of the mini profile, and what is done
-  python -m cgnlib run claim-3-mnist             what a chapter needs
-  python -m cgnlib run --profile full all        the paper's sizes: hours
+COME_AGAIN = 75  # EX_TEMPFAIL of sysexits: what a cluster may queue again
+EXAMPLES = {
+    "list": "python -m cgnlib list --profile full claim-3-mnist",
+    "run": """python -m cgnlib run claim-3-mnist             what a chapter needs
   python -m cgnlib run cgn-wildlife-s0           one run, and what it needs
-  python -m cgnlib record --profile full         finished runs into book/records/
-  python -m cgnlib generate mechanisms-menagerie-none-s0 data/counterfactuals --n 1000
-"""
+  python -m cgnlib run --profile full all        the paper's sizes: hours
+  python -m cgnlib run --profile full --dry-run all""",
+    "doctor": "python -m cgnlib doctor --profile paper",
+    "record": "python -m cgnlib record --profile full",
+    "generate": "python -m cgnlib generate mechanisms-menagerie-none-s0 data/generated --n 1000",
+    "bench": "python -m cgnlib bench",
+}
+EXIT_CODES = """exit codes: 0 done; 1 an error that can be mended, in one line; 2 bad usage;
+75 asked to stop (by Ctrl-C or a signal) and all is saved, the same command goes on;
+130 a second Ctrl-C"""
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m cgnlib",
         description="Runs behind the counterfactual reproduction book.",
-        epilog=EXAMPLES,
+        epilog="\n  ".join(["examples:", *EXAMPLES.values()]) + f"\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
@@ -39,16 +48,23 @@ def main(argv: list[str] | None = None) -> int:
     for name, help_text in (
         ("list", "show the runs of a profile, and which are done"),
         ("run", "compute runs that are not done yet"),
+        ("doctor", "show which data, weights and machine a profile needs, and what is missing"),
         ("record", "write the numbers of finished runs into book/records/"),
         ("generate", "write a data set of counterfactuals with its label table"),
         ("bench", "time the fast paths against plain ones"),
     ):
-        command = commands.add_parser(name, help=help_text, description=help_text)
+        command = commands.add_parser(
+            name, help=help_text, description=help_text, epilog=f"examples:\n  {EXAMPLES[name]}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
         if name == "bench":
             continue
         command.add_argument("--profile", default="mini", help="mini (default), full or paper")
         if name == "generate":
             _add_generation(command)
+        elif name == "doctor":
+            command.add_argument("--json", action="store_true", help="for machines")
+            command.add_argument("--thorough", action="store_true", help="hash, count everything")
         elif name != "record":
             command.add_argument(
                 "what", nargs="*" if name == "list" else "+", default=["all"],
@@ -58,12 +74,17 @@ def main(argv: list[str] | None = None) -> int:
             command.add_argument("--workers", type=_positive, help="processes (default: all cores)")
             command.add_argument("--dry-run", action="store_true", help="only print the plan")
     args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
+    logging.getLogger().handlers[0].setLevel(logging.INFO)  # a run sets its own loggers lower
     try:
-        COMMANDS[args.command](args)
+        if COMMANDS[args.command](args) is False:
+            return 1
     except CGNError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except Interrupted as error:
+        print(f"interrupted: {error}; the same command goes on from there", file=sys.stderr)
+        return COME_AGAIN
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from what is saved", file=sys.stderr)
         return 130
@@ -123,11 +144,34 @@ def _list(args: argparse.Namespace) -> None:
     )
 
 
+def _plan(args: argparse.Namespace) -> None:
+    """What is to be done, with what, and how long it should take."""
+    print(f"{'':5} {'cores':>5} {'GPUs':>4} {'memory':>7} {'expected':>8}")
+    wanted = experiments.with_needs(_chosen(args))
+    for run in wanted:
+        needs, minutes = jobs.resources(run), jobs.expected_seconds(run) / 60
+        what = f"{needs.cores:5} {needs.gpus:4} {needs.memory_mb:4} MB {minutes:4.0f} min"
+        print(f"{_status(run):5} {what}  {run.id}")
+    print(jobs.cost(wanted))
+
+
 def _run(args: argparse.Namespace) -> None:
     if args.dry_run:
-        return _list(args)
-    results = runs.ensure(_chosen(args), args.workers)
+        return _plan(args)
+    chosen = _chosen(args)
+    left = runs.missing(chosen)
+    if len(left) == 1:  # as in a job of a workflow: no second process has to start
+        runs.compute_here(left[0])
+    results = runs.ensure(chosen, args.workers)
     print(f"{len(results)} runs are done in {paths.runs(args.profile)}")
+
+
+def _doctor(args: argparse.Namespace) -> bool:
+    from cgnlib import doctor
+
+    report = doctor.examine(args.profile, args.thorough)
+    print(json.dumps(report.as_json(), indent=1) if args.json else doctor.text(report))
+    return report.ok
 
 
 def _record(args: argparse.Namespace) -> None:
@@ -141,9 +185,11 @@ def _generate(args: argparse.Namespace) -> None:
     run = experiments.find(args.profile, args.run)
     if run.kind != "mechanisms":
         raise CGNError(f"{run.id} is no CGN over BigGAN: choose a run of kind mechanisms")
+    from cgnlib.imagenet_kinds import DEVICE
+
     weights = runs.load(run).folder / "weights.safetensors"
     try:
-        net = worlds.load(run.variant, weights).to(imagenet_kinds.DEVICE)
+        net = worlds.load(run.variant, weights).to(DEVICE)
     except CGNError as error:
         again = (
             f"delete {weights.parent}, then python -m cgnlib run --profile {run.profile} {run.id}"
@@ -169,6 +215,7 @@ def _bench(args: argparse.Namespace) -> None:
 COMMANDS = {
     "list": _list,
     "run": _run,
+    "doctor": _doctor,
     "record": _record,
     "generate": _generate,
     "bench": _bench,

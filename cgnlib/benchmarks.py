@@ -19,12 +19,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
 from cgnlib import paths
 from cgnlib.categories import FOLDER, NINE, SIXTEEN, imagenet_a, wordnet
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, MissingError
 from cgnlib.pictures import in_one_line, read_image
 
 SIZE = 224
@@ -71,12 +69,15 @@ class Benchmark:
 
 
 _IMAGENET = "image-net.org (ILSVRC 2012; an account is needed)"
-_IN_MINI = "kaggle.com/datasets/ifigotin/imagenetmini-1000 (an account is needed)"
+_IN_MINI = (
+    "kaggle.com/datasets/ifigotin/imagenetmini-1000 (an account is needed), then "
+    "`python data_prep/fetch.py in-mini --from imagenetmini-1000.zip`"
+)
 _STYLIZED = "github.com/rgeirhos/Stylized-ImageNet, whose code makes it from ImageNet"
-_CUES = "stimuli/style-transfer-preprocessed-512 of github.com/rgeirhos/texture-vs-shape"
-_IN9 = "backgrounds_challenge_data.tar.gz of github.com/MadryLab/backgrounds_challenge"
-_SKETCH = "github.com/HaohanWang/ImageNet-Sketch"
-_IN_A = "github.com/hendrycks/natural-adv-examples"
+_CUES = "github.com/rgeirhos/texture-vs-shape with `python data_prep/fetch.py cue-conflict`"
+_IN9 = "github.com/MadryLab/backgrounds_challenge with `python data_prep/fetch.py in9`"
+_SKETCH = "github.com/HaohanWang/ImageNet-Sketch with `python data_prep/fetch.py sketch`"
+_IN_A = "github.com/hendrycks/natural-adv-examples with `python data_prep/fetch.py imagenet-a`"
 
 # IN-9's release has a ninth variation, fg_mask: masks as arrays, no images to classify.
 LAYOUTS = {
@@ -104,11 +105,8 @@ def read(name: str, check: bool = True) -> Benchmark:
     if name not in LAYOUTS:
         raise CGNError(f"unknown benchmark {name!r}: choose {', '.join(LAYOUTS)}")
     layout, root = LAYOUTS[name], paths.data() / LAYOUTS[name].folder
-    if not root.is_dir():
-        raise CGNError(f"{root} is missing: get it from {layout.source}, or set CGN_DATA")
     classes, label_of = _classes(layout.labels)
-    there = _class_folders(root)
-    _compare(root, "folders", there, set(label_of), check)
+    there = look(name, check)
     files = {folder: _image_files(root / folder) for folder in sorted(there)}
     if layout.labels == "sixteen":
         _compare(root, "stimuli", {n for names in files.values() for n in names}, stimuli(), check)
@@ -130,6 +128,19 @@ def read(name: str, check: bool = True) -> Benchmark:
         texture = torch.tensor([SIXTEEN.index(shape_and_texture(i.name)[1]) for i in images])
     first, _, part = name.partition("/")
     return Benchmark(first, part or first, images, torch.tensor(labels), classes, texture)
+
+
+def look(name: str, check: bool = True) -> set[str]:
+    """The class folders of a benchmark, by name alone: no image is counted or read.
+
+    Raises CGNError as `read` does, MissingError where the benchmark is not there at all.
+    """
+    layout, root = LAYOUTS[name], paths.data() / LAYOUTS[name].folder
+    if not root.is_dir():
+        raise MissingError(f"{root} is missing: get it from {layout.source}, or set CGN_DATA")
+    there = _class_folders(root)
+    _compare(root, "folders", there, set(_classes(layout.labels)[1]), check)
+    return there
 
 
 def fingerprint(name: str) -> str:
@@ -186,6 +197,9 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> Tensor:
         """[3, 224, 224] float32.  Raises ValueError for another size where nothing is resized."""
+        from torchvision.transforms.v2 import InterpolationMode  # two seconds, for some runs
+        from torchvision.transforms.v2 import functional as F
+
         if self.resize is not None:
             image = F.resize(image, [self.resize], InterpolationMode.BILINEAR, antialias=True)
             image = F.center_crop(image, [SIZE, SIZE])

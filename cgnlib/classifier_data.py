@@ -14,14 +14,15 @@ from torchvision.transforms import v2
 from cgnlib import benchmarks, categories, menagerie, sources
 from cgnlib.datasets import Dataset
 from cgnlib.errors import CGNError
+from cgnlib.inputs import Input
 from cgnlib.menagerie import Menagerie
 from cgnlib.mnists import Images, to_bytes
 from cgnlib.nets import perceptual
 from cgnlib.nets.ensemble import Plain, load_resnet50, small_resnet
+from cgnlib.nets.perceptual import LITE0
 from cgnlib.pictures import Files, Pictures, Stored
 from cgnlib.stimuli import Stimuli, as_is, of_counterfactuals
 
-LITE0 = "efficientnet-lite0"
 CHUNK = 100
 # Seeds of the renderer: the pretrained parts saw none of these images.
 TRAIN_SEED, TEST_SEED, VALIDATION_SEED = 20, 21, 22
@@ -37,7 +38,7 @@ SPLITS = {
 class MenagerieData:
     """Images rendered on demand, -1...1."""
 
-    def inputs(self, settings: dict) -> dict[str, str]:
+    def reads(self, settings: dict) -> dict[str, Input]:
         return {}
 
     def backbone(self) -> ResNet:
@@ -72,18 +73,16 @@ class ImageNetData:
     `benchmarks.PROTOCOLS`.
     """
 
-    def inputs(self, settings: dict) -> dict[str, str]:
+    def reads(self, settings: dict) -> dict[str, Input]:
         if settings.get("source") == "pretrained":
-            return {"resnet50": sources.checksum("resnet50")}
+            return {"resnet50": Input("weights", "resnet50")}
         found = {}
         if settings.get("classifier") == LITE0:
-            found[LITE0] = perceptual.checksum(LITE0)
+            found[LITE0] = Input("package", LITE0)
         elif "data" in settings:
             for split in ("train", "val") if "epochs" in settings else ("val",):
-                found[split] = benchmarks.fingerprint(f"{settings['data']}/{split}")
-        for name in settings.get("conditions", ()):
-            found[name] = benchmarks.fingerprint(name)
-        return found
+                found[split] = Input("benchmark", f"{settings['data']}/{split}")
+        return found | {c: Input("benchmark", c) for c in settings.get("conditions", ())}
 
     def backbone(self) -> ResNet:
         return resnet50(weights=None)

@@ -11,25 +11,27 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cgnlib import decisions, generation, sources, worlds
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.classifier_data import WORLDS
 from cgnlib.datasets import read_dataset
 from cgnlib.decisions import Table
 from cgnlib.experiments import Run
 from cgnlib.imagenet_kinds import DEVICE
+from cgnlib.inputs import Input
 from cgnlib.nets import ensemble as nets
 from cgnlib.nets import weights
 from cgnlib.stimuli import Stimuli, decide
-from cgnlib.train import Checkpoint, generator, seeded
+from cgnlib.train import generator, seeded
 from cgnlib.train_ensemble import best_epoch, train_ensemble
 
 BATCH = 50  # images that a CGN makes at a time
 
 
-def inputs(run: Run) -> dict[str, str]:
-    """Checksums of the data and pretrained parts that a run reads: part of what must match."""
+def reads(run: Run) -> dict[str, Input]:
+    """The data and pretrained parts that a run reads, by role."""
     if run.kind == "images":
         return {}  # those of the CGN that it needs
-    return WORLDS[run.variant].inputs(dict(run.settings))
+    return WORLDS[run.variant].reads(dict(run.settings))
 
 
 def images(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
@@ -174,6 +176,3 @@ def _save(net: nn.Module, folder: Path) -> None:
     part = folder / "weights.part"
     save_file({key: value.contiguous() for key, value in net.state_dict().items()}, part)
     part.replace(_weights(folder))
-
-
-KINDS = {"images": images, "plain": plain, "ensemble": ensemble, "robustness": robustness}

@@ -1,8 +1,12 @@
-"""The one exception that a reader is meant to see, and how others are quoted in it."""
+"""The exceptions that a reader is meant to see, and how others are quoted in it."""
 
 
 class CGNError(Exception):
     """Something the user can mend: the message says what, where and how, in one line."""
+
+
+class MissingError(CGNError):
+    """A file or folder that the user has to get: nothing lies in its place."""
 
 
 def reason(error: BaseException) -> str:

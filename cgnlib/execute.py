@@ -5,8 +5,9 @@ Each function writes its artefacts into `folder` and returns (metrics, history o
 
 import csv
 from collections.abc import Callable
-from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -14,22 +15,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cgnlib import (
-    counterfactuals,
-    ensemble_kinds,
-    imagenet_kinds,
-    metrics,
-    mnists,
-    sources,
-    textures,
-    train,
-)
+from cgnlib import counterfactuals, metrics, mnists, sources, train
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run
+from cgnlib.inputs import Input, checksums
 from cgnlib.mnists import Images, Union, Variant
 from cgnlib.nets import mnist as nets
-from cgnlib.nets import perceptual
-from cgnlib.train import Checkpoint, generator
+from cgnlib.train import generator
 
 TEST_SEED = 2021  # all runs of a profile are tested on the same images
 CHUNK = 500
@@ -37,24 +30,33 @@ CHUNK = 500
 
 def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoint):
     """Compute a run whose needs lie in the given folders."""
+    if run.kind in ELSEWHERE:
+        return getattr(_elsewhere(run), run.kind)(run, folder, needs, checkpoint)
     return KINDS[run.kind](run, folder, needs, checkpoint)
 
 
-def inputs(run: Run) -> dict[str, str]:
-    """Checksums of the data and pretrained parts that a run reads: part of what must match."""
-    for kinds in (imagenet_kinds, ensemble_kinds):
-        if run.kind in kinds.KINDS:
-            return kinds.inputs(run)
+def reads(run: Run) -> dict[str, Input]:
+    """The data and pretrained parts that a run reads, by role."""
+    if run.kind in ELSEWHERE and run.variant not in mnists.VARIANTS:
+        return _elsewhere(run).reads(run)
     found = {}
     if "digits" in dict(run.settings):
-        found["digits"] = _digits_checksum(run["digits"])
+        found["digits"] = Input("digits", run["digits"])
     if run.variant == "wildlife" and "textures" in dict(run.settings):
-        found["textures"] = _textures_checksum(run["textures"])
+        found["textures"] = Input("textures", run["textures"])
     if "perceptual" in dict(run.settings):
-        found["perceptual"] = perceptual.checksum(run["perceptual"])
+        found["perceptual"] = Input.of_net(run["perceptual"])
     if run.kind == "cgn" and run["source"] == "published":
-        found["weights"] = sources.checksum(f"cgn-{run.variant}")
+        found["weights"] = Input("weights", f"cgn-{run.variant}")
     return found
+
+
+def inputs(run: Run) -> dict[str, str]:
+    """Checksums of what a run reads: part of what must match.
+
+    Raises CGNError, with the command that mends it, for an input that is missing or damaged.
+    """
+    return checksums(reads(run))
 
 
 def load_cgn(path: Path, latent: int, ngf: int) -> nets.CGN:
@@ -279,6 +281,12 @@ def _following(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     return cue_kinds.following(run, net, cgn, test)
 
 
+def _head_maps(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    from cgnlib import head_kinds  # slow to import, and needed here alone
+
+    return head_kinds.head_maps(run, folder, needs)
+
+
 KINDS: dict[str, Callable] = {
     "cgn": _cgn,
     "gan": _gan,
@@ -287,9 +295,18 @@ KINDS: dict[str, Callable] = {
     "evaluation": _evaluation,
     "explanation": _explanation,
     "following": _following,
-    **imagenet_kinds.KINDS,
-    **ensemble_kinds.KINDS,
+    "head-maps": _head_maps,
 }
+# Kinds whose modules take seconds to import: only a run of the kind pays for it.
+ELSEWHERE = {
+    **dict.fromkeys(("mechanisms", "quality"), "imagenet_kinds"),
+    **dict.fromkeys(("images", "plain", "ensemble", "robustness"), "ensemble_kinds"),
+    **dict.fromkeys(("reader", "disentanglement"), "disentanglement_kinds"),
+}
+
+
+def _elsewhere(run: Run) -> ModuleType:
+    return import_module(f"cgnlib.{ELSEWHERE[run.kind]}")
 
 
 def _write_decisions(path: Path, test: Variant, predicted: Tensor) -> None:
@@ -315,13 +332,3 @@ def _load(net: nn.Module, path: Path) -> nn.Module:
             f"({reason(error)}): delete its folder and run again"
         ) from error
     return net.to(memory_format=torch.channels_last).eval()
-
-
-@cache
-def _digits_checksum(source: str) -> str:
-    return mnists.checksum(source)
-
-
-@cache
-def _textures_checksum(source: str) -> str:
-    return textures.checksum(textures.load(source))

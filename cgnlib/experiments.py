@@ -25,7 +25,8 @@ class Run:
     kind: cgn, gan, set (of generated images), classifier, evaluation, explanation or following
     (of cues); on ImageNet
     and the menagerie mechanisms (a CGN's training), quality, images (of a CGN), plain and ensemble
-    (classifiers) or robustness.  variant: the data.  name: what tells it from its siblings.
+    (classifiers), robustness or head-maps; on both disentanglement, which the MNISTs need a reader
+    for.  variant: the data.  name: what tells it from its siblings.
     settings: all of them, resolved, as sorted pairs.  needs: the runs it reads, by role.
     """
 
@@ -77,6 +78,8 @@ class Profile:
     oracle_renderings: how often each training digit is rendered for the unbiased reader;
     control_renderings: how often, beside the original images, for the union of a perfect CGN.
     evaluated: images behind each quality measure.  embedded: test images in a t-SNE.
+    reader: how the MNISTs' reader of all three cues is trained.  scenes: how many are intervened
+    on, in the MNISTs and in the menagerie.  explained: test images behind the heads' heat maps.
     world: `imagenet`, or the `menagerie` in its place.  mechanisms: how CGNs are trained there.
     quality: how they are judged.  world_seeds: how often each is trained.
     images: the counterfactuals that classifiers of that world learn from.  plain, ensemble: how
@@ -101,6 +104,9 @@ class Profile:
     control_renderings: int
     evaluated: int
     embedded: int
+    reader: dict
+    scenes: tuple[int, int]
+    explained: int
     world: str
     mechanisms: dict
     quality: dict
@@ -145,6 +151,7 @@ _GAN = {
     "ndf": 512,
 }
 _CLASSIFIER = {"batch": 64, "epochs": 10, "lr": 1.0, "gamma": 0.7}
+_READER = {"batch": 32, "epochs": 1, "lr": 3e-3}
 # In place of VGG-16 where no download may be needed; its factors were found by a small search.
 _OFFLINE = {"perceptual": "efficientnet-lite0", "layers": (0, 1), "factors": (0.3, 0.3)}
 
@@ -235,6 +242,9 @@ _MINI = Profile(
     control_renderings=9,
     evaluated=1000,
     embedded=1000,
+    reader=_READER | {"renderings": 3},
+    scenes=(1000, 200),
+    explained=120,
     world="menagerie",
     mechanisms=_MENAGERIE,
     quality=_JUDGED | {"evaluated": 1000},
@@ -266,6 +276,9 @@ _FULL = Profile(
     control_renderings=1,
     evaluated=10_000,
     embedded=3840,  # the study's six batches of 640
+    reader=_READER | {"renderings": 2},
+    scenes=(10_000, 2000),
+    explained=1200,
     world="menagerie",
     mechanisms=_MENAGERIE | {"steps": 2000, "window": 50},
     quality=_JUDGED | {"evaluated": 10_000},
@@ -500,12 +513,15 @@ def plain(p: Profile, seed: int) -> Run:
     return Run("plain", p.world, "", seed, p.name, _sorted(**p.plain))
 
 
-def ensemble(p: Profile, train_on: str, seed: int) -> Run:
-    """A three-headed classifier: on `real` images, or on `real+cgn`."""
+def ensemble(p: Profile, train_on: str, seed: int, ablation: str = "none") -> Run:
+    """A three-headed classifier: on `real` images, or on `real+cgn`.
+
+    ablation: of the CGN, where that is trained here.
+    """
     needs = (("start", plain(p, seed)),)
     name = train_on
     if train_on == "real+cgn":
-        source = _images_of(p, seed)
+        source = _images_of(p, seed, ablation)
         needs += (("images", source),)
         name = f"{train_on}-{source.name}"
     settings = _sorted(train_on=train_on, **p.ensemble)
@@ -514,7 +530,8 @@ def ensemble(p: Profile, train_on: str, seed: int) -> Run:
 
 def robustness(p: Profile, classifier: Run, seed: int) -> Run:
     """A classifier of ImageNet or the menagerie put to every test."""
-    needs = (("classifier", classifier), ("images", _images_of(p, seed)))
+    held_out = dict(classifier.needs).get("images") or _images_of(p, seed)
+    needs = (("classifier", classifier), ("images", held_out))
     name = classifier.name or classifier.kind
     train_on = dict(classifier.settings).get("train_on", "")
     settings = _sorted(train_on=train_on or "plain", **p.robustness)
@@ -551,12 +568,69 @@ def real_stimuli(p: Profile) -> list[Run]:
     return grid
 
 
-def _images_of(p: Profile, seed: int) -> Run:
+def reader(p: Profile, variant: str) -> Run:
+    """Reads digit, foreground and background; trained on digits in cues drawn at random."""
+    return Run("reader", variant, "", 0, p.name, _on(p, **p.reader))
+
+
+def disentanglement(p: Profile, variant: str, source: Run | None) -> Run:
+    """What interventions on a CGN's mechanisms change; on the true renderer where it is None."""
+    on_menagerie = variant == "menagerie"
+    settings = {"evaluated": p.scenes[on_menagerie]}
+    needs = () if on_menagerie else (("reader", reader(p, variant)),)
+    if on_menagerie:
+        settings["ablation"] = "truth" if source is None else source["ablation"]
+    if source is None:
+        settings |= {} if on_menagerie else {"digits": p.digits, "textures": p.textures}
+        return Run("disentanglement", variant, "truth", 0, p.name, _sorted(**settings), needs)
+    if on_menagerie:
+        settings["truncation"] = p.quality["truncation"]
+    name, seed = (source.name, source.seed) if on_menagerie else (_tag(source), 0)
+    needs += (("generator", source),)
+    return Run("disentanglement", variant, name, seed, p.name, _sorted(**settings), needs)
+
+
+def disentanglements(p: Profile) -> list[Run]:
+    """Every CGN of the MNISTs and of the menagerie, each after the renderer of its world."""
+    sources = [(variant, source) for variant in VARIANTS for source in (None, *cgns(p, variant))]
+    if p.world == "menagerie":
+        trained = [mechanisms(p, a, seed) for a, seed in product(ABLATIONS, p.world_seeds)]
+        sources += [(p.world, source) for source in (None, *trained)]
+    return [disentanglement(p, variant, source) for variant, source in sources]
+
+
+def ablated_robustness(p: Profile) -> list[Run]:
+    """Classifiers that learn from the menagerie's ablated CGNs; too long for `mini`."""
+    if p.world != "menagerie" or p.name == "mini":
+        return []
+    ablated = [ablation for ablation in ABLATIONS if ablation != "none"]
+    return [
+        robustness(p, ensemble(p, "real+cgn", seed, ablation), seed)
+        for ablation, seed in product(ablated, p.ensemble_seeds)
+    ]
+
+
+def head_maps(p: Profile) -> list[Run]:
+    """Where each head looks; only in the menagerie the true masks are known."""
+    if p.world != "menagerie":
+        return []
+    grid = []
+    for seed in p.ensemble_seeds:
+        for classifier in (plain(p, seed), *(ensemble(p, t, seed) for t in ENSEMBLE_SETS)):
+            train_on = dict(classifier.settings).get("train_on", "plain")
+            settings = _sorted(evaluated=p.explained, condition="cue_conflict", train_on=train_on)
+            name = classifier.name or classifier.kind
+            needs = (("classifier", classifier),)
+            grid.append(Run("head-maps", p.world, name, seed, p.name, settings, needs))
+    return grid
+
+
+def _images_of(p: Profile, seed: int, ablation: str = "none") -> Run:
     """On ImageNet those of the published CGN; else each seed has a CGN of its own, if there are
     several."""
     if p.world == "imagenet":
         return images(p, published_mechanisms(p))
-    return images(p, mechanisms(p, "none", p.world_seeds[seed % len(p.world_seeds)]))
+    return images(p, mechanisms(p, ablation, p.world_seeds[seed % len(p.world_seeds)]))
 
 
 CLAIMS = {
@@ -568,6 +642,9 @@ CLAIMS = {
     "real-stimuli": real_stimuli,
     "explanations": explanations,
     "union": union,
+    "head-maps": head_maps,
+    "disentanglement": disentanglements,
+    "ablated-robustness": ablated_robustness,
 }
 
 

@@ -12,12 +12,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cgnlib import generation, metrics, sources, worlds
+from cgnlib import generation, metrics, worlds
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.counterfactuals import to_stored
 from cgnlib.experiments import Run
+from cgnlib.inputs import Input
 from cgnlib.nets import imagenet as nets
 from cgnlib.nets import perceptual
-from cgnlib.train import Checkpoint, generator
+from cgnlib.train import generator
 from cgnlib.train_imagenet import train_imagenet_cgn
 
 CHUNK = 50
@@ -26,13 +28,13 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PANELS = ("mask", "premask", "fg", "bg", "x_gen", "x_gt")
 
 
-def inputs(run: Run) -> dict[str, str]:
-    """Checksums of the pretrained parts that a run reads: part of what must match."""
+def reads(run: Run) -> dict[str, Input]:
+    """The pretrained parts that a run reads, by role."""
     if run.kind == "mechanisms" and run["source"] == "published":
-        return {"weights": sources.checksum("cgn-imagenet")}
-    found = worlds.checksums(run.variant, judged=run.kind == "quality")
+        return {"weights": Input("weights", "cgn-imagenet")}
+    found = worlds.reads(run.variant, judged=run.kind == "quality")
     if "perceptual" in dict(run.settings):
-        found["perceptual"] = perceptual.checksum(run["perceptual"])
+        found["perceptual"] = Input.of_net(run["perceptual"])
     return found
 
 
@@ -180,6 +182,3 @@ def _save_samples(path: Path, run: Run, net: nets.ImageNetCGN, folded: nets.Fold
     x = folded(*moved).x_gen
     stored |= {"counterfactual": to_stored(x).numpy(), "classes": classes.numpy()}
     np.savez_compressed(path, **stored)
-
-
-KINDS = {"mechanisms": mechanisms, "quality": quality}

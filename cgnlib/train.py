@@ -6,11 +6,9 @@ and ends with the same weights, bit for bit on the same CPU with the same number
 """
 
 import hashlib
-import os
+import logging
 import time
 from collections.abc import Callable, Iterator, Sized
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -19,10 +17,13 @@ from torch.optim.lr_scheduler import ExponentialLR
 from tqdm import tqdm
 
 from cgnlib import losses
-from cgnlib.errors import CGNError, reason
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.mnists import Images, Union, Variant
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
+
+logger = logging.getLogger(__name__)
+REPORTED = 30.0  # seconds between two lines in a log about how far a loop is
 
 
 def generator(seed: int, *path: str | int) -> torch.Generator:
@@ -51,76 +52,6 @@ def index_batches(n: int, batch: int, seed: int, first: int, last: int) -> Itera
             order = torch.randperm(n, generator=generator(seed, "order", epoch))
         start = (step % per_epoch) * batch
         yield order[start : start + batch]
-
-
-def _never() -> bool:
-    return False
-
-
-@dataclass
-class Checkpoint:
-    """Keeps a loop's state in one file, written by rename every `every` seconds.
-
-    stop: asked after each step; when it says yes the loop saves and raises Interrupted.
-    """
-
-    path: Path | None = None
-    every: float = 60.0
-    stop: Callable[[], bool] = _never
-    _saved: float = field(default_factory=time.monotonic)
-
-    def load(self, parts: dict) -> dict | None:
-        """Restore parts (anything with a state dict, or a generator); the loop's own state.
-
-        Returns None where there is no file.  Raises CGNError when the file is damaged or of
-        another net, and leaves it where it is.
-        """
-        if self.path is None or not self.path.exists():
-            return None
-        try:
-            state = torch.load(self.path, weights_only=True)
-            for name, part in parts.items():
-                if isinstance(part, torch.Generator):
-                    part.set_state(state["parts"][name])
-                else:
-                    part.load_state_dict(state["parts"][name])
-            return state["loop"]
-        except Exception as error:
-            raise CGNError(
-                f"checkpoint {self.path} cannot be resumed ({reason(error)}): "
-                "delete it to start this run from the beginning"
-            ) from error
-
-    def after_step(self, loop: dict, parts: dict) -> None:
-        """Save when it is time or when asked to stop.  Raises Interrupted in the latter case."""
-        stopping = self.stop()
-        due = self.path is not None and time.monotonic() - self._saved > self.every
-        if self.path is not None and (due or stopping):
-            states = {
-                name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
-                for name, part in parts.items()
-            }
-            _save_atomically({"loop": loop, "parts": states}, self.path)
-            self._saved = time.monotonic()
-        if stopping:
-            raise Interrupted(f"stopped after step {loop['step']}")
-
-
-class Interrupted(Exception):
-    """A loop was asked to stop, and has saved its state."""
-
-
-def _save_atomically(state: dict, path: Path) -> None:
-    part = path.with_suffix(".part")
-    try:
-        torch.save(state, part)
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        raise CGNError(
-            f"{path} cannot be written ({reason(error)}): free space or mend the folder, "
-            "then run again; the last checkpoint is kept"
-        ) from error
 
 
 def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tuple[nets.CGN, list]:
@@ -280,7 +211,9 @@ def run_loop(
         ordered = index_batches(n, s["batch"], seed, loop["step"], s["steps"])
     else:
         ordered = batches(loop["step"], s["steps"])
-    for index in tqdm(ordered, initial=loop["step"], total=s["steps"], disable=None, unit="step"):
+    bar = tqdm(ordered, initial=loop["step"], total=s["steps"], disable=None, unit="step")
+    report = _progress(loop["step"], s["steps"], logging.INFO if bar.disable else logging.DEBUG)
+    for index in bar:
         for name, value in step(index).items():
             loop["sums"][name] = loop["sums"].get(name, 0.0) + value.detach().double() * len(index)
         loop["seen"] += len(index)
@@ -290,5 +223,24 @@ def run_loop(
             loop["history"].append({"step": loop["step"], **means})
             loop["seen"], loop["sums"] = 0, {}
             loop["history"][-1] |= after_window(loop["step"]) or {}
+        report(loop["step"])
         checkpoint.after_step(loop, parts)
     return loop["history"]
+
+
+def _progress(first: int, last: int, level: int) -> Callable[[int], None]:
+    """What tells a log, now and then, how far a loop is and how long the rest will take."""
+    start = said = time.monotonic()
+
+    def report(step: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said < REPORTED:
+            return
+        said, left = now, (now - start) / (step - first) * (last - step)
+        minutes = f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
+        logger.log(
+            level, "step %d of %d (%.0f %%), %s left", step, last, 100 * step / last, minutes
+        )
+
+    return report

@@ -17,10 +17,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError
 from cgnlib.nets.ensemble import HEADS
 from cgnlib.pictures import Batch, Pictures
-from cgnlib.train import Checkpoint, generator, index_batches, run_loop
+from cgnlib.train import generator, index_batches, run_loop
 
 
 class Exam(Protocol):

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from cgnlib import losses
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.generation import truncated_noise
 from cgnlib.nets.imagenet import TRAINED, ImageNetCGN, Mechanisms
 from cgnlib.nets.perceptual import Features
 from cgnlib.patches import texture_grid
-from cgnlib.train import Checkpoint, generator, run_loop
+from cgnlib.train import generator, run_loop
 
 
 def loss_terms(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cgnlib import imagenet, sources
 from cgnlib.errors import CGNError
+from cgnlib.inputs import Input
 from cgnlib.nets import biggan, inception, parts
 from cgnlib.nets.imagenet import ImageNetCGN, load_biggan, load_cgn, load_u2net
 from cgnlib.nets.menagerie import Reader
@@ -82,16 +83,13 @@ def probe() -> Reader:
     return parts.load("probe", Reader((10, 10, 10)))
 
 
-def checksums(name: str, judged: bool = False) -> dict[str, str]:
-    """sha256 of the pretrained parts that a CGN starts from, for a run's spec.
-
-    judged: those of its judges as well.
-    """
+def reads(name: str, judged: bool = False) -> dict[str, Input]:
+    """The pretrained parts that a CGN starts from.  judged: those of its judges as well."""
     if find(name).name == "menagerie":
         names = parts.NAMES if judged else ("biggan", "u2net")
-        return {part: parts.record(part)["sha256"] for part in names}
+        return {part: Input("part", part) for part in names}
     names = ("biggan256", "u2net", *(("inception-v3",) if judged else ()))
-    return {part: sources.checksum(part) for part in names}
+    return {part: Input("weights", part) for part in names}
 
 
 WORLDS = {

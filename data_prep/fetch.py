@@ -1,59 +1,90 @@
-"""Download files of sources.toml into CGN_DATA (or data/), with progress and checksum.
+"""Get the data sets and weights of sources.toml into CGN_DATA (or data/), checked.
 
-python data_prep/fetch.py --list
-python data_prep/fetch.py cgn-colored cgn-double_colored cgn-wildlife
+A download that stopped goes on where it was; one that is there is kept; an archive is unpacked.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
-import pooch
-
-from cgnlib import paths, sources
+from cgnlib import doctor, downloads, experiments, inputs, paths, sources
 from cgnlib.errors import CGNError
 
+EXAMPLES = """examples:
+  python data_prep/fetch.py --list
+  python data_prep/fetch.py mnist dtd cgn-wildlife
+  python data_prep/fetch.py --profile paper           everything that a profile needs
+  python data_prep/fetch.py in-mini --from archive.zip
+  python data_prep/fetch.py u2net --from ~/Downloads/u2net.pth
 
-def fetch(name: str) -> None:
-    """Download one file, trying its urls in order; a file that is there and right is kept."""
-    entry = sources.table()[name]
-    path = paths.data() / entry["file"]
-    digest = entry["sha256"] if len(entry["sha256"]) == 64 else None
-    pooch.get_logger().setLevel("WARNING")  # else it advises on checksums that are checked here
-    for url in entry["urls"]:
-        try:
-            pooch.retrieve(url, digest, path.name, path.parent, progressbar=True)
-        except Exception as error:
-            print(f"{url}: {error}", file=sys.stderr)
-            continue
-        try:
-            sources.find(name)
-        except CGNError as error:
-            if not entry["sha256"]:
-                raise SystemExit(f"downloaded to {path}; {error}") from error
-            path.unlink()
-            print(f"{url}: another file than the published one, deleted ({error})", file=sys.stderr)
-            continue
-        return
-    raise SystemExit(f"{name} could not be downloaded; copy it to {path} by hand")
+exit codes: 0 all is there, 1 something is not (one line each), 2 bad usage, 130 ^C
+"""
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python data_prep/fetch.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to get; see --list")
     parser.add_argument("--list", action="store_true", help="print every name and what it is")
-    args = parser.parse_args()
+    parser.add_argument("--all", action="store_true", help="get everything in the list")
+    parser.add_argument("--profile", choices=experiments.PROFILES, help="get what it needs")
+    parser.add_argument("--from", dest="own", type=Path, metavar="FILE", help="use this copy")
+    parser.add_argument("--keep", action="store_true", help="keep archives after unpacking")
+    args = parser.parse_args(argv)
     table = sources.table()
     if unknown := [name for name in args.names if name not in table]:
         parser.error(f"unknown {unknown[0]!r}: choose from {', '.join(table)}")
-    if args.list or not args.names:
-        for name, entry in table.items():
-            there = "there" if (paths.data() / entry["file"]).is_file() else "missing"
-            print(f"{name:20} {there:8} {entry['about']} ({entry['licence']})")
-    for name in args.names:
-        fetch(name)
+    names = [*args.names, *(table if args.all else ())]
+    if args.profile:
+        names += doctor.downloads_of(args.profile)
+    names = list(dict.fromkeys(names))
+    if args.own and len(names) != 1:
+        parser.error("--from is for one NAME")
+    if args.list or not (names or args.profile):
+        show()
+    try:
+        return int(any([not get(name, args.own, args.keep) for name in names]))  # all are tried
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from what is saved", file=sys.stderr)
+        return 130
+
+
+def show() -> None:
+    """Every name: whether it is there, how large it is, who needs it, what it is."""
+    needed = {profile: doctor.downloads_of(profile) for profile in experiments.PROFILES}
+    for name, entry in sources.table().items():
+        there = "there" if all(map(_is_there, inputs.of_source(name))) else "missing"
+        size = sum(part["size"] for part in sources.downloads(name))
+        profiles = " ".join(profile for profile, names in needed.items() if name in names)
+        print(
+            f"{name:20} {there:8} {size / 1e6:7,.1f} MB  {profiles or '-':11} {entry['about']} "
+            f"({entry['licence']})"
+        )
+    print(f"under {paths.data()}; set CGN_DATA to change that")
+
+
+def _is_there(what: inputs.Input) -> bool:
+    try:
+        doctor.check(what)
+    except CGNError:
+        return False
+    return True
+
+
+def get(name: str, own: Path | None, keep: bool) -> bool:
+    """Fetch one and say so."""
+    try:
+        there = own is None and doctor.is_there(name)
+        print(f"{name}: {'there already' if there else downloads.fetch(name, own, keep)}")
+    except CGNError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,6 +11,7 @@ from cgnlib import benchmarks, classifier_data, experiments, menagerie, sources
 from cgnlib.classifier_data import SPLITS, TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WORLDS
 from cgnlib.datasets import Writer
 from cgnlib.errors import CGNError
+from cgnlib.inputs import checksums
 from cgnlib.menagerie import Menagerie
 from cgnlib.mnists import to_bytes
 
@@ -127,7 +128,7 @@ def test_tests_go_to_other_processes(counterfactuals):
 
 
 def test_the_menagerie_needs_no_file():
-    assert WORLD.inputs(SMALL) == {}
+    assert WORLD.reads(SMALL) == {}
     assert WORLD.backbone()(torch.zeros(2, 3, 64, 64)).shape == (2, 10)
 
 
@@ -219,21 +220,19 @@ def test_inputs_are_what_a_run_reads(put, no_data, monkeypatch):
     put(f"in-mini/train/{a}/1.JPEG", f"in-mini/val/{a}/1.JPEG")
     put("cue_conflict/airplane/airplane1-bicycle2.png")
     s = {"data": "in-mini", "conditions": ("cue_conflict",)}
-    assert set(IMAGENET.inputs(s)) == {"val", "cue_conflict"}  # a test trains on nothing
+    assert set(checksums(IMAGENET.reads(s))) == {"val", "cue_conflict"}  # a test trains on nothing
     s["epochs"] = 1
-    found = IMAGENET.inputs(s)
+    found = checksums(IMAGENET.reads(s))
     assert set(found) == {"train", "val", "cue_conflict"}
     put(f"in-mini/val/{a}/2.JPEG")
-    again = IMAGENET.inputs(s)
+    again = checksums(IMAGENET.reads(s))
     assert {name for name in found if found[name] != again[name]} == {"val"}
-    packaged = IMAGENET.inputs(
-        {"classifier": "efficientnet-lite0", "conditions": ("cue_conflict",)}
-    )
+    packaged = IMAGENET.reads({"classifier": "efficientnet-lite0", "conditions": ("cue_conflict",)})
     assert set(packaged) == {"efficientnet-lite0", "cue_conflict"}
     with pytest.raises(CGNError, match="resnet50"):
-        IMAGENET.inputs({"source": "pretrained"})
+        checksums(IMAGENET.reads({"source": "pretrained"}))
     monkeypatch.setattr(sources, "checksum", lambda name: f"sum of {name}")
-    assert IMAGENET.inputs({"source": "pretrained"}) == {"resnet50": "sum of resnet50"}
+    assert checksums(IMAGENET.reads({"source": "pretrained"})) == {"resnet50": "sum of resnet50"}
 
 
 def test_the_packaged_classifier_knows_a_thousand_classes():

@@ -26,15 +26,17 @@ from cgnlib import (
     worlds,
 )
 from cgnlib.categories import SIXTEEN, imagenet_a, wordnet
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.datasets import read_dataset
 from cgnlib.ensemble_kinds import measures
 from cgnlib.experiments import PROFILES, grid, with_needs
+from cgnlib.interruption import Interrupted
 from cgnlib.nets import biggan, parts
 from cgnlib.nets.ensemble import SUBJECTS
 from cgnlib.nets.imagenet import ImageNetCGN, load_cgn
 from cgnlib.nets.u2net import U2Net
 from cgnlib.report import records, robustness, robustness_figures
-from cgnlib.train import Checkpoint, Interrupted, seeded
+from cgnlib.train import seeded
 
 MINI, PAPER = experiments.profile("mini"), experiments.profile("paper")
 SMALL = {"train": 10, "val": 6, "batch": 4}

@@ -108,10 +108,17 @@ def test_a_run_needs_what_its_kind_reads(name):
         elif run.kind == "following":
             assert needs == {"classifier": "classifier", "generator": "cgn"}
             assert run.need("classifier").variant == run.need("generator").variant == run.variant
+        elif run.kind == "disentanglement":
+            read = {} if run.variant == "menagerie" else {"reader": "reader"}
+            made = {"menagerie": "mechanisms"}.get(run.variant, "cgn")
+            assert needs == read | ({} if run.name == "truth" else {"generator": made})
+        elif run.kind == "head-maps":
+            assert needs == {"classifier": run.need("classifier").kind}
+            assert run["train_on"] == dict(run.need("classifier").settings).get("train_on", "plain")
         elif run.kind == "images":
             assert needs == {"generator": "mechanisms"}
             assert run.need("generator").variant == run.variant
-            assert run.need("generator")["ablation"] in ("none", "published")
+            assert run.need("generator")["ablation"] in (*ABLATIONS, "published")
         elif run.kind == "ensemble":
             learns = {"real": {}, "real+cgn": {"images": "images"}}[run["train_on"]]
             assert needs == {"start": "plain"} | learns

@@ -11,14 +11,15 @@ from safetensors.torch import load_file
 from stopping import StopAt
 from torch import nn
 
-from cgnlib import experiments, generation, imagenet_kinds, metrics, sources, train, worlds
+from cgnlib import execute, experiments, generation, imagenet_kinds, metrics, sources, train, worlds
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.counterfactuals import to_stored
 from cgnlib.errors import CGNError
 from cgnlib.imagenet import loss_weights
+from cgnlib.interruption import Interrupted
 from cgnlib.nets import parts, perceptual
 from cgnlib.nets.imagenet import FROZEN, TRAINED
 from cgnlib.nets.menagerie import Reader
-from cgnlib.train import Checkpoint, Interrupted
 from cgnlib.train_imagenet import train_imagenet_cgn
 
 MINI = experiments.profile("mini")
@@ -158,7 +159,7 @@ def test_panels_leave_the_net_and_chance_alone(net, training):
 
 def test_a_sheet_has_a_row_for_each_class_and_a_column_for_each_part(net, tmp_path):
     imagenet_kinds.sheet(net, "menagerie", 0.5, tmp_path / "sheet.png")
-    assert [p.name for p in tmp_path.iterdir()] == ["sheet.png"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["sheet.png"]
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size == (6 * 64, 10 * 64) and image.mode == "RGB"
         pixels = np.asarray(image)
@@ -359,22 +360,22 @@ def digest(path):
 
 def test_inputs_are_the_checksums_of_what_a_run_reads(random_parts):
     files = {name: digest(random_parts / f"{name}.safetensors") for name in parts.NAMES}
-    assert imagenet_kinds.inputs(QUALITY) == imagenet_kinds.inputs(BIGGAN) == files
+    assert execute.inputs(QUALITY) == execute.inputs(BIGGAN) == files
     lite0 = perceptual.checksum("efficientnet-lite0")
     start = {name: files[name] for name in ("biggan", "u2net")}
-    assert imagenet_kinds.inputs(RUN) == start | {"perceptual": lite0}
+    assert execute.inputs(RUN) == start | {"perceptual": lite0}
 
 
 def test_another_part_is_another_input(tmp_path, monkeypatch, random_biggan, random_u2net):
-    before = imagenet_kinds.inputs(QUALITY)
+    before = execute.inputs(QUALITY)
     for path in parts.FOLDER.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(parts, "FOLDER", tmp_path)
-    assert imagenet_kinds.inputs(QUALITY) == before
+    assert execute.inputs(QUALITY) == before
     u2net = random_u2net()
     u2net.outconv.bias.data.add_(1)
     parts.ship("u2net", u2net, {})
-    after = imagenet_kinds.inputs(QUALITY)
+    after = execute.inputs(QUALITY)
     assert {name for name in before if after[name] != before[name]} == {"u2net"}
 
 
@@ -399,5 +400,5 @@ def test_inputs_on_imagenet_are_the_downloads(run, names, tmp_path, monkeypatch)
         return tmp_path / name
 
     monkeypatch.setattr(sources, "find", find)
-    found = imagenet_kinds.inputs(run)
+    found = execute.inputs(run)
     assert found == {role: hashlib.sha256(n.encode()).hexdigest() for role, n in names.items()}

@@ -8,11 +8,12 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "cgnlib"
 ORDER = """
-    errors paths sources imagenet experiments textures mnists menagerie nets losses patches
-    counterfactuals metrics explain decisions categories train pictures benchmarks datasets
-    stimuli generation worlds train_imagenet train_ensemble imagenet_kinds explain_kinds
-    cue_kinds
-    classifier_data ensemble_kinds execute runs report __main__
+    errors paths sources transfer archives downloads provenance interruption checkpoints imagenet
+    experiments textures mnists menagerie nets losses patches counterfactuals metrics explain
+    decisions categories train pictures benchmarks datasets stimuli generation inputs worlds
+    mechanisms disentanglement readers train_imagenet train_ensemble imagenet_kinds explain_kinds
+    disentanglement_kinds cue_kinds classifier_data head_kinds ensemble_kinds execute artefacts attempts runs
+    jobs machine doctor report __main__
 """.split()  # noqa: SIM905
 FILES = sorted(PACKAGE.rglob("*.py"))
 FIGURES = {"pandas", "seaborn", "matplotlib"}
@@ -107,7 +108,8 @@ def calls(path, name):
 
 def test_weights_load_whole_or_not_at_all():
     found = 0
-    for path in FILES:
+    scripts = [p for f in ("data_prep", "benchmarks") for p in (PACKAGE.parent / f).glob("*.py")]
+    for path in [*FILES, *scripts]:
         for _, options in calls(path, "load_state_dict"):
             assert options.get("strict", "True") == "True", path
             found += 1

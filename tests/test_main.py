@@ -221,7 +221,7 @@ def test_a_trained_run_is_done_and_leaves_its_files(weights, capsys):
     assert capsys.readouterr().out.startswith(f"done  {RUN}\n1 of 1 done")
     assert {p.name for p in weights.parent.iterdir()} == {
         "spec.json", "env.json", "metrics.json", "history.csv",
-        "weights.safetensors", "sheet_0001.png",
+        "weights.safetensors", "sheet_0001.png", "attempt-001.log",
     }  # fmt: skip
 
 

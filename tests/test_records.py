@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from cgnlib import decisions, execute, experiments, runs
+from cgnlib import artefacts, decisions, execute, experiments, runs
 from cgnlib.errors import CGNError
 from cgnlib.experiments import grid
 from cgnlib.report import records
@@ -32,7 +32,7 @@ def finish(run, **metrics):
     """A run as if it had been computed."""
     folder = runs.folder_of(run)
     folder.mkdir(parents=True)
-    for name, content in (("spec", runs._full_spec(run)), ("env", ENV), ("metrics", metrics)):
+    for name, content in (("spec", artefacts.full_spec(run)), ("env", ENV), ("metrics", metrics)):
         (folder / f"{name}.json").write_text(json.dumps(content))
     return runs.load(run)
 

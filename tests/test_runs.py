@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 import torch
 
-from cgnlib import counterfactuals, execute, experiments, mnists, runs, train
+from cgnlib import counterfactuals, execute, experiments, mnists, provenance, runs, train
 from cgnlib.errors import CGNError
 from cgnlib.experiments import Run, with_needs
+from cgnlib.inputs import Input
 from cgnlib.metrics import mask_coverage, nearest_iou
 
 MINI = experiments.profile("mini")
@@ -114,7 +115,7 @@ def snapshot(folder):
 
 def use_an_eighth(monkeypatch):
     """Of the digits: 50 a class to train on, 13 or 12 to test on."""
-    execute._digits_checksum("mnist-5k")  # kept from here on: it is of the whole source
+    Input("digits", "mnist-5k").checksum()  # kept from here on: it is of the whole source
     whole = mnists.load_digits
     monkeypatch.setattr(mnists, "load_digits", lambda *what: whole(*what)[::8])
 
@@ -132,7 +133,7 @@ def finished(tmp_path_factory):
         return root, {run.id: compute(run) for run in with_needs(wanted)}
 
 
-COMMON = {"spec.json", "env.json", "metrics.json"}
+COMMON = {"spec.json", "env.json", "metrics.json", "attempt-001.log"}
 KINDS = {
     "cgn": COMMON | {"weights.safetensors", "history.csv"},
     "gan": COMMON | {"weights.safetensors", "history.csv"},
@@ -530,11 +531,12 @@ from itertools import count
 import torch
 sys.path.insert(0, sys.argv[1])
 import test_runs
-from cgnlib import runs, train
+from cgnlib import attempts, runs
+from cgnlib.checkpoints import Checkpoint
 torch.set_num_threads(1)  # as in a worker
 steps = count(1)
 stop = lambda: next(steps) == 20 and os.kill(os.getpid(), signal.SIGKILL)
-runs.Checkpoint = lambda path: train.Checkpoint(path, every=0, stop=stop)
+attempts.Checkpoint = lambda path, *_: Checkpoint(path, 0, stop)
 runs._compute_one(test_runs.gan(steps=70))
 """
 
@@ -543,7 +545,8 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(tmp_path, folder, m
     command = [sys.executable, "-c", KILLED, str(Path(__file__).parent)]
     assert subprocess.run(command).returncode == -signal.SIGKILL
     run = gan(steps=70)
-    assert files(folder / run.id) == {"spec.json", "checkpoint.pt"} and not runs.is_done(run)
+    left = {"spec.json", "checkpoint.pt", "checkpoint.before.pt", "attempt-001.log"}
+    assert files(folder / run.id) == left and not runs.is_done(run)
     original, first_steps = train.index_batches, []
 
     def noted(n, batch, seed, first, last):
@@ -555,7 +558,8 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(tmp_path, folder, m
     monkeypatch.setenv("CGN_RUNS", str(tmp_path / "undisturbed"))
     undisturbed = compute(run)
     assert first_steps == [19, 0]
-    assert files(resumed.folder) == files(undisturbed.folder) == KINDS["gan"]
+    assert files(undisturbed.folder) == KINDS["gan"]
+    assert files(resumed.folder) == KINDS["gan"] | {"attempt-002.log"}
     for name in ("weights.safetensors", "history.csv", "metrics.json", "spec.json"):
         assert (resumed.folder / name).read_bytes() == (undisturbed.folder / name).read_bytes()
 
@@ -564,10 +568,10 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(tmp_path, folder, m
 
 
 def test_the_commit_is_named_where_there_is_one(monkeypatch, tmp_path):
-    known = runs.commit().removesuffix("+")
+    known = provenance.commit().removesuffix("+")
     assert known == "unknown" or (len(known) == 10 and int(known, 16))
-    monkeypatch.setattr(runs.paths, "ROOT", tmp_path)
-    assert runs.commit() == "unknown"
+    monkeypatch.setattr(provenance.paths, "ROOT", tmp_path)
+    assert provenance.commit() == "unknown"
 
 
 def test_a_run_that_failed_before_it_left_anything_starts_anew(fake, folder):
@@ -585,5 +589,5 @@ def test_a_run_that_failed_before_it_left_anything_starts_anew(fake, folder):
 def test_devices_are_looked_at_before_anything_starts(fake, folder, monkeypatch):
     monkeypatch.setenv("CGN_DEVICES", "many")
     with pytest.raises(CGNError, match="CGN_DEVICES is 'many'"):
-        runs.ensure([simple()])
-    assert not runs.folder_of(simple()).exists()
+        runs.ensure([experiments.ensemble(MINI, "real", 0)])
+    assert not folder.exists() and not fake.started

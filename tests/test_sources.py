@@ -2,11 +2,12 @@
 
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 
-from cgnlib import sources
-from cgnlib.errors import CGNError
+from cgnlib import benchmarks, sources
+from cgnlib.errors import CGNError, MissingError
 
 
 @pytest.fixture
@@ -18,19 +19,66 @@ def entry(monkeypatch):
     return made
 
 
+ALWAYS = {"urls", "licence", "about"}
+ONE = ALWAYS | {"file", "sha256", "size"}
+SEVERAL = ALWAYS | {"folder", "files"}
+ARCHIVE = ALWAYS | {"folder", "archive", "sha256", "size", "unpacked", "inside", "images"}
+
+
 @pytest.mark.parametrize("name", sources.table())
 def test_every_entry_says_where_from_what_and_under_which_licence(name):
     entry = sources.table()[name]
-    assert set(entry) == {"file", "urls", "sha256", "licence", "about"}
-    assert entry["urls"] and all(url.startswith("https://") for url in entry["urls"])
-    assert re.fullmatch("[0-9a-f]{64}|[0-9a-f]{8}|", entry["sha256"])
-    assert not entry["file"].startswith("/") and ".." not in entry["file"]
+    assert set(entry) in (ONE, SEVERAL, ARCHIVE, ARCHIVE | {"page"})
     assert entry["licence"] and entry["about"]
+    assert bool(entry["urls"]) != ("page" in entry)  # a page is where to get it by hand
 
 
-def test_no_two_entries_share_a_file():
-    files = [entry["file"] for entry in sources.table().values()]
+@pytest.mark.parametrize("name", sources.table())
+def test_every_download_is_named_and_measured(name):
+    for part in sources.downloads(name):
+        assert all(url.startswith("https://") for url in part["urls"])
+        assert re.fullmatch("[0-9a-f]{32}", part.get("md5", "0" * 32))
+        assert re.fullmatch("[0-9a-f]{64}|[0-9a-f]{8}|", part.get("sha256", ""))
+        assert ("md5" in part) != ("sha256" in part) and part["size"] > 0
+        assert not part["file"].startswith("/") and ".." not in part["file"]
+
+
+def test_no_two_entries_share_a_place():
+    files = [part["file"] for name in sources.table() for part in sources.downloads(name)]
     assert len(set(files)) == len(files)
+    places = [sources.place(name) for name in sources.table()]
+    assert len(set(places)) == len(places)
+
+
+def test_a_file_of_several_has_an_url_of_its_own():
+    for part in sources.downloads("mnist"):
+        assert all(url.endswith(f"/{part['name']}") for url in part["urls"])
+        assert part["file"] == f"mnist/{part['name']}" and len(part["urls"]) == 2
+
+
+def test_the_textures_are_those_that_are_read(original):
+    folder = original("dtd")
+    for part in sources.downloads("dtd"):
+        assert sources.sha256(folder / part["name"]) == part["sha256"]
+        assert (folder / part["name"]).stat().st_size == part["size"]
+
+
+def test_counts_are_those_that_the_readers_ask_for():
+    """Every benchmark with an entry, and every count of an entry, say the same."""
+    counted = {}
+    for entry in sources.table().values():
+        for part, images in entry.get("images", {}).items():
+            counted[(Path(entry["folder"]) / part).as_posix()] = images
+    known = {layout.folder: layout.images for layout in benchmarks.LAYOUTS.values()}
+    assert counted.items() <= known.items() and len(counted) == 13
+    rest = {folder.split("/")[0] for folder in known.keys() - counted.keys()}
+    assert rest == {"imagenet", "stylized-imagenet"}  # nobody gives those out
+
+
+def test_what_cannot_be_downloaded_is_taken_from_a_file():
+    command = "python data_prep/fetch.py in-mini --from imagenetmini-1000.zip"
+    assert sources.command("in-mini") == command
+    assert sources.command("in9") == "python data_prep/fetch.py in9"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +92,7 @@ def test_published_checkpoints_have_the_published_checksums(variant, start, orig
 
 
 def test_a_missing_file_comes_with_the_command_that_gets_it(entry, no_data):
-    with pytest.raises(CGNError) as error:
+    with pytest.raises(MissingError) as error:
         sources.find("abc")
     message = str(error.value)
     assert str(no_data / "weights" / "abc.pth") in message and "\n" not in message

@@ -1,5 +1,6 @@
 """Training loops: order of the data, seeds, checkpoints, and plain loops as oracles."""
 
+import os
 import re
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import torch.nn.functional as F
 from stopping import StopAt
 
 from cgnlib import losses, mnists, train
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError
+from cgnlib.interruption import Interrupted
 from cgnlib.mnists import Images, Variant
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
-from cgnlib.train import Checkpoint, Interrupted
 
 TINY = {"batch": 4, "steps": 60, "lr": 2e-3, "lr_critic": 1e-3, "latent": 4, "ngf": 4}
 TINY |= {"betas": (0.5, 0.999)}
@@ -131,7 +133,7 @@ def test_a_stopped_loop_ends_as_an_undisturbed_one(loop, stops, tmp_path):
     resumed, same_history = loop(checkpoint=checkpoint)
     assert same(net.state_dict(), resumed.state_dict())
     assert history == same_history
-    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.before.pt", "checkpoint.pt"]
 
 
 def test_a_loop_saves_when_it_is_time(tmp_path):
@@ -139,7 +141,7 @@ def test_a_loop_saves_when_it_is_time(tmp_path):
     train_classifier(checkpoint=Checkpoint(path, every=1e9))
     assert not path.exists()
     train_classifier(checkpoint=Checkpoint(path, every=0))
-    assert torch.load(path, weights_only=True)["loop"]["step"] == 9
+    assert Checkpoint(path).load({})["step"] == 9
 
 
 @pytest.fixture
@@ -174,15 +176,56 @@ def test_a_checkpoint_of_another_net_is_named_and_left_alone(stopped, resume):
 
 
 def test_a_failing_save_keeps_the_previous_checkpoint(stopped, monkeypatch):
-    def full(state, path):
-        path.write_bytes(b"half")
+    def full(number):
         raise OSError(28, "No space left on device")
 
     content = stopped.read_bytes()
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CGNError, match=re.escape(str(stopped)) + ".*No space left"):
         train_gan(checkpoint=Checkpoint(stopped, every=0))
     assert stopped.read_bytes() == content and list(stopped.parent.iterdir()) == [stopped]
+
+
+@pytest.mark.parametrize("where", [0.0, 0.1, 0.5, 0.9])
+def test_a_flipped_bit_is_noticed(stopped, where):
+    content = bytearray(stopped.read_bytes())
+    content[int(where * len(content))] ^= 4
+    stopped.write_bytes(content)
+    with pytest.raises(CGNError, match="from the beginning"):
+        train_gan(checkpoint=Checkpoint(stopped))
+    assert stopped.read_bytes() == content
+
+
+def test_the_one_before_a_damaged_checkpoint_is_gone_on_from(tmp_path):
+    net, history = train_gan()
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", stop=StopAt(20, 40))
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            train_gan(checkpoint=checkpoint)
+    assert [Checkpoint(p).load({})["step"] for p in (checkpoint.path, checkpoint.before)] == [
+        40,
+        20,
+    ]
+    checkpoint.path.write_bytes(b"damaged")
+    with pytest.raises(CGNError, match=r"delete it to start this run from the one before"):
+        train_gan(checkpoint=checkpoint)
+    checkpoint.path.unlink()
+    resumed, again = train_gan(checkpoint=checkpoint)
+    assert same(net.state_dict(), resumed.state_dict()) and history == again
+
+
+def test_the_seconds_of_all_attempts_are_counted(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    spent = []
+    for _ in range(2):
+        checkpoint = Checkpoint(path, stop=lambda: True)
+        checkpoint.load({})
+        checkpoint._started -= 100  # seconds ago
+        with pytest.raises(Interrupted):
+            checkpoint.after_step({"step": 1}, {})
+        spent.append(Checkpoint(path))
+        spent[-1].load({})
+    assert [round(s.spent, -1) for s in spent] == [100, 200]
 
 
 def test_a_full_disk_keeps_the_previous_checkpoint(stopped, tmp_path):

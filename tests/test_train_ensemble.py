@@ -10,11 +10,13 @@ from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 
 from cgnlib import train, train_ensemble
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError
+from cgnlib.interruption import Interrupted
 from cgnlib.mnists import Images
 from cgnlib.nets.ensemble import HEADS, Ensemble, Plain, small_resnet
 from cgnlib.pictures import Stored
-from cgnlib.train import Checkpoint, Interrupted, index_batches, seeded
+from cgnlib.train import index_batches, seeded
 from cgnlib.train_ensemble import best_epoch, counterfactual_order
 
 TINY = {

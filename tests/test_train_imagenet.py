@@ -9,15 +9,17 @@ import torch
 from stopping import StopAt
 
 from cgnlib import experiments, train, train_imagenet
+from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError
 from cgnlib.generation import truncated_noise
 from cgnlib.imagenet import ABLATIONS, loss_weights
+from cgnlib.interruption import Interrupted
 from cgnlib.nets import biggan, perceptual
 from cgnlib.nets.biggan import BIGGAN_MENAGERIE
 from cgnlib.nets.imagenet import FROZEN, TRAINED, ImageNetCGN, Mechanisms
 from cgnlib.nets.u2net import U2Net
 from cgnlib.patches import texture_grid
-from cgnlib.train import Checkpoint, Interrupted, seeded
+from cgnlib.train import seeded
 from cgnlib.train_imagenet import loss_terms, train_imagenet_cgn
 
 TINY = replace(

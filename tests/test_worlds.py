@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from cgnlib import imagenet, sources, worlds
 from cgnlib.errors import CGNError
+from cgnlib.inputs import checksums
 from cgnlib.nets import biggan, inception, parts
 from cgnlib.nets.imagenet import FROZEN, TRAINED
 from cgnlib.nets.menagerie import Reader
@@ -117,13 +118,15 @@ def test_the_probe_reads_shape_texture_and_background(images):
 
 
 def test_checksums_are_those_of_the_shipped_files(random_parts):
-    found = worlds.checksums("menagerie", judged=True)
+    found = checksums(worlds.reads("menagerie", judged=True))
     assert found == {
         name: hashlib.sha256((random_parts / f"{name}.safetensors").read_bytes()).hexdigest()
         for name in ("biggan", "u2net", "classifier", "probe")
     }
     assert len(set(found.values())) == 4
-    assert worlds.checksums("menagerie") == {name: found[name] for name in ("biggan", "u2net")}
+    assert checksums(worlds.reads("menagerie")) == {
+        name: found[name] for name in ("biggan", "u2net")
+    }
 
 
 def test_checksums_of_imagenet_are_those_of_the_published_files(tmp_path, monkeypatch):
@@ -132,7 +135,7 @@ def test_checksums_of_imagenet_are_those_of_the_published_files(tmp_path, monkey
         return tmp_path / name
 
     monkeypatch.setattr(sources, "find", find)
-    assert worlds.checksums("imagenet") == {
+    assert checksums(worlds.reads("imagenet")) == {
         name: hashlib.sha256(name.encode()).hexdigest() for name in ("biggan256", "u2net")
     }
 
@@ -169,7 +172,7 @@ def test_imagenet_has_no_other_protocol_either():
         (lambda: worlds.start("imagenet"), "u2net"),
         (lambda: worlds.published("imagenet"), "cgn-imagenet"),
         (lambda: worlds.judge("imagenet", "study"), "inception-v3"),
-        (lambda: worlds.checksums("imagenet"), "biggan256"),
+        (lambda: checksums(worlds.reads("imagenet")), "biggan256"),
     ],
 )
 def test_a_missing_download_is_one_line_with_its_command(call, name, no_data):
@@ -184,7 +187,7 @@ def test_a_missing_part_of_the_menagerie_is_one_line(tmp_path, monkeypatch):
         lambda: worlds.start("menagerie"),
         lambda: worlds.judge("menagerie", "standard"),
         worlds.probe,
-        lambda: worlds.checksums("menagerie"),
+        lambda: checksums(worlds.reads("menagerie")),
     ):
         with pytest.raises(CGNError, match="git checkout") as error:
             call()

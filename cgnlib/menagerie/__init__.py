@@ -64,16 +64,37 @@ def render(
     leave the object out.  Masks are [B, 1, 64, 64] in 0...1, antialiased.
     """
     backdrop = index if backdrop is None else backdrop
-    mask, depth = _by_class(shape, _silhouette, seed, index)
+    mask, light = silhouette(shape, seed, index)
     if bare:
         mask = torch.zeros_like(mask)
-    fg = _by_class(texture, _texture, seed, index)[0]
-    bg = _by_class(background, _background, seed, backdrop)[0]
-    light = 1 - 0.35 * (1 + depth * 9).clamp(0, 1)  # a rim darker than the middle
+    fg, bg = surface(texture, seed, index), scenery(background, seed, backdrop)
+    return compose(mask, light, fg, bg, seed, index), mask
+
+
+def silhouette(shape: Tensor, seed: int, index: Tensor) -> tuple[Tensor, Tensor]:
+    """True masks in 0...1, and the light on the object in 0...1, [B, 1, 64, 64] each."""
+    mask, depth = _by_class(shape, _silhouette, seed, index)
+    return mask, 1 - 0.35 * (1 + depth * 9).clamp(0, 1)  # a rim darker than the middle
+
+
+def surface(texture: Tensor, seed: int, index: Tensor) -> Tensor:
+    """Textures that fill the image, [B, 3, 64, 64]."""
+    return _by_class(texture, _texture, seed, index)[0]
+
+
+def scenery(background: Tensor, seed: int, index: Tensor) -> Tensor:
+    """Backgrounds, [B, 3, 64, 64]."""
+    return _by_class(background, _background, seed, index)[0]
+
+
+def compose(
+    mask: Tensor, light: Tensor, fg: Tensor, bg: Tensor, seed: int, index: Tensor
+) -> Tensor:
+    """Images in -1...1 from their parts, with the grain of their items."""
     fg = (fg + 1) * light - 1
     x = torch.lerp(bg, fg, mask)
     grain = draws.uniform(seed, index, _GRAIN, 1, SIZE, SIZE) - 0.5
-    return (x + 0.08 * grain).clamp(-1, 1), mask
+    return (x + 0.08 * grain).clamp(-1, 1)
 
 
 class Menagerie:

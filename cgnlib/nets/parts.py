@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cgnlib import paths, sources
-from cgnlib.errors import CGNError, reason
+from cgnlib.errors import CGNError, MissingError, reason
 from cgnlib.nets import weights
 
 FOLDER = paths.ROOT / "data_prep" / "menagerie"
@@ -34,16 +34,32 @@ def record(name: str) -> dict:
     return found
 
 
+def look(name: str) -> Path:
+    """The file of a part that is there with its record, not yet checked.
+
+    Raises MissingError where it is not there, CGNError for a record that is none.
+    """
+    path = FOLDER / f"{name}.safetensors"
+    if not path.is_file():
+        raise MissingError(f"{path} is missing: {_again(path)}")
+    record(name)
+    return path
+
+
+def check(name: str) -> Path:
+    """The file of a part, its checksum that of its record.  Raises CGNError."""
+    path = look(name)
+    if (found := sources.sha256(path)) != record(name)["sha256"]:
+        raise CGNError(f"{path} has sha256 {found}, not that of its record: {_again(path)}")
+    return path
+
+
 def load(name: str, net: nn.Module) -> nn.Module:
     """Load a shipped part into a net of its layout, whole or not at all, in evaluation mode.
 
     Raises CGNError when the file is missing, is not the one of its record or has another layout.
     """
-    path = FOLDER / f"{name}.safetensors"
-    if not path.is_file():
-        raise CGNError(f"{path} is missing: {_again(path)}")
-    if (found := sources.sha256(path)) != record(name)["sha256"]:
-        raise CGNError(f"{path} has sha256 {found}, not that of its record: {_again(path)}")
+    path = check(name)
     try:
         return weights.load(net, path).eval()
     except CGNError as error:

@@ -15,12 +15,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from cgnlib import sources
 from cgnlib.errors import CGNError
 
+LITE0 = "efficientnet-lite0"
 VGG_LAYERS = (3, 8, 15, 22)
 
 
 def build(name: str, layers: tuple[int, ...]) -> "Features":
     """The extractor of a name: `vgg16` or `efficientnet-lite0`.  Raises CGNError for another."""
-    if name == "efficientnet-lite0":
+    if name == LITE0:
         return efficientnet_lite0(layers)
     if name == "vgg16":
         return vgg16(layers)
@@ -29,7 +30,7 @@ def build(name: str, layers: tuple[int, ...]) -> "Features":
 
 def checksum(name: str) -> str:
     """sha256 of the weights behind a name, for a run's spec."""
-    return sources.sha256(_lite0_file()) if name == "efficientnet-lite0" else sources.checksum(name)
+    return sources.sha256(_lite0_file()) if name == LITE0 else sources.checksum(name)
 
 
 class Features(nn.Module):

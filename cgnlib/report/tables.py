@@ -158,7 +158,7 @@ def drift(live: pd.DataFrame, tracked: pd.DataFrame, tolerance: float = 0.15) ->
         return "no record of this profile is tracked"
     key = ["run", "metric"]
     both = live[live.unit == "fraction"].merge(tracked, on=key, suffixes=("", "_tracked"))
-    both = both[~both.metric.str.startswith(("loss_", "mask_read_"))]
+    both = both[~both.metric.str.startswith(("loss_", "mask_read_", "shape_read_"))]
     moved = both[(both.value.astype(float) - both.value_tracked.astype(float)).abs() > tolerance]
     names = "".join(f"\n{row.run} {row.metric}" for row in moved.itertuples())
     return f"{len(moved)} of {len(both)} numbers moved by more than {tolerance:.0%}{names}"

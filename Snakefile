@@ -1,0 +1,86 @@
+"""The study as jobs: every run, then the chapters, then the book.
+
+    snakemake --cores all book                                        here, profile mini
+    snakemake --profile profiles/slurm --config profile=paper book    on a cluster
+    snakemake --cores all -n --config profile=full runs               only the plan and its cost
+
+Targets: book, chapters, runs, a claim (claim-3-mnist), a run, a chapter.  Runs are declared in
+cgnlib/experiments.py; what a run has left, cgnlib itself resumes, and what is done it leaves.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from cgnlib import experiments, jobs
+
+PROFILE = config.get("profile", "mini")
+ROOT = Path(workflow.basedir)
+RUNS = experiments.with_needs(experiments.grid(PROFILE))
+TEXTS = [ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md"))]
+CODE = [*sorted((ROOT / "cgnlib").rglob("*.py")), *sorted((ROOT / "book/records").glob("*.csv"))]
+EXECUTED = ROOT / "_build" / "chapters"
+
+def was_executed(text):
+    """Whether the notebook beside a text is of this profile; a text without one is of none."""
+    notebook = text.with_suffix(".ipynb")
+    made = json.loads(notebook.read_text())["metadata"].get("cgn", {}) if notebook.exists() else {}
+    return made.get("profile", "") in (PROFILE, None)
+
+
+if workflow.is_main_process:
+    jobs.renew_marks(RUNS)
+    for text in TEXTS:
+        if not was_executed(text):
+            (EXECUTED / text.stem).unlink(missing_ok=True)
+    print(f"profile {PROFILE}: {jobs.cost(RUNS)}", file=sys.stderr)
+
+
+def marks(runs):
+    return [str(jobs.mark(run)) for run in runs]
+
+
+def runs_of(text):
+    """The runs that a chapter asks for: `experiments.grid(profile, "claim")`, or all."""
+    claims = re.findall(r'experiments\.grid\(profile(?:, "([\w-]+)")?\)', text.read_text())
+    return [run for claim in claims for run in experiments.grid(PROFILE, claim or "all")]
+
+
+rule book:
+    input: [str(EXECUTED / text.stem) for text in TEXTS]
+    localrule: True
+    shell:
+        "{sys.executable} book/_press/guard.py && rm -rf _build/html _build/.doctrees && "
+        "{sys.executable} -m jupyter_book build -W -n --keep-going . && "
+        "{sys.executable} book/_press/links.py"
+
+rule chapters:
+    input: [str(EXECUTED / text.stem) for text in TEXTS]
+
+rule runs:
+    input: marks(RUNS)
+
+for claim in experiments.CLAIMS:
+    rule:
+        name: claim
+        input: marks(experiments.grid(PROFILE, claim))
+
+for run in RUNS:
+    needed = jobs.resources(run)
+    rule:
+        name: run.id
+        # what a run needs is done or not; when it was done says nothing
+        input: [ancient(path) for path in marks(need for _, need in run.needs)]
+        output: touch(str(jobs.mark(run)))
+        threads: needed.cores
+        resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus
+        shell: "{sys.executable} -m cgnlib run --profile {PROFILE} {rule}"
+
+for text in TEXTS:
+    rule:
+        name: text.stem
+        input: str(text), [str(path) for path in CODE], marks(runs_of(text))
+        output: touch(str(EXECUTED / text.stem))
+        resources: mem_mb=4000, runtime=30
+        shell: "{sys.executable} book/_press/execute.py --profile {PROFILE} {rule}"

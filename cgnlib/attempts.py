@@ -1,0 +1,171 @@
+"""One attempt at a run: under a lease, with a log, to files that are whole or not there.
+
+A lease keeps two processes from computing the same run at once, on one machine or on several: its
+owner renews it while it lives, and loses it when it has not been heard of for a minute.
+"""
+
+import csv
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import SoftFileLease, Timeout
+from safetensors import SafetensorError
+
+from cgnlib import execute, paths, provenance
+from cgnlib.artefacts import folder_of, full_spec, is_done, load, logs_of
+from cgnlib.checkpoints import Checkpoint
+from cgnlib.errors import CGNError, reason
+from cgnlib.experiments import Run
+from cgnlib.interruption import Flag, Interrupted
+
+logger = logging.getLogger(__name__)
+LEASE_SECONDS = 60.0  # every process that may want a run has to agree on it
+
+
+def compute(run: Run, stop: Flag) -> None:
+    """Compute one run whose needs are done, unless another process does or just did.
+
+    stop: when it is set, the run saves its state and raises Interrupted.  Raises CGNError for
+    what the user can mend.
+    """
+    folder = folder_of(run)
+    locks = paths.runs(run.profile) / ".locks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        locks.mkdir(exist_ok=True)
+    except OSError as error:
+        raise CGNError(
+            f"{folder} cannot be made ({reason(error)}): mend it or set CGN_RUNS"
+        ) from error
+    try:
+        with _leased(locks / f"{run.id}.lease", run.id, stop) as check:
+            if not is_done(run):
+                _attempt(run, folder, check, stop)
+    except (OSError, SafetensorError) as error:
+        raise CGNError(
+            f"{folder} cannot be written ({reason(error)}): free space or mend the folder, "
+            "then run again"
+        ) from error
+
+
+def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> None:
+    """Compute a run, or go on with it.  check: raises when the lease is lost."""
+
+    def stopping() -> bool:
+        check()
+        return stop.is_set()
+
+    with _logged(folder) as number:
+        _write_json(folder / "spec.json", full_spec(run))
+        checkpoint = Checkpoint(folder / "checkpoint.pt", checkpoint_seconds(), stopping)
+        start = time.monotonic()
+        needs = {role: load(need).folder for role, need in run.needs}
+        metrics, history = execute.execute(run, folder, needs, checkpoint)
+        check()
+        if history:
+            _write_csv(folder / "history.csv", history)
+        seconds = checkpoint.spent + time.monotonic() - start
+        _write_json(folder / "env.json", provenance.record(seconds, number))
+        _write_json(folder / "metrics.json", metrics)
+        checkpoint.remove()
+
+
+def checkpoint_seconds() -> float:
+    """Seconds between two checkpoints: CGN_CHECKPOINT_SECONDS, else 60.
+
+    Raises CGNError when it is no number, or less than 0.
+    """
+    told = os.environ.get("CGN_CHECKPOINT_SECONDS", "60")
+    try:
+        if (seconds := float(told)) >= 0:
+            return seconds
+    except ValueError:
+        pass
+    raise CGNError(f"CGN_CHECKPOINT_SECONDS is {told!r}: set it to a number of seconds")
+
+
+@contextmanager
+def _leased(path: Path, name: str, stop: Flag) -> Iterator[Callable[[], None]]:
+    """Hold the lease of a run; waits for whoever has it, unless asked to stop.
+
+    Yields what raises CGNError once another process has taken the lease over, because this one
+    was not heard of for LEASE_SECONDS.
+    """
+    lost = threading.Event()
+    lease = SoftFileLease(
+        path, lease_duration=LEASE_SECONDS, on_compromise=lambda _: lost.set(), is_singleton=False
+    )
+
+    def check() -> None:
+        if lost.is_set():
+            raise CGNError(f"{name} was taken over by another process, as this one had stopped")
+
+    try:
+        lease.acquire(timeout=0)
+    except Timeout:
+        logger.info("waiting for %s, which %s computes", name, _owner(path))
+        try:
+            lease.acquire(poll_interval=1.0, cancel_check=stop.is_set)
+        except Timeout:
+            raise Interrupted(f"stopped while waiting for {name}") from None
+    try:
+        yield check
+    finally:
+        lease.release()
+
+
+def _owner(path: Path) -> str:
+    """Who holds a lease, as far as its file says."""
+    try:
+        fields = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+        return f"process {fields['pid']} on {fields['host']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+@contextmanager
+def _logged(folder: Path) -> Iterator[int]:
+    """Write what the package logs into attempt-NNN.log, and how the attempt ends; its number."""
+    number = 1 + max((int(p.stem.removeprefix("attempt-")) for p in logs_of(folder)), default=0)
+    handler = logging.FileHandler(folder / f"attempt-{number:03}.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    package = logging.getLogger("cgnlib")
+    level = package.level
+    package.setLevel(logging.DEBUG)
+    package.addHandler(handler)
+    try:
+        logger.debug("started by %s, commit %s", provenance.place(), provenance.commit())
+        yield number
+        logger.debug("done")
+    except Interrupted as error:
+        logger.debug("interrupted: %s", error)
+        raise
+    except BaseException:
+        logger.debug("failed", exc_info=True)
+        raise
+    finally:
+        package.removeHandler(handler)
+        package.setLevel(level)
+        handler.close()
+
+
+def _write_json(path: Path, content: dict) -> None:
+    part = path.with_suffix(".part")
+    with part.open("w") as file:
+        file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def _write_csv(path: Path, rows: list[dict]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
+        writer.writeheader()
+        writer.writerows(rows)

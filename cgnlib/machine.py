@@ -1,0 +1,137 @@
+"""What the machine offers: processors, memory, GPUs, Slurm, disks.  Nothing is changed or sent."""
+
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torchvision
+
+from cgnlib.errors import reason
+
+SLURM_SECONDS = 10  # how long sinfo may take to answer
+
+
+@dataclass(frozen=True)
+class Gpu:
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """sbatch: whether jobs can be submitted from here.  answers: whether the cluster answers.
+
+    partitions: as sinfo prints them, `name gres nodes`.  gpu: whether one of them has GPUs.
+    trouble: what sinfo said where it does not answer.
+    """
+
+    sbatch: bool
+    answers: bool
+    partitions: list[str] = field(default_factory=list)
+    gpu: bool = False
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A folder that data or runs go to.  free: bytes.  needed: bytes that are still to come.
+
+    writable: whether it, or the folder that it will be made in, can be written.
+    """
+
+    what: str
+    folder: str
+    free: int
+    needed: int
+    writable: bool
+
+    @property
+    def enough(self) -> bool:
+        return self.free >= self.needed
+
+
+@dataclass(frozen=True)
+class Machine:
+    """cores: that this process may use.  memory: bytes."""
+
+    python: str
+    torch: str
+    torchvision: str
+    cores: int
+    memory: int
+    gpus: list[Gpu]
+    slurm: Slurm
+
+
+def look() -> Machine:
+    """The machine that this runs on."""
+    return Machine(
+        platform.python_version(),
+        torch.__version__,
+        torchvision.__version__,
+        _cores(),
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        _gpus(),
+        look_for_slurm(),
+    )
+
+
+def look_at_disks(needed: dict[str, tuple[Path, int]]) -> list[Disk]:
+    """By what is stored, its folder and the bytes that are still to come.
+
+    What lies on one disk is needed there together.
+    """
+    places = {what: _existing(folder) for what, (folder, _) in needed.items()}
+    devices = {what: place.stat().st_dev for what, place in places.items()}
+    together = {
+        device: sum(size for what, (_, size) in needed.items() if devices[what] == device)
+        for device in devices.values()
+    }
+    return [
+        Disk(
+            what,
+            str(folder),
+            shutil.disk_usage(places[what]).free,
+            together[devices[what]],
+            os.access(places[what], os.W_OK | os.X_OK),
+        )
+        for what, (folder, _) in needed.items()
+    ]
+
+
+def look_for_slurm() -> Slurm:
+    """Whether jobs can be submitted here, and what sinfo says of the partitions."""
+    sbatch = shutil.which("sbatch") is not None
+    command = ["sinfo", "--noheader", "--format=%P %G %D"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=SLURM_SECONDS)
+    except FileNotFoundError:
+        return Slurm(sbatch, False, trouble="there is no sinfo here")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Slurm(sbatch, False, trouble=reason(error))
+    if asked.returncode:
+        said = asked.stderr.strip().splitlines() or [f"exit code {asked.returncode}"]
+        return Slurm(sbatch, False, trouble=said[0].removeprefix("sinfo: error: "))
+    partitions = [" ".join(line.split()) for line in asked.stdout.splitlines() if line.strip()]
+    return Slurm(sbatch, True, partitions, any("gpu" in line.lower() for line in partitions))
+
+
+def _gpus() -> list[Gpu]:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = (torch.cuda.get_device_properties(i) for i in range(count))
+    return [Gpu(gpu.name, gpu.total_memory) for gpu in found]
+
+
+def _cores() -> int:
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above that exists."""
+    folder = folder.absolute()
+    return next(place for place in (folder, *folder.parents) if place.exists())

@@ -1,0 +1,165 @@
+"""What the mechanisms keep apart, and where the heads look: tables and figures from records."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from cgnlib.generation import MECHANISMS
+from cgnlib.report.figures import STYLE, arrays_of, tile
+from cgnlib.report.imagenet import REMOVED
+from cgnlib.report.robustness import CLASSIFIERS, SUBJECTS
+from cgnlib.report.tables import NAMES, NONE, pct, spread
+from cgnlib.runs import Result
+
+WORLDS = NAMES | {"menagerie": "Menagerie"}
+
+
+def sources(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """The metrics of each source of images, by the id of its run."""
+    rows = frame[frame.run.str.startswith("disentanglement")]
+    return {
+        run: dict(zip(group.metric, group.value.astype(float), strict=True))
+        | {"variant": group.variant.iloc[0], "name": _name(group.iloc[0])}
+        for run, group in rows.groupby("run", sort=False)
+    }
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Control, leak and their difference, in percent; the renderer first in each world."""
+    return pd.DataFrame(
+        {
+            "Data": WORLDS[m["variant"]],
+            "Images of": m["name"],
+            "Control": pct(m["control"]),
+            "Leak": pct(m["leak"]),
+            "Difference": pct(m["disentanglement"]),
+        }
+        for m in sources(frame).values()
+    )
+
+
+def diversity(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean difference of two draws of one class, in percent of the renderer's; by mechanism."""
+    rows, truth = [], {}
+    for m in sources(frame).values():
+        if m["name"] == "the renderer":
+            truth = m
+            continue
+        row = {"Data": WORLDS[m["variant"]], "Images of": m["name"]}
+        for name in MECHANISMS:
+            known = truth[f"diversity_{name}"]
+            row[name.capitalize()] = (
+                f"{100 * m[f'diversity_{name}'] / known:.0f}" if known else NONE
+            )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def matrices(frame: pd.DataFrame) -> None:
+    """Share of readings that an exchanged class changes: the renderer above, a CGN below."""
+    found = sources(frame).values()
+    with plt.rc_context(STYLE):
+        _, axes = plt.subplots(2, len(WORLDS), figsize=(9.2, 4.6), layout="constrained")
+        for column, (variant, title) in zip(axes.T, WORLDS.items(), strict=True):
+            pair = [m for m in found if m["variant"] == variant][:2]
+            for axis, m in zip(column, pair, strict=True):
+                values = [
+                    [100 * m.get(f"moved_{a}_{b}", np.nan) for b in MECHANISMS] for a in MECHANISMS
+                ]
+                sns.heatmap(
+                    values, vmin=0, vmax=100, annot=True, fmt=".0f", cmap="cividis", ax=axis,
+                    cbar=False, linewidths=1, square=True,
+                    xticklabels=MECHANISMS, yticklabels=MECHANISMS if axis in axes[:, 0] else False,
+                )  # fmt: skip
+                axis.tick_params(axis="x", rotation=35)
+                axis.tick_params(axis="y", rotation=0)
+            column[0].set_title(title)
+        axes[0, 0].set_ylabel("renderer:\nmechanism")
+        axes[1, 0].set_ylabel("CGN:\nmechanism")
+    plt.show()
+
+
+def interventions(results: Sequence[Result], n: int = 6) -> None:
+    """The same scenes with another shape, texture or background: a block for each CGN."""
+    cgns = [r for r in results if r.run.kind == "disentanglement" and r.run.name != "truth"]
+    first = {r.run.variant: r for r in reversed(cgns)}
+    with plt.rc_context(STYLE):
+        _, axes = plt.subplots(2, 2, figsize=(8.6, 6.2), layout="constrained")
+        rows = ("base", *MECHANISMS)
+        for axis, (variant, title) in zip(axes.flat, WORLDS.items(), strict=True):
+            arrays = arrays_of(first[variant])
+            x = np.stack([arrays[name][:n] for name in rows])
+            tile(axis, x)
+            side = x.shape[2] + 2
+            labels = ("scene", *(f"new {name}" for name in MECHANISMS))
+            axis.set_yticks(np.arange(4) * side + side / 2, labels)
+            axis.tick_params(length=0)
+            axis.set_title(title)
+    plt.show()
+
+
+def points(scores: pd.DataFrame, classifiers: pd.DataFrame) -> pd.DataFrame:
+    """Of each MNIST CGN: disentanglement as a share of the renderer's, and the mean test accuracy
+    of the classifiers that learned from its counterfactuals alone."""
+    rows, truth = [], 1.0
+    for run, m in sources(scores).items():
+        if m["name"] == "the renderer":
+            truth = m["disentanglement"]
+            continue
+        at = scores[scores.run == run].iloc[0]
+        of = classifiers[
+            (classifiers.variant == at.variant)
+            & (classifiers.generator == at.generator)
+            & (classifiers.train_on == "cgn")
+            & (classifiers.metric == "test_accuracy")
+        ].value.astype(float)
+        if len(of):
+            share = m["disentanglement"] / truth
+            rows.append({"variant": at.variant, "name": m["name"], "share": share, "n": len(of),
+                         "accuracy": of.mean()})  # fmt: skip
+    return pd.DataFrame(rows, columns=["variant", "name", "share", "n", "accuracy"])
+
+
+def scatter(frames: dict[str, pd.DataFrame]) -> None:
+    """Robustness over disentanglement: a mark for each CGN.  frames: `points`, by their source."""
+    with plt.rc_context(STYLE):
+        _, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+        for (source, frame), mark in zip(frames.items(), "o^", strict=True):
+            for row in frame.itertuples():
+                axis.plot(100 * row.share, 100 * row.accuracy, mark, ms=8, label=source,
+                          color=plt.cm.tab10(list(NAMES).index(row.variant)))  # fmt: skip
+                axis.annotate(f"{NAMES[row.variant]}, {source}", (100 * row.share,
+                              100 * row.accuracy), xytext=(7, 4), textcoords="offset points",
+                              fontsize=8)  # fmt: skip
+        axis.margins(0.2)
+        axis.set_xlabel("disentanglement, % of the renderer's")
+        axis.set_ylabel("test accuracy, %")
+    plt.show()
+
+
+def heads(frame: pd.DataFrame, layer: str = "fine") -> pd.DataFrame:
+    """Heat inside the object and how well it ranks the object's pixels, in percent, by head."""
+    rows = []
+    for train_on, name in CLASSIFIERS.items():
+        mine = frame[frame.train_on == train_on]
+        for subject in ("plain", "shape", "texture", "bg", "avg"):
+            of = {
+                m: mine[mine.metric == f"{layer}/{subject}/{m}"].value.astype(float)
+                for m in ("heat_inside", "heat_inside_swapped", "average_precision")
+            }
+            if len(of["heat_inside"]):
+                cells = [spread(values).partition(" (")[0] for values in of.values()]
+                row = {"Trained on": name, "Who decides": SUBJECTS[subject]}
+                rows.append(row | dict(zip(("Inside", "Swapped", "AP"), cells, strict=True)))
+    return pd.DataFrame(rows)
+
+
+def _name(row: pd.Series) -> str:
+    if "-truth-" in row.run:
+        return "the renderer"
+    if row.variant == "menagerie":
+        return f"CGN, left out: {REMOVED[row.removed]}"
+    return f"CGN, {row.generator.replace('-', ' ')}"

@@ -1,0 +1,97 @@
+"""Disentanglement on toys whose answer is known, and the sources of parts."""
+
+import pytest
+import torch
+
+from cgnlib import disentanglement as d
+from cgnlib import mechanisms, menagerie
+from cgnlib.experiments import VARIANTS
+from cgnlib.mechanisms import Digits, Renderer
+from cgnlib.menagerie import Menagerie
+from cgnlib.nets.reader import CueReader
+from cgnlib.train import generator
+
+EVERY = (0, 1, 2)
+
+
+class Toy:
+    """A scene of one pixel whose channels are its three classes; `mix` says who writes where."""
+
+    def __init__(self, mix):
+        self.mix = torch.tensor(mix)
+
+    def part(self, mechanism, y, take, index):
+        return (y[:, None] * self.mix[mechanism]).float()[:, :, None, None] + 0.25 * take
+
+    def compose(self, parts, index):
+        return sum(parts)
+
+
+def measured(mix):
+    y, other = d.draw_classes(300, generator(1))
+    scenes = d.intervene(Toy(mix), y, other, torch.arange(300))
+    before, *after = (x[:, :, 0, 0].long() for x in (scenes.base, *scenes.by_class))
+    return d.named(after, y, other), d.moved(before, after), scenes
+
+
+def test_perfect_mechanisms_score_one():
+    named, moved, _ = measured([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    assert torch.equal(moved, torch.eye(3, dtype=torch.float64)) and (named == 1).all()
+    assert d.disentanglement(named, moved, EVERY) == 1
+
+
+def test_mechanisms_that_do_nothing_control_nothing_and_leak_nothing():
+    named, moved, _ = measured([[0] * 3] * 3)
+    assert (moved == 0).all() and d.control(named, EVERY) < 0.2 and d.leak(moved, EVERY) == 0
+
+
+def test_one_mechanism_for_everything_scores_low():
+    named, moved, _ = measured([[1, 1, 1], [0, 1, 0], [0, 0, 1]])
+    assert d.leak(moved, EVERY) == pytest.approx(2 / 6)
+    assert d.disentanglement(named, moved, EVERY) < 0.5
+
+
+def test_a_factor_that_cannot_be_read_is_left_out():
+    named = moved = torch.eye(3, dtype=torch.float64)
+    moved = moved.clone()
+    moved[:, 2] = float("nan")
+    assert d.disentanglement(named, moved, (0, 1)) == 1
+
+
+def test_other_classes_are_other():
+    y, other = d.draw_classes(500, generator(2))
+    assert (y != other).all() and set(other.flatten().tolist()) == set(range(10))
+
+
+def test_the_spread_is_that_of_the_noise():
+    """0.25 apart: of masks in 0...1, and half of that for colours in -1...1."""
+    _, _, scenes = measured([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    assert torch.allclose(scenes.spread.mean(0), torch.tensor([0.25, 0.125, 0.125]))
+
+
+def test_the_renderer_composes_what_the_menagerie_renders():
+    data, index = Menagerie("decorrelated", 6, 3), torch.arange(6)
+    classes = torch.stack([data.y, data.texture, data.background], 1)
+    source = Renderer(3)
+    parts = [source.part(m, classes[:, m], 0, index) for m in range(3)]
+    assert torch.equal(source.compose(parts, index), data.batch(index)[0])
+    assert not torch.equal(source.part(0, data.y, 1, index), parts[0])
+    assert mechanisms.OTHER > 10**6 and menagerie.SIZE == 64
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_digits_keep_their_noise_when_a_class_changes(few_digits, variant):
+    source, index = Digits(variant, "mnist-5k", "procedural", 0), torch.arange(8)
+    y = torch.arange(8)
+    first = [source.part(m, y, 0, index) for m in range(3)]
+    for m in range(3):
+        assert torch.equal(source.part(m, y, 0, index), first[m])
+    x = source.compose(first, index)
+    assert x.shape == (8, 3, 32, 32) and x.isfinite().all() and x.abs().max() < 1.2
+
+
+def test_a_reader_answers_three_questions_image_by_image():
+    net, x = CueReader().eval(), torch.randn(4, 3, 32, 32, generator=generator(0))
+    with torch.no_grad():
+        whole, parts = net(x), torch.cat([net(one) for one in x.split(1)])
+    assert whole.shape == (4, 10, 3) and torch.allclose(whole, parts, atol=1e-5)
