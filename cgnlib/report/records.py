@@ -130,6 +130,8 @@ def _rows(result: Result) -> Iterator[dict]:
     }
     for metric, value in result.metrics.items():
         n = result.metrics.get(_count_of(metric), evaluated)
+        if "_follows_" in metric:
+            n = ""  # a share of the images whose cues differ; how many these are was not counted
         yield shared | {
             "metric": metric,
             "value": value,
