@@ -271,14 +271,16 @@ def _explanation(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     return explain_kinds.explanation(run, folder, net, test)
 
 
-def _following(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+def _cues(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     from cgnlib import cue_kinds  # slow to import, as for explanations
 
     source = run.need("generator")
     cgn = load_cgn(needs["generator"] / "weights.safetensors", source["latent"], source["ngf"])
     net = load_cnn(needs["classifier"] / "weights.safetensors")
     test = split_of(run, "test", generator(TEST_SEED, "test"))
-    return cue_kinds.following(run, net, cgn, test)
+    return {"following": cue_kinds.following, "crossing": cue_kinds.crossing}[run.kind](
+        run, net, cgn, test
+    )
 
 
 def _head_maps(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
@@ -294,7 +296,8 @@ KINDS: dict[str, Callable] = {
     "classifier": _classifier,
     "evaluation": _evaluation,
     "explanation": _explanation,
-    "following": _following,
+    "following": _cues,
+    "crossing": _cues,
     "head-maps": _head_maps,
 }
 # Kinds whose modules take seconds to import: only a run of the kind pays for it.

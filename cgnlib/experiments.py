@@ -22,11 +22,10 @@ ENSEMBLE_SETS = ("real", "real+cgn")
 class Run:
     """One computation whose result is kept: what it is, with which settings, from which runs.
 
-    kind: cgn, gan, set (of generated images), classifier, evaluation, explanation or following
-    (of cues); on ImageNet
-    and the menagerie mechanisms (a CGN's training), quality, images (of a CGN), plain and ensemble
-    (classifiers), robustness or head-maps; on both disentanglement, which the MNISTs need a reader
-    for.  variant: the data.  name: what tells it from its siblings.
+    kind: cgn, gan, set (of generated images), classifier, evaluation, explanation, following or
+    crossing (of cues); on ImageNet and the menagerie mechanisms (a CGN's training), quality, images
+    (of a CGN), plain and ensemble (classifiers), robustness or head-maps; on both disentanglement,
+    which the MNISTs need a reader for.  variant: the data.  name: what tells it from its siblings.
     settings: all of them, resolved, as sorted pairs.  needs: the runs it reads, by role.
     """
 
@@ -375,6 +374,11 @@ def following(p: Profile, followed: Run, source: Run) -> Run:
     return Run("following", followed.variant, followed.name, followed.seed, p.name, settings, needs)
 
 
+def crossing(p: Profile, followed: Run, source: Run) -> Run:
+    """The same on images whose strokes, foreground and background are real or generated each."""
+    return replace(following(p, followed, source), kind="crossing")
+
+
 def oracle(p: Profile, variant: str) -> Run:
     """A reader without a shortcut: trained on true digits whose cues were drawn at random."""
     settings = _on(p, train_on="decorrelated", renderings=p.oracle_renderings, **p.oracle)
@@ -441,7 +445,8 @@ def union(p: Profile) -> list[Run]:
     """
     source = cgns(p, "wildlife")[0]
     return [
-        following(p, of, source)
+        measure(p, of, source)
+        for measure in (following, crossing)
         for seed in p.seeds
         for of in (
             classifier(p, "wildlife", "original", seed),

@@ -105,7 +105,7 @@ def test_a_run_needs_what_its_kind_reads(name):
         elif run.kind == "explanation":
             assert needs == {"classifier": "classifier"}
             assert run.need("classifier").variant == run.variant
-        elif run.kind == "following":
+        elif run.kind in ("following", "crossing"):
             assert needs == {"classifier": "classifier", "generator": "cgn"}
             assert run.need("classifier").variant == run.need("generator").variant == run.variant
         elif run.kind == "disentanglement":
@@ -405,9 +405,10 @@ def test_the_control_has_as_many_images_as_the_union(name):
     p = profile(name)
     digits = {"mnist-5k": 4000, "mnist": 50_000}[p.digits]
     assert p.control_renderings * digits == p.counterfactuals["wildlife"]
-    train_sets = Counter((run["train_on"], run.seed) for run in grid(name, "union"))
+    train_sets = Counter((run.kind, run["train_on"], run.seed) for run in grid(name, "union"))
     wanted = ("original", "cgn", "original+cgn", "original+decorrelated")
-    assert train_sets == dict.fromkeys(product(wanted, p.seeds), 1)
+    kinds = ("following", "crossing")
+    assert train_sets == dict.fromkeys(product(kinds, wanted, p.seeds), 1)
     kept = {run.id: run.spec() for run in grid(name, "claim-3-mnist")}
     for run in (run.need("classifier") for run in grid(name, "union")):
         if run["train_on"] != "original+decorrelated":  # shared with claim 3, byte for byte

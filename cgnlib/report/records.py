@@ -131,7 +131,8 @@ def _rows(result: Result) -> Iterator[dict]:
     for metric, value in result.metrics.items():
         n = result.metrics.get(_count_of(metric), evaluated)
         if "_follows_" in metric:
-            n = ""  # a share of the images whose cues differ; how many these are was not counted
+            # a share of the images whose cues differ; `following` did not count how many these are
+            n = result.metrics.get("conflicting_images", "")
         yield shared | {
             "metric": metric,
             "value": value,
