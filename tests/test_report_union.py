@@ -1,5 +1,7 @@
 """The chapter on the union: the rule for the fall, its tables, its figure."""
 
+from itertools import product
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -81,6 +83,52 @@ def test_shares_of_answers_sum_to_all():
     assert table.iloc[2].tolist() == ["CGN", "real", "80.0", "0.0", "5.0", "15.0"]
     sums = table.iloc[:, 2:].astype(float).sum(axis=1)
     assert sums.tolist() == pytest.approx([100] * 8)
+
+
+def crossing(share):
+    """Metrics of a classifier: share(strokes, foreground, background) names the background."""
+    return {
+        f"{'_'.join(parts)}_follows_background": share(*parts)
+        for parts in product(union.DOMAINS, repeat=3)
+    }
+
+
+def crossing_frame(**shares):
+    rows = []
+    for train_on, share in shares.items():
+        for metric, value in crossing(share).items():
+            row = dict.fromkeys(records.COLUMNS, "") | {"metric": metric, "value": value}
+            rows.append(row | {"train_on": train_on})
+    return pd.DataFrame(rows, columns=records.COLUMNS)
+
+
+def test_an_effect_belongs_to_the_part_that_makes_it():
+    alone = union.effects(crossing(lambda m, f, b: 0.4 * (b == "real")), "background")
+    assert alone == pytest.approx({"strokes": 0, "foreground": 0, "background": 0.4})
+    both = crossing(lambda m, f, b: 0.1 * (m == "real") - 0.2 * (f == "real"))
+    found = union.effects(both, "background")
+    assert found == pytest.approx({"strokes": 0.1, "foreground": -0.2, "background": 0})
+    joint = crossing(lambda m, f, b: 0.4 * (m == b == "real"))  # shared where both are needed
+    found = union.effects(joint, "background")
+    assert found == pytest.approx({"strokes": 0.2, "foreground": 0, "background": 0.2})
+    assert union.effects({}, "background") is None
+
+
+def test_crossed_images_have_a_row_each():
+    table = union.crossed(crossing_frame(cgn=lambda m, f, b: 0.3 * (b == "real")), "background")
+    assert list(table.columns) == ["Strokes", "Foreground", "Background", "CGN"]
+    assert len(table) == 8 and table.iloc[1, :3].tolist() == ["real", "real", "generated"]
+    assert set(table[table["Background"] == "real"]["CGN"]) == {"30.0"}
+    assert set(table[table["Background"] != "real"]["CGN"]) == {"0.0"}
+
+
+def test_what_a_part_adds_is_said_in_points():
+    asked = crossing_frame(cgn=lambda m, f, b: 0.3 * (b == "real"), original=lambda *_: 0.5)
+    table = union.added({"here": asked, "there": frame()}, "background")
+    assert table.to_numpy().tolist() == [
+        ["here", "Original", "+0.0", "+0.0", "+0.0"],
+        ["here", "CGN", "+0.0", "+0.0", "+30.0"],
+    ]
 
 
 def test_probes_have_a_row_for_each_classifier():

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -13,6 +14,8 @@ from cgnlib.report.tables import NONE, SETTINGS, pct, spread
 CLASSIFIERS = ("original", "cgn", "original+cgn", "original+decorrelated")
 DOMAINS = {"real": "real", "cgn": "counterfactual"}
 CUES = ("shape", "foreground", "background")
+ORIGINS = {"real": "real", "cgn": "generated"}
+PARTS = ("strokes", "foreground", "background")  # of an image, each real or generated
 NO_FALL, GATE, GENERAL, UNEXPLAINED, NOT_RUN = (
     "no fall",
     "explained by a gate",
@@ -96,6 +99,45 @@ def followed(frame: pd.DataFrame) -> pd.DataFrame:
             row = {"Trained on": SETTINGS[train_on], "Images": title}
             rows.append(row | {cue.capitalize(): pct(share) for cue, share in shares.items()})
     return pd.DataFrame(rows)
+
+
+def effects(of: Mapping[str, float], cue: str) -> dict[str, float] | None:
+    """What making one part real instead of generated adds to the answers that name a cue.
+
+    of: the metrics of one classifier.  By part; mean over the four ways to make the others.  None
+    where it was not asked.
+    """
+    kinds = list(product(DOMAINS, repeat=len(PARTS)))
+    if f"{'_'.join(kinds[0])}_follows_{cue}" not in of:
+        return None
+    share = {kind: of[f"{'_'.join(kind)}_follows_{cue}"] for kind in kinds}
+    half = len(kinds) // 2
+    return {
+        part: sum(s if kind[i] == "real" else -s for kind, s in share.items()) / half
+        for i, part in enumerate(PARTS)
+    }
+
+
+def crossed(frame: pd.DataFrame, cue: str) -> pd.DataFrame:
+    """Share of answers that name a cue, in percent: a row a kind of image, a column a classifier."""
+    of = {t: m for t, m in means(frame).items() if effects(m, cue)}
+    rows = [
+        dict(zip(("Strokes", "Foreground", "Background"), map(ORIGINS.get, kind), strict=True))
+        | {SETTINGS[t]: pct(m[f"{'_'.join(kind)}_follows_{cue}"]) for t, m in of.items()}
+        for kind in product(DOMAINS, repeat=len(PARTS))
+    ]
+    return pd.DataFrame(rows)
+
+
+def added(sources: Mapping[str, pd.DataFrame], cue: str) -> pd.DataFrame:
+    """`effects` of every classifier in points: a row for each, with its source."""
+    rows = []
+    for title, frame in sources.items():
+        for train_on, of in means(frame).items():
+            if found := effects(of, cue):
+                cells = {part.capitalize(): f"{100 * v:+.1f}" for part, v in found.items()}
+                rows.append({"Source": title, "Trained on": SETTINGS[train_on]} | cells)
+    return pd.DataFrame(rows, columns=["Source", "Trained on", *map(str.capitalize, PARTS)])
 
 
 def probes(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
