@@ -119,7 +119,7 @@ def effects(of: Mapping[str, float], cue: str) -> dict[str, float] | None:
 
 
 def crossed(frame: pd.DataFrame, cue: str) -> pd.DataFrame:
-    """Share of answers that name a cue, in percent: a row a kind of image, a column a classifier."""
+    """Share of answers that name a cue, in percent: rows are images, columns classifiers."""
     of = {t: m for t, m in means(frame).items() if effects(m, cue)}
     rows = [
         dict(zip(("Strokes", "Foreground", "Background"), map(ORIGINS.get, kind), strict=True))
