@@ -164,10 +164,10 @@ def _classifier(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     train_on = run["train_on"]
     parts: list[Images] = []
     rng = generator(run.seed, "data")
-    if train_on == "decorrelated":
-        parts.append(_decorrelated(run, rng))
-    elif train_on.startswith("original"):
+    if train_on.startswith("original"):
         parts.append(split_of(run, "train", rng).freeze())
+    if train_on.endswith("decorrelated"):
+        parts.append(_decorrelated(run, rng))
     if "set" in needs:
         parts.append(load_set(needs["set"]))
     data = parts[0] if len(parts) == 1 else Union(*parts)
@@ -271,6 +271,18 @@ def _explanation(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     return explain_kinds.explanation(run, folder, net, test)
 
 
+def _cues(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+    from cgnlib import cue_kinds  # slow to import, as for explanations
+
+    source = run.need("generator")
+    cgn = load_cgn(needs["generator"] / "weights.safetensors", source["latent"], source["ngf"])
+    net = load_cnn(needs["classifier"] / "weights.safetensors")
+    test = split_of(run, "test", generator(TEST_SEED, "test"))
+    return {"following": cue_kinds.following, "crossing": cue_kinds.crossing}[run.kind](
+        run, net, cgn, test
+    )
+
+
 def _head_maps(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     from cgnlib import head_kinds  # slow to import, and needed here alone
 
@@ -284,6 +296,8 @@ KINDS: dict[str, Callable] = {
     "classifier": _classifier,
     "evaluation": _evaluation,
     "explanation": _explanation,
+    "following": _cues,
+    "crossing": _cues,
     "head-maps": _head_maps,
 }
 # Kinds whose modules take seconds to import: only a run of the kind pays for it.

@@ -22,10 +22,10 @@ ENSEMBLE_SETS = ("real", "real+cgn")
 class Run:
     """One computation whose result is kept: what it is, with which settings, from which runs.
 
-    kind: cgn, gan, set (of generated images), classifier, evaluation or explanation; on ImageNet
-    and the menagerie mechanisms (a CGN's training), quality, images (of a CGN), plain and ensemble
-    (classifiers), robustness or head-maps; on both disentanglement, which the MNISTs need a reader
-    for.  variant: the data.  name: what tells it from its siblings.
+    kind: cgn, gan, set (of generated images), classifier, evaluation, explanation, following or
+    crossing (of cues); on ImageNet and the menagerie mechanisms (a CGN's training), quality, images
+    (of a CGN), plain and ensemble (classifiers), robustness or head-maps; on both disentanglement,
+    which the MNISTs need a reader for.  variant: the data.  name: what tells it from its siblings.
     settings: all of them, resolved, as sorted pairs.  needs: the runs it reads, by role.
     """
 
@@ -74,7 +74,8 @@ class Profile:
     generator_seeds: how often CGNs and GANs are trained; seeds: how often classifiers are.
     counterfactuals, by variant, and gan_images: generated images for one classifier.
     original_epochs: passes over the original set where that differs from the other settings.
-    oracle_renderings: how often each training digit is rendered for the unbiased reader.
+    oracle_renderings: how often each training digit is rendered for the unbiased reader;
+    control_renderings: how often, beside the original images, for the union of a perfect CGN.
     evaluated: images behind each quality measure.  embedded: test images in a t-SNE.
     reader: how the MNISTs' reader of all three cues is trained.  scenes: how many are intervened
     on, in the MNISTs and in the menagerie.  explained: test images behind the heads' heat maps.
@@ -99,6 +100,7 @@ class Profile:
     original_epochs: int
     oracle: dict
     oracle_renderings: int
+    control_renderings: int
     evaluated: int
     embedded: int
     reader: dict
@@ -236,6 +238,7 @@ _MINI = Profile(
     original_epochs=4,
     oracle=_CLASSIFIER | {"batch": 16, "epochs": 1},
     oracle_renderings=6,
+    control_renderings=9,
     evaluated=1000,
     embedded=1000,
     reader=_READER | {"renderings": 3},
@@ -269,6 +272,7 @@ _FULL = Profile(
     original_epochs=10,
     oracle=_CLASSIFIER,
     oracle_renderings=1,
+    control_renderings=1,
     evaluated=10_000,
     embedded=3840,  # the study's six batches of 640
     reader=_READER | {"renderings": 2},
@@ -352,6 +356,29 @@ def classifier(
     )
 
 
+def control(p: Profile, variant: str, seed: int) -> Run:
+    """The union of a perfect CGN: true renderings with random cues for the counterfactuals.
+
+    As many as W-MNIST has counterfactuals, and trained as the union is.
+    """
+    settings = p.classifier | {"renderings": p.control_renderings}
+    settings |= {"train_on": "original+decorrelated"}
+    name = "original+decorrelated"
+    return Run("classifier", variant, name, seed, p.name, _on(p, **settings))
+
+
+def following(p: Profile, followed: Run, source: Run) -> Run:
+    """Which cue a classifier follows, on real images and on new counterfactuals of `source`."""
+    settings = _on(p, train_on=followed["train_on"], evaluated=p.evaluated)
+    needs = (("classifier", followed), ("generator", source))
+    return Run("following", followed.variant, followed.name, followed.seed, p.name, settings, needs)
+
+
+def crossing(p: Profile, followed: Run, source: Run) -> Run:
+    """The same on images whose strokes, foreground and background are real or generated each."""
+    return replace(following(p, followed, source), kind="crossing")
+
+
 def oracle(p: Profile, variant: str) -> Run:
     """A reader without a shortcut: trained on true digits whose cues were drawn at random."""
     settings = _on(p, train_on="decorrelated", renderings=p.oracle_renderings, **p.oracle)
@@ -408,6 +435,26 @@ def claim_3_mnist(p: Profile) -> list[Run]:
                 grid.append(classifier(p, variant, train_on, seed, source))
                 grid.append(classifier(p, variant, f"original+{train_on}", seed, source))
     return grid
+
+
+def union(p: Profile) -> list[Run]:
+    """Why the union falls on W-MNIST: which cue classifiers follow, on real and on other images.
+
+    Original images, counterfactuals, their union, and the control.  The CGN is the published one
+    where the profile has it, as in the study, else our own.
+    """
+    source = cgns(p, "wildlife")[0]
+    return [
+        measure(p, of, source)
+        for measure in (following, crossing)
+        for seed in p.seeds
+        for of in (
+            classifier(p, "wildlife", "original", seed),
+            classifier(p, "wildlife", "cgn", seed, source),
+            classifier(p, "wildlife", "original+cgn", seed, source),
+            control(p, "wildlife", seed),
+        )
+    ]
 
 
 def mechanisms(p: Profile, ablation: str, seed: int) -> Run:
@@ -599,6 +646,7 @@ CLAIMS = {
     "claim-3-imagenet": claim_3_imagenet,
     "real-stimuli": real_stimuli,
     "explanations": explanations,
+    "union": union,
     "head-maps": head_maps,
     "disentanglement": disentanglements,
     "ablated-robustness": ablated_robustness,

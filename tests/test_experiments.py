@@ -105,6 +105,9 @@ def test_a_run_needs_what_its_kind_reads(name):
         elif run.kind == "explanation":
             assert needs == {"classifier": "classifier"}
             assert run.need("classifier").variant == run.variant
+        elif run.kind in ("following", "crossing"):
+            assert needs == {"classifier": "classifier", "generator": "cgn"}
+            assert run.need("classifier").variant == run.need("generator").variant == run.variant
         elif run.kind == "disentanglement":
             read = {} if run.variant == "menagerie" else {"reader": "reader"}
             made = {"menagerie": "mechanisms"}.get(run.variant, "cgn")
@@ -377,7 +380,7 @@ def test_the_real_stimuli_need_data():
         assert not any(run.needs for run in runs)
 
 
-MNIST = ("claim-1-mnist", "claim-3-mnist", "explanations")
+MNIST = ("claim-1-mnist", "claim-3-mnist", "explanations", "union")
 IMAGENET = ("claim-1-imagenet", "claim-2", "claim-3-imagenet", "real-stimuli")
 
 
@@ -395,6 +398,21 @@ def test_the_claims_on_mnist_and_imagenet_do_not_touch(name, monkeypatch):
     other = {"seeds": (7,), "generator_seeds": (8,), "evaluated": 20, "digits": "none"}
     monkeypatch.setitem(PROFILES, name, replace(p, **other))
     assert specs(MNIST) != mnist and specs(IMAGENET) == imagenet
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_control_has_as_many_images_as_the_union(name):
+    p = profile(name)
+    digits = {"mnist-5k": 4000, "mnist": 50_000}[p.digits]
+    assert p.control_renderings * digits == p.counterfactuals["wildlife"]
+    train_sets = Counter((run.kind, run["train_on"], run.seed) for run in grid(name, "union"))
+    wanted = ("original", "cgn", "original+cgn", "original+decorrelated")
+    kinds = ("following", "crossing")
+    assert train_sets == dict.fromkeys(product(kinds, wanted, p.seeds), 1)
+    kept = {run.id: run.spec() for run in grid(name, "claim-3-mnist")}
+    for run in (run.need("classifier") for run in grid(name, "union")):
+        if run["train_on"] != "original+decorrelated":  # shared with claim 3, byte for byte
+            assert kept[run.id] == run.spec()
 
 
 # --- digests

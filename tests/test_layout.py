@@ -12,8 +12,8 @@ ORDER = """
     experiments textures mnists menagerie nets losses patches counterfactuals metrics explain
     decisions categories train pictures benchmarks datasets stimuli generation inputs worlds
     mechanisms disentanglement readers train_imagenet train_ensemble imagenet_kinds explain_kinds
-    disentanglement_kinds classifier_data head_kinds ensemble_kinds execute artefacts attempts runs
-    jobs machine doctor report __main__
+    disentanglement_kinds cue_kinds classifier_data head_kinds ensemble_kinds execute artefacts
+    attempts runs jobs machine doctor report __main__
 """.split()  # noqa: SIM905
 FILES = sorted(PACKAGE.rglob("*.py"))
 FIGURES = {"pandas", "seaborn", "matplotlib"}

@@ -130,6 +130,9 @@ def _rows(result: Result) -> Iterator[dict]:
     }
     for metric, value in result.metrics.items():
         n = result.metrics.get(_count_of(metric), evaluated)
+        if "_follows_" in metric:
+            # a share of the images whose cues differ; `following` did not count how many these are
+            n = result.metrics.get("conflicting_images", "")
         yield shared | {
             "metric": metric,
             "value": value,

@@ -16,6 +16,7 @@ SETTINGS = {
     "cgn": "CGN",
     "original+gan": "Original + GAN",
     "original+cgn": "Original + CGN",
+    "original+decorrelated": "Original + random cues",
 }
 WEIGHTS = {"published": ", published weights", "trained": ", trained here", "": ""}
 NONE = "–"

@@ -1,0 +1,149 @@
+"""The chapter on the union: the rule for the fall, its tables, its figure."""
+
+from itertools import product
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from cgnlib.report import records, union
+from cgnlib.report.tables import NONE
+from cgnlib.report.union import Change
+
+SHAPE = {  # by training set: shape followed on real images, and on counterfactuals
+    "original": (0.0, 0.0),
+    "cgn": (0.8, 0.9),
+    "original+cgn": (0.6, 0.9),
+    "original+decorrelated": (0.9, 0.7),
+}
+
+
+def frame(shape=SHAPE, background=0.1, seeds=(0, 1)):
+    """Seeds differ by 0.1 in accuracy and in nothing else."""
+    rows = []
+    for train_on, (real, made) in shape.items():
+        metrics = {"domain_read": 0.75, "real_follows_shape": real, "cgn_follows_shape": made}
+        metrics |= {f"{d}_follows_foreground": 0.0 for d in ("real", "cgn")}
+        metrics |= {f"{d}_follows_background": background for d in ("real", "cgn")}
+        for seed in seeds:
+            for metric, value in (metrics | {"real_accuracy": real + seed / 10}).items():
+                row = dict.fromkeys(records.COLUMNS, "") | {"metric": metric, "seed": seed}
+                rows.append(row | {"train_on": train_on, "value": value})
+    return pd.DataFrame(rows, columns=records.COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [
+        (None, union.NOT_RUN),
+        (Change(0.09, 0.0, 0.5), union.NO_FALL),
+        (Change(-0.3, 0.5, 0.5), union.NO_FALL),
+        (Change(0.2, 0.02, 0.2), union.GATE),
+        (Change(0.2, -0.1, 0.11), union.GATE),
+        (Change(0.2, 0.1, 0.2), union.GENERAL),
+        (Change(0.2, 0.02, 0.05), union.UNEXPLAINED),
+    ],
+)
+def test_the_rule(found, outcome):
+    assert union.explain(found) == outcome
+
+
+def test_a_larger_loss_on_counterfactuals_speaks_against_a_gate():
+    outcomes = [union.explain(Change(0.2, lost / 100, 0.2)) for lost in range(0, 21)]
+    assert outcomes == [union.GATE] * 10 + [union.GENERAL] * 11
+
+
+def test_the_change_is_from_counterfactuals_alone_to_the_union():
+    found = union.change(union.means(frame()))
+    assert found == Change(pytest.approx(0.2), pytest.approx(0.0), pytest.approx(0.0))
+    to_control = union.change(union.means(frame()), union="original+decorrelated")
+    assert to_control.real == pytest.approx(-0.1)
+    assert to_control.counterfactual == pytest.approx(0.2)
+
+
+def test_a_missing_classifier_leaves_nothing_to_explain():
+    some = {k: v for k, v in SHAPE.items() if k != "original+cgn"}
+    assert union.change(union.means(frame(some))) is None
+    assert union.means(pd.DataFrame(columns=records.COLUMNS)) == {}
+
+
+def test_accuracies_stand_beside_the_study():
+    """method 4.4: 62.8 in the study, 85.7 in the paper"""
+    some = {k: v for k, v in SHAPE.items() if k != "original+decorrelated"}
+    table = union.accuracies({"there": frame(some, seeds=(0,)), "here": frame()})
+    assert list(table.columns) == ["Trained on", "Paper", "Study", "there", "here"]
+    row = table.set_index("Trained on").loc["Original + CGN"]
+    assert row.tolist() == ["85.7", "62.8", "60.0", "65.0 ± 7.1 (2)"]
+    assert table.iloc[-1, 1:].tolist() == [NONE, NONE, NONE, "95.0 ± 7.1 (2)"]
+
+
+def test_shares_of_answers_sum_to_all():
+    table = union.followed(frame(background=0.05))
+    assert len(table) == 8
+    assert table.iloc[2].tolist() == ["CGN", "real", "80.0", "0.0", "5.0", "15.0"]
+    sums = table.iloc[:, 2:].astype(float).sum(axis=1)
+    assert sums.tolist() == pytest.approx([100] * 8)
+
+
+def crossing(share):
+    """Metrics of a classifier: share(strokes, foreground, background) names the background."""
+    return {
+        f"{'_'.join(parts)}_follows_background": share(*parts)
+        for parts in product(union.DOMAINS, repeat=3)
+    }
+
+
+def crossing_frame(**shares):
+    rows = []
+    for train_on, share in shares.items():
+        for metric, value in crossing(share).items():
+            row = dict.fromkeys(records.COLUMNS, "") | {"metric": metric, "value": value}
+            rows.append(row | {"train_on": train_on})
+    return pd.DataFrame(rows, columns=records.COLUMNS)
+
+
+def test_an_effect_belongs_to_the_part_that_makes_it():
+    alone = union.effects(crossing(lambda m, f, b: 0.4 * (b == "real")), "background")
+    assert alone == pytest.approx({"strokes": 0, "foreground": 0, "background": 0.4})
+    both = crossing(lambda m, f, b: 0.1 * (m == "real") - 0.2 * (f == "real"))
+    found = union.effects(both, "background")
+    assert found == pytest.approx({"strokes": 0.1, "foreground": -0.2, "background": 0})
+    joint = crossing(lambda m, f, b: 0.4 * (m == b == "real"))  # shared where both are needed
+    found = union.effects(joint, "background")
+    assert found == pytest.approx({"strokes": 0.2, "foreground": 0, "background": 0.2})
+    assert union.effects({}, "background") is None
+
+
+def test_crossed_images_have_a_row_each():
+    table = union.crossed(crossing_frame(cgn=lambda m, f, b: 0.3 * (b == "real")), "background")
+    assert list(table.columns) == ["Strokes", "Foreground", "Background", "CGN"]
+    assert len(table) == 8 and table.iloc[1, :3].tolist() == ["real", "real", "generated"]
+    assert set(table[table["Background"] == "real"]["CGN"]) == {"30.0"}
+    assert set(table[table["Background"] != "real"]["CGN"]) == {"0.0"}
+
+
+def test_what_a_part_adds_is_said_in_points():
+    asked = crossing_frame(cgn=lambda m, f, b: 0.3 * (b == "real"), original=lambda *_: 0.5)
+    table = union.added({"here": asked, "there": frame()}, "background")
+    assert table.to_numpy().tolist() == [
+        ["here", "Original", "+0.0", "+0.0", "+0.0"],
+        ["here", "CGN", "+0.0", "+0.0", "+30.0"],
+    ]
+
+
+def test_probes_have_a_row_for_each_classifier():
+    table = union.probes({"here": frame({"cgn": (0.8, 0.9)}, seeds=(0,))})
+    assert table["here"].tolist() == [NONE, "75.0", NONE, NONE]
+
+
+def test_a_bar_for_each_share(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
+    some = {k: v for k, v in SHAPE.items() if k != "original"}
+    union.bars({"here": frame(), "there": frame(some)})
+    here, there = shown[0].axes
+    assert (len(here.patches), len(there.patches)) == (32, 24)
+    assert [text.get_text() for text in there.texts] == ["not run"] * 2
+    widths = [bar.get_width() for bar in here.patches]
+    assert sum(widths) == pytest.approx(800) and min(widths) >= -1e-9
+    plt.close("all")
