@@ -20,6 +20,7 @@ ROOT = Path(workflow.basedir)
 RUNS = experiments.with_needs(experiments.grid(PROFILE))
 TEXTS = [ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md"))]
 CODE = [*sorted((ROOT / "cgnlib").rglob("*.py")), *sorted((ROOT / "book/records").glob("*.csv"))]
+TOOLS = Path(sys.executable).parent
 EXECUTED = ROOT / "_build" / "chapters"
 
 def was_executed(text):
@@ -53,7 +54,7 @@ rule book:
     localrule: True
     shell:
         "{sys.executable} book/_press/guard.py && rm -rf _build/html _build/.doctrees && "
-        "{sys.executable} -m jupyter_book build -W -n --keep-going . && "
+        "{TOOLS}/jupyter-book build -W -n --keep-going . && "
         "{sys.executable} book/_press/links.py"
 
 rule chapters:
