@@ -13,11 +13,17 @@ import re
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
 from cgnlib import experiments, jobs
+from cgnlib.errors import CGNError
 
 PROFILE = config.get("profile", "mini")
 ROOT = Path(workflow.basedir)
-RUNS = experiments.with_needs(experiments.grid(PROFILE))
+try:
+    RUNS = experiments.with_needs(experiments.grid(PROFILE))
+except CGNError as error:
+    raise WorkflowError(str(error)) from None
 TEXTS = [ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md"))]
 CODE = [*sorted((ROOT / "cgnlib").rglob("*.py")), *sorted((ROOT / "book/records").glob("*.csv"))]
 TOOLS = Path(sys.executable).parent

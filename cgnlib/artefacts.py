@@ -101,7 +101,7 @@ def _difference(made: dict, wanted: dict) -> str:
 
 def logs_of(folder: Path) -> list[Path]:
     """A log for each attempt."""
-    return list(folder.glob("attempt-[0-9]*.log"))
+    return list(folder.glob("attempt-[0-9][0-9][0-9].log"))
 
 
 def _has_work(folder: Path) -> bool:

@@ -7,6 +7,7 @@ owner renews it while it lives, and loses it when it has not been heard of for a
 import csv
 import json
 import logging
+import math
 import os
 import threading
 import time
@@ -81,9 +82,9 @@ def checkpoint_seconds() -> float:
 
     Raises CGNError when it is no number, or less than 0.
     """
-    told = os.environ.get("CGN_CHECKPOINT_SECONDS", "60")
+    told = os.environ.get("CGN_CHECKPOINT_SECONDS") or "60"
     try:
-        if (seconds := float(told)) >= 0:
+        if 0 <= (seconds := float(told)) < math.inf:
             return seconds
     except ValueError:
         pass

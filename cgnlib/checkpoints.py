@@ -107,9 +107,10 @@ class Checkpoint:
             os.replace(part, self.path)
         except OSError as error:
             part.unlink(missing_ok=True)
+            kept = self.path.exists() or self.before.exists()
             raise CGNError(
                 f"{self.path} cannot be written ({reason(error)}): free space or mend the folder, "
-                "then run again; the last checkpoint is kept"
+                f"then run again{'; the last checkpoint is kept' if kept else ''}"
             ) from error
 
     def remove(self) -> None:

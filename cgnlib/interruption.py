@@ -1,5 +1,6 @@
 """Being asked to stop: by Ctrl-C, by a cluster (SIGTERM), or before a time limit (SIGUSR1)."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ def signals_set(flag: Flag) -> Iterator[None]:
     def note(number: int, _frame: object) -> None:
         if number == signal.SIGINT and flag.is_set():
             raise KeyboardInterrupt
+        os.write(2, b"asked to stop: what is under way is saved first\n")
         flag.set()
 
     before = {number: signal.signal(number, note) for number in SIGNALS}

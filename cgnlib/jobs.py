@@ -5,6 +5,7 @@ time.  Rates were measured on one CPU core of 2.5 GHz or so; what is on ImageNet
 us and has the hours that the paper and the study report for a GTX 1080 Ti.
 """
 
+import json
 import math
 import os
 from collections.abc import Iterable
@@ -70,8 +71,18 @@ def resources(run: Run) -> Resources:
 
 
 def is_finished(run: Run) -> bool:
-    """Whether a run says that it is done; whether it is of the same spec, `runs.is_done` tells."""
-    return (paths.runs(run.profile) / run.id / "metrics.json").exists()
+    """Whether a run's folder holds its numbers, and was made from what is declared.
+
+    What it read (data, pretrained parts) is not looked at here: `runs.is_done` does that.
+    """
+    folder = paths.runs(run.profile) / run.id
+    try:
+        made = json.loads((folder / "spec.json").read_text())
+        numbers = json.loads((folder / "metrics.json").read_text())
+    except (OSError, ValueError):
+        return False
+    whole = isinstance(made, dict) and isinstance(numbers, dict)
+    return whole and all(made.get(key) == value for key, value in run.spec().items())
 
 
 def mark(run: Run) -> Path:

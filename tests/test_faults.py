@@ -164,7 +164,7 @@ def test_the_lease_of_a_dead_owner_is_free(tmp_path):
     assert not lease.exists()
 
 
-@pytest.mark.parametrize("told", ["soon", "-1", ""])
+@pytest.mark.parametrize("told", ["soon", "-1", "inf", "nan"])
 def test_a_senseless_interval_is_an_error(told, monkeypatch):
     monkeypatch.setenv("CGN_CHECKPOINT_SECONDS", told)
     with pytest.raises(CGNError, match="CGN_CHECKPOINT_SECONDS"):

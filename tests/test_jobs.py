@@ -1,5 +1,6 @@
 """Jobs: what runs ask of a cluster, what is done, and the workflow that orders them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ def folder(tmp_path, monkeypatch):
 
 def finish(folder, run):
     (folder / run.id).mkdir(parents=True, exist_ok=True)
+    (folder / run.id / "spec.json").write_text(json.dumps(run.spec() | {"inputs": {}}))
     (folder / run.id / "metrics.json").write_text("{}")
 
 
@@ -72,6 +74,18 @@ def test_marks_follow_the_finished_runs(folder):
     shutil.rmtree(folder / runs[0].id)
     jobs.renew_marks(runs)
     assert not list((folder / ".done").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("metrics.json", ""), ("metrics.json", "[1]"), ("spec.json", "{"), ("spec.json", "{}")],
+)
+def test_what_is_damaged_or_of_another_spec_is_not_finished(name, content, folder):
+    run = experiments.gan(experiments.profile("mini"), "colored", 0)
+    finish(folder, run)
+    assert jobs.is_finished(run)
+    (folder / run.id / name).write_text(content)
+    assert not jobs.is_finished(run)  # so the workflow makes it, and cgnlib says what is wrong
 
 
 def test_the_cost_counts_what_is_left(folder):
