@@ -9,7 +9,6 @@ import json
 import logging
 import math
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,14 +56,9 @@ def compute(run: Run, stop: Flag) -> None:
 
 def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> None:
     """Compute a run, or go on with it.  check: raises when the lease is lost."""
-
-    def stopping() -> bool:
-        check()
-        return stop.is_set()
-
     with _logged(folder) as number:
         _write_json(folder / "spec.json", full_spec(run))
-        checkpoint = Checkpoint(folder / "checkpoint.pt", checkpoint_seconds(), stopping)
+        checkpoint = Checkpoint(folder / "checkpoint.pt", checkpoint_seconds(), stop.is_set, check)
         start = time.monotonic()
         needs = {role: load(need).folder for role, need in run.needs}
         metrics, history = execute.execute(run, folder, needs, checkpoint)
@@ -98,14 +92,15 @@ def _leased(path: Path, name: str, stop: Flag) -> Iterator[Callable[[], None]]:
     Yields what raises CGNError once another process has taken the lease over, because this one
     was not heard of for LEASE_SECONDS.
     """
-    lost = threading.Event()
-    lease = SoftFileLease(
-        path, lease_duration=LEASE_SECONDS, on_compromise=lambda _: lost.set(), is_singleton=False
-    )
+    lease = SoftFileLease(path, lease_duration=LEASE_SECONDS, is_singleton=False)
 
     def check() -> None:
-        if lost.is_set():
-            raise CGNError(f"{name} was taken over by another process, as this one had stopped")
+        # the lease's own thread would tell, but later: after a long sleep this comes first
+        for _ in range(3):
+            if _token(path) == lease.token:
+                return
+            time.sleep(0.1)  # a contender moves the file aside for a moment as it looks at it
+        raise CGNError(f"{name} was taken over by another process, as this one had stopped")
 
     try:
         lease.acquire(timeout=0)
@@ -121,13 +116,22 @@ def _leased(path: Path, name: str, stop: Flag) -> Iterator[Callable[[], None]]:
         lease.release()
 
 
-def _owner(path: Path) -> str:
-    """Who holds a lease, as far as its file says."""
+def _fields(path: Path) -> dict[str, str]:
+    """What the file of a lease says; nothing where there is none."""
     try:
-        fields = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
-        return f"process {fields['pid']} on {fields['host']}"
-    except (OSError, ValueError, KeyError):
-        return "another process"
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def _token(path: Path) -> str | None:
+    return _fields(path).get("token")
+
+
+def _owner(path: Path) -> str:
+    found = _fields(path)
+    return f"process {found.get('pid', '?')} on {found.get('host', 'another machine')}"
 
 
 @contextmanager

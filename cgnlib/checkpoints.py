@@ -23,20 +23,25 @@ def never() -> bool:
     return False
 
 
+def nothing() -> None:
+    """What has no objection to a save."""
+
+
 @dataclass
 class Checkpoint:
     """Keeps a loop's state in one file, written by rename every `every` seconds.
 
     The file is a sha256 and what it is of, as torch.load alone does not see a flipped bit.  The
     state before the last one is kept beside it, for the day that the last one is damaged.
-    stop: asked after each step; when it says yes the loop saves and raises Interrupted; what it
-    raises itself ends the loop at once, and nothing is saved.
+    stop: asked after each step; when it says yes the loop saves and raises Interrupted.
+    guard: called before a save; what it raises ends the loop, and nothing is saved.
     spent: the seconds of work behind a resumed state, those of all attempts.
     """
 
     path: Path | None = None
     every: float = 60.0
     stop: Callable[[], bool] = never
+    guard: Callable[[], None] = nothing
     spent: float = 0.0
     _started: float = field(default_factory=time.monotonic)
     _saved: float = field(default_factory=time.monotonic)
@@ -81,6 +86,7 @@ class Checkpoint:
         stopping = self.stop()
         due = self.path is not None and time.monotonic() - self._saved > self.every
         if self.path is not None and (due or stopping):
+            self.guard()
             states = {
                 name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
                 for name, part in parts.items()

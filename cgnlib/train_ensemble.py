@@ -18,7 +18,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 
-from cgnlib.checkpoints import Checkpoint, never
+from cgnlib.checkpoints import Checkpoint, never, nothing
 from cgnlib.errors import CGNError
 from cgnlib.nets.ensemble import HEADS
 from cgnlib.pictures import Batch, Pictures
@@ -82,8 +82,9 @@ def train_ensemble(
     fabric = Fabric(accelerator=accelerator, devices=n, precision=s["precision"], **several)
     if n == 1:
         return _train(fabric, net, real, counterfactual, s, seed, checkpoint, exam)
-    # what is asked for a stop here does not reach other processes; they save all the same
-    args = net, real, counterfactual, s, seed, replace(checkpoint, stop=never), exam
+    # what is asked of this process does not reach the others; they save all the same
+    alone = replace(checkpoint, stop=never, guard=nothing)
+    args = net, real, counterfactual, s, seed, alone, exam
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trained.pt"
         fabric.launch(_train_apart, path, *args)

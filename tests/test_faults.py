@@ -17,7 +17,7 @@ from cgnlib.experiments import with_needs
 from cgnlib.interruption import Interrupted, signals_set
 from cgnlib.nets import parts
 
-KILLS = 3  # of each run
+KILLS = 4  # of each run
 FILES = ("weights.safetensors", "images.npy", "labels.npy", "decisions.csv", "history.csv")
 SMALL = {"train": 24, "val": 6, "batch": 4}
 
@@ -94,7 +94,7 @@ def test_killed_at_random_points_and_equal_at_the_end(declare, tmp_path, monkeyp
         monkeypatch.setenv("CGN_RUNS", str(tmp_path / "killed"))
         for _ in range(KILLS):
             pid = in_a_process(run)
-            time.sleep(chance.uniform(0, seconds * 0.6))
+            time.sleep(chance.uniform(0, seconds * 0.4))
             os.kill(pid, chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
             ends.append(end_of(pid))
         compute(run)
