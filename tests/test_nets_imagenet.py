@@ -277,7 +277,7 @@ def test_a_pass_gives_the_mechanisms(cgn, rng):
         mask = cgn.u2net(out.premask)
         assert torch.allclose(out.mask, mask.clamp(1e-4, 0.9999), atol=1e-4)
         assert torch.allclose(out.bg_mask, cgn.u2net(out.bg), atol=1e-4)
-        assert mask.std() > 0.01
+        assert mask.std() > 0.001  # not constant
         assert torch.allclose(out.x_gen, out.mask * out.fg + (1 - out.mask) * out.bg, atol=1e-6)
     for name, channels in (("x_gt", 3), ("mask", 1), ("fg", 3), ("bg_mask", 1), ("x_gen", 3)):
         assert getattr(out, name).shape == (3, channels, 32, 32)
