@@ -33,9 +33,13 @@ def signals_set(flag: Flag) -> Iterator[None]:
         yield
         return
 
+    asked = False  # of this process: the flag may have been set by another, by the same Ctrl-C
+
     def note(number: int, _frame: object) -> None:
-        if number == signal.SIGINT and flag.is_set():
+        nonlocal asked
+        if number == signal.SIGINT and asked:
             raise KeyboardInterrupt
+        asked = True
         os.write(2, b"asked to stop: what is under way is saved first\n")
         flag.set()
 

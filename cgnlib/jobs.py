@@ -1,8 +1,8 @@
 """Runs as jobs of a cluster: what each needs, what all will cost, and which are done.
 
 Only the standard library and the declarations are imported, so that a workflow reads this in no
-time.  Rates were measured on one CPU core of 2.5 GHz or so; what is on ImageNet was never run by
-us and has the hours that the paper and the study report for a GTX 1080 Ti.
+time.  Rates are rounded from runs on one core of a virtual machine (AMD EPYC); those of VGG-16
+and of whole CGNs are guesses.  What is on ImageNet was never run by us: see GPU_HOURS.
 """
 
 import json
