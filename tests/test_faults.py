@@ -169,3 +169,13 @@ def test_a_senseless_interval_is_an_error(told, monkeypatch):
     monkeypatch.setenv("CGN_CHECKPOINT_SECONDS", told)
     with pytest.raises(CGNError, match="CGN_CHECKPOINT_SECONDS"):
         attempts.checkpoint_seconds()
+
+
+def test_only_a_second_ctrl_c_ends_at_once():
+    stop = threading.Event()
+    stop.set()  # as by a worker that heard the same Ctrl-C first
+    with signals_set(stop):
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
