@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,8 @@ class Checkpoint:
     The file is a sha256 and what it is of, as torch.load alone does not see a flipped bit.  The
     state before the last one is kept beside it, for the day that the last one is damaged.
     stop: asked after each step; when it says yes the loop saves and raises Interrupted.
-    guard: called before a save; what it raises ends the loop, and nothing is saved.
+    guard: called before a save and before it counts; what it raises ends the loop, and nothing
+    is saved.
     spent: the seconds of work behind a resumed state, those of all attempts.
     """
 
@@ -101,27 +103,29 @@ class Checkpoint:
         content = io.BytesIO()
         torch.save(state, content)
         digest = hashlib.sha256(content.getbuffer()).digest()
-        part = self.path.with_suffix(".part")
+        part = self.path.with_suffix(f".{uuid.uuid4().hex}.part")  # nobody else writes into it
         try:
             with part.open("wb") as file:
                 file.write(digest)
                 file.write(content.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
+            self.guard()
             if self.path.exists():
                 os.replace(self.path, self.before)
             os.replace(part, self.path)
         except OSError as error:
-            part.unlink(missing_ok=True)
             kept = self.path.exists() or self.before.exists()
             raise CGNError(
                 f"{self.path} cannot be written ({reason(error)}): free space or mend the folder, "
                 f"then run again{'; the last checkpoint is kept' if kept else ''}"
             ) from error
+        finally:
+            part.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete both files: what they lead to is done."""
-        for path in (self.path, self.before):
+        """Delete both files, and what a kill left half written: what they lead to is done."""
+        for path in (self.path, self.before, *self.path.parent.glob(f"{self.path.stem}.*.part")):
             path.unlink(missing_ok=True)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import uuid
 from pathlib import Path
 
 import pytest
@@ -228,11 +229,13 @@ def test_the_seconds_of_all_attempts_are_counted(tmp_path):
     assert [round(s.spent, -1) for s in spent] == [100, 200]
 
 
-def test_a_full_disk_keeps_the_previous_checkpoint(stopped, tmp_path):
+def test_a_full_disk_keeps_the_previous_checkpoint(stopped, tmp_path, monkeypatch):
     if not Path("/dev/full").is_char_device():
         pytest.skip("there is no device that is always full")
     content = stopped.read_bytes()
-    stopped.with_suffix(".part").symlink_to("/dev/full")
+    name = uuid.UUID(int=0)
+    monkeypatch.setattr(uuid, "uuid4", lambda: name)
+    stopped.with_suffix(f".{name.hex}.part").symlink_to("/dev/full")
     with pytest.raises(CGNError, match=re.escape(str(stopped))) as error:
         train_gan(checkpoint=Checkpoint(stopped, every=0))
     assert "\n" not in str(error.value)
