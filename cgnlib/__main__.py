@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,6 +59,8 @@ def main(argv: list[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         if name == "bench":
+            command.add_argument("--seconds", default="12", help="for each side of each row")
+            command.add_argument("--only", default="", help="rows with this in their name")
             continue
         command.add_argument("--profile", default="mini", help="mini (default), full or paper")
         if name == "generate":
@@ -204,12 +207,10 @@ def _generate(args: argparse.Namespace) -> None:
 
 
 def _bench(args: argparse.Namespace) -> None:
-    import runpy
-
-    sys.argv = sys.argv[:1]  # the scripts have options of their own, and none were given
-    sys.path.insert(0, str(paths.ROOT / "benchmarks"))
-    for script in ("mnist", "imagenet"):
-        runpy.run_path(str(paths.ROOT / "benchmarks" / f"{script}.py"), run_name="__main__")
+    folder = paths.ROOT / "benchmarks"
+    command = [sys.executable, folder / "bench.py", "--seconds", args.seconds, "--only", args.only]
+    if subprocess.run(command, check=False).returncode:
+        raise CGNError(f"the benchmarks stopped: what {folder / 'bench.py'} printed says why")
 
 
 COMMANDS = {

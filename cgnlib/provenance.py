@@ -19,9 +19,9 @@ def record(seconds: float, attempts: int) -> dict:
         "seconds": round(seconds, 2),
         "attempts": attempts,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu(),
+        "device": device(),
         "threads": torch.get_num_threads(),
-        "peak_memory_mb": _peak_memory_mb(),
+        "peak_memory_mb": peak_memory_mb(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cgnlib": version("cgn-book"),
@@ -50,6 +50,11 @@ def commit() -> str:
     return head.strip() + ("+" if changed.strip() else "")
 
 
+def device() -> str:
+    """The GPU that torch computes on, else the processor."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu()
+
+
 def _cpu() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -59,7 +64,7 @@ def _cpu() -> str:
     return f"{platform.processor() or platform.machine()} (CPU)"
 
 
-def _peak_memory_mb() -> int | None:
+def peak_memory_mb() -> int | None:
     """The most memory that this process has held so far; a worker may have held it for another
     run.  None where the system does not tell."""
     try:

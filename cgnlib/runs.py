@@ -139,12 +139,17 @@ def _start_worker(stop: Flag) -> None:
 
 
 def _prepare_process() -> None:
-    """One CPU thread, and memory that is kept.
+    """One CPU thread, so that a result does not depend on how many there are."""
+    torch.set_num_threads(1)
+    keep_memory()
+
+
+def keep_memory() -> None:
+    """Have this process keep the memory that it frees.
 
     glibc gives large blocks back to the system after each use, and training then spends its time
     in page faults (a sixth of a classifier's step).
     """
-    torch.set_num_threads(1)
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 2**30)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

@@ -1,0 +1,185 @@
+"""Time the fast paths against plain renditions of the same algorithm, on all cores.
+
+    make bench                       all rows, and book/records/benchmarks.csv
+    python benchmarks/bench.py --only counterfactuals --seconds 20
+
+Both sides of a row run in turns, each in a process of its own; only the ratio means much.  The
+share of the peak is what the plain algorithm's operations would need, at the rate of the fast
+path, of what this machine reaches in a convolution.  Nothing else should be running.
+"""
+
+import argparse
+import csv
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import race
+import rows
+import torch
+
+from cgnlib import execute, paths, provenance, runs, train
+from cgnlib.checkpoints import Checkpoint
+
+SIZES = (1, 2, 4)
+SCALED = {  # what is timed at three sizes: the side, its units in the smallest, images of a unit
+    "Counterfactuals, one a shape": (20, 100),
+    "Classifier training": (60, rows.BATCH),
+    "CGN training, W-MNIST, profile full": (15, rows.settings("wildlife")["batch"]),
+}
+MILLION = 10**6
+COLUMNS = (
+    *("benchmark", "metric", "value", "unit", "n"),
+    *("cores", "memory_gib", "device", "torch", "commit", "finished"),
+)
+
+
+class Stamps(list):
+    """A clock that notes when it was called, and ends a side after some calls."""
+
+    def __init__(self, wanted: int):
+        super().__init__()
+        self.wanted = wanted
+
+    def __call__(self) -> bool:
+        self.append(time.perf_counter())
+        if len(self) > self.wanted:
+            raise race.Ended
+        return False
+
+
+def scaling(row: race.Row, units: int) -> list[float]:
+    """Seconds that a side's first units, 2 * units and 4 * units take, in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        stamps = pool.apply(_stamped, (row.fast, SIZES[-1] * units))
+    return [stamps[n * units] - stamps[0] for n in SIZES]
+
+
+def _stamped(side: race.Side, wanted: int) -> list[float]:
+    runs.keep_memory()
+    stamps = Stamps(wanted)
+    with suppress(race.Ended):
+        side(stamps)
+    return list(stamps)
+
+
+def million(steps: int = 200) -> dict[str, float]:
+    """GiB that training on a stored set of a million images takes, in a process of its own.
+
+    private: what the process holds for itself.  mapped: pages of the file, which the system takes
+    back when it needs them.  on_disk: the set.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (folder / "images.npy").open("wb") as file:  # holes: as large, and no disk is used
+            header = {"descr": "|u1", "fortran_order": False, "shape": (MILLION, 32, 32, 3)}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.truncate(file.tell() + MILLION * 32 * 32 * 3)
+        np.save(folder / "labels.npy", np.arange(MILLION) % 10)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return pool.apply(_trained, (folder, steps))
+
+
+def _trained(folder: Path, steps: int) -> dict[str, float]:
+    data, private = execute.load_set(folder), []
+
+    def clock() -> bool:
+        private.append(_status("RssAnon"))
+        if len(private) == steps:
+            raise race.Ended
+        return False
+
+    s = {"batch": 640, "epochs": 1, "lr": 1.0, "gamma": 1.0}
+    with suppress(race.Ended):
+        train.train_classifier(data, s, 0, Checkpoint(stop=clock))
+    return {
+        "private": max(private),
+        "mapped": _status("RssFile"),
+        "on_disk": (folder / "images.npy").stat().st_size / 2**30,
+    }
+
+
+def _status(name: str) -> float:
+    """A line of this process's status, in GiB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 2**20
+    raise RuntimeError(f"/proc/self/status has no {name}: measure on Linux")
+
+
+def measured(chosen: list[race.Row], seconds: float, whole: bool) -> Iterator[tuple]:
+    """(benchmark, metric, value, unit, n) of all that is timed, printed on the way."""
+    peak = race.convolution_peak()
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {peak:.0f} GFLOP/s")
+    print(f"{'':36} {'images a second':^19} {'':14} {'peak GiB':^11} {'of the':>7}")
+    print(f"{'':36} {'plain':>9} {'fast':>9} {'ratio':>6} {'target':>7} ", end="")
+    print(f"{'plain':>5} {'fast':>5} {'peak':>7}")
+    for row in chosen:
+        found = race.run(row, seconds)
+        share = row.gflop * found.rates[1] / peak
+        line = f"{row.name:36} {found.rates[0]:9,.4g} {found.rates[1]:9,.4g} {found.ratio:6.2f} "
+        line += f"{row.target:7g} {found.memory[0]:5.2f} {found.memory[1]:5.2f} "
+        print(line + (f"{share:7.0%}" if row.gflop else ""), flush=True)
+        for side, rate, memory in zip(("plain", "fast"), found.rates, found.memory, strict=True):
+            yield row.name, f"{side}_rate", rate, "images/s", ""
+            yield row.name, f"{side}_peak", memory, "GiB", ""
+        yield row.name, "ratio", found.ratio, "ratio", ""
+        yield row.name, "target", row.target, "ratio", ""
+        if row.gflop:
+            yield row.name, "peak_share", share, "fraction", ""
+    if not whole:
+        return
+    yield "Convolution", "peak", peak, "GFLOP/s", ""
+    print("\nseconds for n, 2n and 4n images")
+    for row in rows.ROWS:
+        if row.name in SCALED:
+            units, images = SCALED[row.name]
+            taken = scaling(row, units)
+            print(f"{row.name:36} {' '.join(f'{t:9.2f}' for t in taken)}", flush=True)
+            for n, t in zip(SIZES, taken, strict=True):
+                yield row.name, "seconds", t, "s", n * units * images
+    print("\nGiB while a classifier trains on a million stored images")
+    for name, value in million().items():
+        print(f"{name:36} {value:9.2f}")
+        yield "A million images", name, value, "GiB", MILLION
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=12, help="for each side of each row")
+    parser.add_argument("--only", default="", help="rows with this in their name; writes nothing")
+    args = parser.parse_args()
+    os.environ["TQDM_DISABLE"] = "1"
+    chosen = [row for row in rows.ROWS if args.only.lower() in row.name.lower()]
+    if not chosen:
+        parser.error(f"no row has {args.only!r} in its name")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    machine = (
+        *(len(os.sched_getaffinity(0)), round(memory), provenance.device(), torch.__version__),
+        *(provenance.commit(), datetime.now(UTC).isoformat(timespec="seconds")),
+    )
+    table = [
+        (*line[:2], f"{line[2]:.5g}", *line[3:], *machine)
+        for line in measured(chosen, args.seconds, whole=not args.only)
+    ]
+    if args.only:
+        return
+    path = paths.records() / "benchmarks.csv"
+    part = path.with_suffix(".part")
+    with part.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([COLUMNS, *table])
+    part.replace(path)
+    print(f"\nwritten to {path}")
+
+
+if __name__ == "__main__":
+    main()

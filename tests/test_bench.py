@@ -1,0 +1,150 @@
+"""The plain renditions that the fast paths are timed against: they compute the same."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cgnlib import categories, losses, mnists, paths, worlds
+from cgnlib.nets import mnist as nets
+from cgnlib.nets import perceptual
+
+sys.path.insert(0, str(paths.ROOT / "benchmarks"))
+import bench
+import plain_imagenet
+import plain_mnist
+import race
+import rows
+
+
+def latents(n, *sizes, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return [torch.randn(n, size, generator=rng) for size in sizes]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_cgn_is_the_same(training):
+    net, plain = nets.CGN(), plain_mnist.CGN()
+    plain.load_state_dict(net.state_dict(), strict=True)
+    net.train(training), plain.train(training)
+    y, (u,) = torch.arange(20) % 10, latents(20, 32)
+    mask, fg, bg = plain.made([u] * 3, [y] * 3, shuffled=False)
+    x = net._input(u, y)
+    assert torch.allclose(net.mask(u, y).expand(-1, 3, -1, -1), mask, atol=1e-5)
+    assert torch.allclose(net.f_text1(x), fg, atol=1e-5)
+    assert torch.allclose(net.f_text2(x), bg, atol=1e-5)
+
+
+def test_a_plain_texture_is_only_shifted():
+    x = torch.rand(8, 3, 32, 32)
+    shifted = plain_mnist.shuffle(x)
+    assert shifted.shape == x.shape and not torch.equal(shifted, x)
+    assert torch.equal(shifted.flatten(1).sort(1).values, x.flatten(1).sort(1).values)
+
+
+def test_the_classifiers_steps_are_the_same():
+    net, plain = nets.CNN(), plain_mnist.CNN()
+    plain.load_state_dict(net.state_dict(), strict=True)
+    x, y = torch.randn(16, 3, 32, 32), torch.arange(16) % 10
+    for part in (net, plain):
+        F.nll_loss(part(x), y).backward()
+    for (name, ours), theirs in zip(net.named_parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(ours.grad, theirs.grad, atol=1e-5), name
+
+
+@pytest.mark.parametrize("critic", ["linear", "conv"])
+def test_the_discriminators_are_the_same(critic):
+    fast, plain = {
+        "linear": (nets.LinearDiscriminator(8, torch.Generator()), plain_mnist.LinearDiscriminator),
+        "conv": (nets.ConvDiscriminator(8), plain_mnist.ConvDiscriminator),
+    }[critic]
+    plain = plain(8)
+    plain.load_state_dict(fast.state_dict(), strict=True)
+    x, y = torch.randn(6, 3, 32, 32), torch.arange(6)
+    assert torch.allclose(fast.eval()(x, y), plain.eval()(x, y), atol=1e-5)
+
+
+def test_the_gram_distance_is_the_same():
+    s = rows.VGG["wildlife"]
+    fast, plain = perceptual.vgg16(s["layers"], pretrained=False), plain_mnist.Perceptual(**s)
+    plain.features.load_state_dict(fast.stages.state_dict())
+    x, target = torch.randn(2, 4, 3, 32, 32)
+    expected = losses.gram_distance(fast(x), fast(target), s["factors"])
+    assert torch.allclose(plain(x, target), expected, rtol=1e-4)
+
+
+def test_a_plain_rendering_shows_the_digit_in_its_textures():
+    digits = mnists.load_digits("mnist-5k", "train")[torch.arange(30)]
+    data, masks = plain_mnist.Wildlife(digits), mnists.digit_masks(digits)
+    for i in range(0, 30, 10):
+        (x, y), (again, _) = data[i], data[i]
+        assert y == digits.labels[i] and x.shape == (3, 32, 32)
+        assert not torch.equal(x, again)  # another crop at every access
+        assert x.abs().max() <= 1 and masks[i].any()
+
+
+def test_decisions_are_the_same():
+    probabilities = rows.answers()[:40]
+    named = [categories.SIXTEEN[i] for i in categories.sixteen(probabilities).tolist()]
+    assert plain_mnist.sixteen(probabilities.double().numpy()) == named
+    nine = categories.nine(probabilities.argmax(1)).tolist()
+    assert plain_mnist.nine(probabilities.numpy()) == nine and len(set(nine)) > 1
+
+
+def test_the_cgn_over_biggan_is_the_same(shipped, monkeypatch):
+    monkeypatch.setattr("cgnlib.nets.parts.FOLDER", shipped)
+    net = worlds.start("menagerie").eval()
+    u, y = latents(2, net.config.z_dim)[0].clamp(-2, 2), torch.tensor([3, 7])
+    made = net(u, y, y, y, 1.0)
+    x_gt, mask, fg, bg, bg_mask = plain_imagenet.made(net, u, y, 1.0)
+    for ours, theirs in (
+        (made.x_gt, x_gt),
+        (made.mask, mask),
+        (made.fg, fg),
+        (made.bg, bg),
+        (made.bg_mask, bg_mask),
+    ):
+        assert torch.allclose(ours, theirs, atol=2e-3)
+
+
+def waits(clock):
+    while True:
+        clock()
+
+
+def test_a_race_gives_a_rate_and_a_memory_for_each_side():
+    found = race.run(race.Row("equal", waits, waits, (10, 20), 1), seconds=0.1)
+    assert min(found.rates) > 0 and min(found.memory) > 0
+    assert found.ratio == found.rates[1] / found.rates[0]
+
+
+def test_times_of_three_sizes_grow():
+    seconds = bench.scaling(race.Row("equal", waits, waits, (1, 1), 1), units=50)
+    assert 0 < seconds[0] < seconds[1] < seconds[2]
+
+
+@pytest.mark.slow
+def test_a_million_images_are_trained_on_without_a_copy():
+    if not sys.platform.startswith("linux"):
+        pytest.skip("memory is read from /proc")
+    found = bench.million(steps=12)
+    assert found["on_disk"] > 2.8  # GiB
+    assert found["private"] < 2  # of which libraries and the batch's maps are nearly all
+    assert found["private"] + found["mapped"] < 3
+
+
+def test_an_unknown_row_is_refused():
+    command = [sys.executable, "benchmarks/bench.py", "--only", "nothing of that name"]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "no row has" in done.stderr
+
+
+def test_the_tracked_benchmarks_name_every_row_and_the_machine():
+    with (paths.ROOT / "book" / "records" / "benchmarks.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert tuple(table[0]) == bench.COLUMNS
+    assert all(row["device"] and row["commit"] and float(row["value"]) > 0 for row in table)
+    assert {row["benchmark"] for row in table} >= {row.name for row in rows.ROWS}
