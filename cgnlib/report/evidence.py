@@ -60,7 +60,7 @@ def box(name: str, data: pd.DataFrame, *sources: Source) -> str:
     runs = _runs(part for _, part, _ in flat if isinstance(part, pd.DataFrame) and "spec" in part)
     links = [_link(data, f"{stem}.csv", "Data", "rows")]
     if len(runs):
-        links.append(_link(runs, f"{stem}-runs.csv", "Runs", "runs"))
+        links.append(_link(_with_needed(runs), f"{stem}-runs.csv", "Runs", "runs"))
     badges = " ".join(f'<span class="profile-badge {_css(k)}">{html.escape(k)}</span>'
                       for k in kinds)  # fmt: skip
     facts = "".join(
@@ -123,7 +123,7 @@ def _facts(kind: str, parts: Sequence[tuple[object, str]]) -> Iterator[tuple[str
         runs = _runs(frames)
         yield f"Runs{badge}", f"{len(runs)}: {_grouped(runs.run)}"
         if needed := _needed(runs):
-            yield f"Made from{badge}", f"{len(needed)} more: {_grouped(needed)}"
+            yield f"Made from{badge}", f"{len(needed)} more: {_grouped(r.id for r in needed)}"
         yield f"Seeds{badge}", _list(runs.seed)
         yield f"Commit{badge}", _list(runs.commit)
         yield f"Device{badge}", _list(runs.device)
@@ -131,7 +131,7 @@ def _facts(kind: str, parts: Sequence[tuple[object, str]]) -> Iterator[tuple[str
         yield (
             f"Wall time{badge}",
             f"{_time(seconds.sum())} in all, {_time(seconds.max())} the longest run; finished "
-            f"{runs.finished.astype(str).min()[:10]} to {runs.finished.astype(str).max()[:10]}",
+            + " to ".join(sorted({runs.finished.min()[:10], runs.finished.max()[:10]})),
         )
         yield f"Versions{badge}", f"torch {_list(runs.torch)}"
         for path in dict.fromkeys(note for _, note in parts if note):
@@ -146,13 +146,22 @@ def _runs(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(frames).drop_duplicates(["run", "profile"]).reset_index(drop=True)
 
 
-def _needed(runs: pd.DataFrame) -> list[str]:
+def _with_needed(runs: pd.DataFrame) -> pd.DataFrame:
+    """The same, and a row for each run that they need; these have no facts of their own here."""
+    rows = [{"run": r.id, "profile": r.profile, "seed": r.seed, "spec": r.digest()}
+            for r in _needed(runs)]  # fmt: skip
+    needed = pd.DataFrame(rows, columns=RUN, dtype=object)
+    both = [runs.astype(object).assign(role="shown"), needed.assign(role="needed")]
+    return pd.concat([part for part in both if len(part)])
+
+
+def _needed(runs: pd.DataFrame) -> list[Run]:
     """The runs that these were made from, as far as they are declared."""
     found = []
     for profile, rows in runs.groupby("profile"):
         declared, _ = _declared(profile)
         named = [declared[run] for run in rows.run if run in declared]
-        found += [run.id for run in with_needs(named) if run.id not in set(rows.run)]
+        found += [run for run in with_needs(named) if run.id not in set(rows.run)]
     return found
 
 
