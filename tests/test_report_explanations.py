@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cgnlib.experiments import VARIANTS
-from cgnlib.report import explanations, records
+from cgnlib.report import evidence, explanations, records
 from cgnlib.report.tables import NONE
 
 DIGITS = {f"study_iou_{y}": 0.4 for y in range(10)}
@@ -65,6 +65,7 @@ def figure(monkeypatch):
     """The figure that is drawn, when it is shown."""
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
+    monkeypatch.setattr(evidence, "box", lambda name, data, *sources: name)
     yield shown
     plt.close("all")
 

@@ -11,7 +11,7 @@ import torch
 from cgnlib import experiments, runs
 from cgnlib.menagerie import CLASSES
 from cgnlib.nets import parts
-from cgnlib.report import imagenet, records, verdicts
+from cgnlib.report import evidence, imagenet, records, verdicts
 from cgnlib.report.tables import NONE
 
 MINI = experiments.profile("mini")
@@ -226,6 +226,7 @@ def shown(monkeypatch):
     plt.switch_backend("Agg")
     figures = []
     monkeypatch.setattr(plt, "show", lambda: figures.append(plt.gcf()))
+    monkeypatch.setattr(evidence, "box", lambda name, data, *sources: name)
     yield figures
     plt.close("all")
 
@@ -264,7 +265,7 @@ def levels(axis):
 
 
 def test_panels_show_classes_by_parts(shown, result):
-    assert imagenet.panels(result("none"), (2, 7)) is None
+    assert imagenet.panels(result("none"), (2, 7)).markup == "panels"
     (figure,) = shown
     (axis,) = figure.axes
     assert levels(axis) == [[2, 12, 22, 32, 42, 52], [7, 17, 27, 37, 47, 57]]
@@ -274,7 +275,7 @@ def test_panels_show_classes_by_parts(shown, result):
 
 def test_ablation_panels_show_one_class_of_each_cgn(shown, result):
     results = [result("none"), result("texture", 100)]
-    assert imagenet.ablation_panels(results, 3) is None
+    assert imagenet.ablation_panels(results, 3).markup == "ablation-panels"
     (axis,) = shown[0].axes
     assert levels(axis) == [[3, 13, 23, 33, 43], [103, 113, 123, 133, 143]]  # without x_gt
     assert labels(axis, "y") == ["none", "$L_{text}$"]
@@ -282,7 +283,7 @@ def test_ablation_panels_show_one_class_of_each_cgn(shown, result):
 
 @pytest.mark.parametrize("n", [6, 12])
 def test_counterfactuals_carry_the_names_of_their_classes(n, shown, result):
-    assert imagenet.counterfactuals(result("none"), n) is None
+    assert imagenet.counterfactuals(result("none"), n).markup == "counterfactuals"
     axes = shown[0].axes
     assert len(axes) == n
     for i, axis in enumerate(axes):
@@ -293,7 +294,7 @@ def test_counterfactuals_carry_the_names_of_their_classes(n, shown, result):
 
 def test_renderings_are_named_rows(shown):
     x = torch.linspace(-1, 1, 3).view(3, 1, 1, 1).expand(3, 3, 64, 64)
-    assert imagenet.renderings(iter([("up", x), ("down", x.flip(0))])) is None
+    assert imagenet.renderings(iter([("up", x), ("down", x.flip(0))])).markup == "renderings"
     (axis,) = shown[0].axes
     assert labels(axis, "y") == ["up", "down"]
     assert levels(axis) == [[0, 128, 255], [255, 128, 0]]

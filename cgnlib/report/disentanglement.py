@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 
 from cgnlib.generation import MECHANISMS
+from cgnlib.report import evidence
 from cgnlib.report.figures import STYLE, arrays_of, tile
 from cgnlib.report.imagenet import REMOVED
 from cgnlib.report.robustness import CLASSIFIERS, SUBJECTS
@@ -58,31 +59,34 @@ def diversity(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def matrices(frame: pd.DataFrame) -> None:
+def matrices(frame: pd.DataFrame) -> evidence.Shown:
     """Share of readings that an exchanged class changes: the renderer above, a CGN below."""
-    found = sources(frame).values()
+    found = sources(frame)
+    shown = []
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(2, len(WORLDS), figsize=(9.2, 4.6), layout="constrained")
         for column, (variant, title) in zip(axes.T, WORLDS.items(), strict=True):
-            pair = [m for m in found if m["variant"] == variant][:2]
-            for axis, m in zip(column, pair, strict=True):
+            pair = [run for run, m in found.items() if m["variant"] == variant][:2]
+            shown += pair
+            for axis, m in zip(column, map(found.get, pair), strict=True):
                 values = [
                     [100 * m.get(f"moved_{a}_{b}", np.nan) for b in MECHANISMS] for a in MECHANISMS
                 ]
                 sns.heatmap(
                     values, vmin=0, vmax=100, annot=True, fmt=".0f", cmap="cividis", ax=axis,
                     cbar=False, linewidths=1, square=True,
-                    xticklabels=MECHANISMS, yticklabels=MECHANISMS if axis in axes[:, 0] else False,
+                    xticklabels=MECHANISMS, yticklabels=MECHANISMS,
                 )  # fmt: skip
                 axis.tick_params(axis="x", rotation=35)
-                axis.tick_params(axis="y", rotation=0)
+                left = axis in axes[:, 0]
+                axis.tick_params(axis="y", rotation=0, left=left, labelleft=left)
             column[0].set_title(title)
         axes[0, 0].set_ylabel("renderer:\nmechanism")
         axes[1, 0].set_ylabel("CGN:\nmechanism")
-    plt.show()
+    return evidence.show("matrices", frame[frame.run.isin(shown)])
 
 
-def interventions(results: Sequence[Result], n: int = 6) -> None:
+def interventions(results: Sequence[Result], n: int = 6) -> evidence.Shown:
     """The same scenes with another shape, texture or background: a block for each CGN."""
     cgns = [r for r in results if r.run.kind == "disentanglement" and r.run.name != "truth"]
     first = {r.run.variant: r for r in reversed(cgns)}
@@ -98,7 +102,7 @@ def interventions(results: Sequence[Result], n: int = 6) -> None:
             axis.set_yticks(np.arange(4) * side + side / 2, labels)
             axis.tick_params(length=0)
             axis.set_title(title)
-    plt.show()
+    return evidence.show("interventions", first.values())
 
 
 def points(scores: pd.DataFrame, classifiers: pd.DataFrame) -> pd.DataFrame:
@@ -123,13 +127,14 @@ def points(scores: pd.DataFrame, classifiers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["variant", "name", "share", "n", "accuracy"])
 
 
-def scatter(frames: dict[str, pd.DataFrame]) -> None:
+def scatter(frames: dict[str, pd.DataFrame], *sources: evidence.Source) -> evidence.Shown:
     """Robustness over disentanglement: a mark for each CGN.  frames: `points`, by their source."""
     with plt.rc_context(STYLE):
         _, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
         for (source, frame), mark in zip(frames.items(), "o^", strict=True):
             for row in frame.itertuples():
-                axis.plot(100 * row.share, 100 * row.accuracy, mark, ms=8, label=source,
+                axis.plot(100 * row.share, 100 * row.accuracy, mark, ms=8,
+                          label=f"{NAMES[row.variant]}, {source}",
                           color=plt.cm.tab10(list(NAMES).index(row.variant)))  # fmt: skip
                 axis.annotate(f"{NAMES[row.variant]}, {source}", (100 * row.share,
                               100 * row.accuracy), xytext=(7, 4), textcoords="offset points",
@@ -137,7 +142,7 @@ def scatter(frames: dict[str, pd.DataFrame]) -> None:
         axis.margins(0.2)
         axis.set_xlabel("disentanglement, % of the renderer's")
         axis.set_ylabel("test accuracy, %")
-    plt.show()
+    return evidence.show("scatter", *sources)
 
 
 def heads(frame: pd.DataFrame, layer: str = "fine") -> pd.DataFrame:

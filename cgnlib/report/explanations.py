@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cgnlib.experiments import VARIANTS
-from cgnlib.report import records
+from cgnlib.report import evidence, records
 from cgnlib.report.figures import STYLE, arrays_of, tile
 from cgnlib.report.tables import NAMES, NONE, SETTINGS, spread
 from cgnlib.runs import Result
@@ -82,7 +82,7 @@ def readings(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def embeddings(results: Sequence[Result]) -> None:
+def embeddings(results: Sequence[Result]) -> evidence.Shown:
     """The study's Figure 4: features of test images in the plane, coloured by digit.
 
     A column for each variant; above trained on original data, below on counterfactuals.
@@ -105,10 +105,10 @@ def embeddings(results: Sequence[Result]) -> None:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=10, frameon=False,
                       markerscale=3, handletextpad=0.1)  # fmt: skip
-    plt.show()
+    return evidence.show("embeddings", _shown(results))
 
 
-def heat_maps(results: Sequence[Result], n: int = 8) -> None:
+def heat_maps(results: Sequence[Result], n: int = 8) -> evidence.Shown:
     """The study's Figure 5: test images, and where two classifiers look; a block a variant."""
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(3, 1, figsize=(0.85 * n + 1.6, 8.4), layout="constrained")
@@ -121,10 +121,10 @@ def heat_maps(results: Sequence[Result], n: int = 8) -> None:
             axis.set_yticks(np.arange(3) * side + side / 2, ["image", "original", "CGN"])
             axis.tick_params(length=0)
             axis.set_title(NAMES[variant])
-    plt.show()
+    return evidence.show("heat-maps", _shown(results))
 
 
-def by_digit(frame: pd.DataFrame) -> None:
+def by_digit(frame: pd.DataFrame) -> evidence.Shown:
     """The study's Figure 6: its IoU by digit, ours (a mark a seed) beside its cached values."""
     told = records.reported("gradcam-iou", source="cached")
     with plt.rc_context(STYLE):
@@ -147,7 +147,7 @@ def by_digit(frame: pd.DataFrame) -> None:
         axes[0].set_ylabel("study's IoU, %")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    plt.show()
+    return evidence.show("by-digit", frame, told)
 
 
 def _overlay(x: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -160,6 +160,11 @@ def _overlay(x: np.ndarray, heat: np.ndarray) -> np.ndarray:
 def _first(results: Sequence[Result], variant: str, train_on: str) -> Result:
     """The first run of a cell: the seed that figures show."""
     return next(r for r in results if r.run.variant == variant and r.run["train_on"] == train_on)
+
+
+def _shown(results: Sequence[Result]) -> list[Result]:
+    """The runs of the figures: the first of every cell."""
+    return [_first(results, variant, of) for variant in VARIANTS for of in TRAINED_ON]
 
 
 def _values(frame: pd.DataFrame, variant: str, train_on: str, metric: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""Figures of the chapters.  Each draws, shows and returns None."""
+"""Figures of the chapters.  Each draws, shows and returns its box."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
 from cgnlib.mnists import Variant, to_bytes
-from cgnlib.report import records
+from cgnlib.report import drawn, evidence, records
 from cgnlib.report.tables import NAMES, SETTINGS
 from cgnlib.runs import Result
 
@@ -34,7 +34,7 @@ SOURCES = {
 }
 
 
-def samples(results: Sequence[Result], digits: Sequence[int] = (0, 1, 2, 3)) -> None:
+def samples(results: Sequence[Result], digits: Sequence[int] = (0, 1, 2, 3)) -> evidence.Shown:
     """The study's Figure 1: original images on the left, counterfactuals on the right.
 
     results: one evaluation for each variant; three samples of each digit are shown.
@@ -49,10 +49,10 @@ def samples(results: Sequence[Result], digits: Sequence[int] = (0, 1, 2, 3)) -> 
                 tile(axis, images)
                 axis.set_title(NAMES[result.run.variant], fontsize=10)
                 axis.set_xlabel(title or "counterfactual")
-    plt.show()
+    return evidence.show("samples", results)
 
 
-def mechanisms(result: Result) -> None:
+def mechanisms(result: Result) -> evidence.Shown:
     """What each mechanism of one CGN makes for the ten classes, and what they compose to."""
     arrays = arrays_of(result)
     rows = ("mask", "fg", "bg", "x_gen")
@@ -63,10 +63,10 @@ def mechanisms(result: Result) -> None:
             tile(axis, arrays[name][None])
             axis.set_ylabel(label, rotation=0, ha="right", va="center")
         axes[0].set_title(NAMES[result.run.variant])
-    plt.show()
+    return evidence.show("mechanisms", result)
 
 
-def digit_quality(frame: pd.DataFrame) -> None:
+def digit_quality(frame: pd.DataFrame) -> evidence.Shown:
     """Share of masks of each digit that the mask probe reads as that digit."""
     metrics = [f"mask_read_{digit}" for digit in range(10)]
     rows = frame[frame["metric"].isin(metrics)].copy()
@@ -82,10 +82,10 @@ def digit_quality(frame: pd.DataFrame) -> None:
         )  # fmt: skip
         axis.set(xlabel="digit", ylabel="")
         axis.tick_params(axis="y", rotation=0)
-    plt.show()
+    return evidence.show("digit-quality", rows)
 
 
-def robustness(live: pd.DataFrame, reference: pd.DataFrame) -> None:
+def robustness(live: pd.DataFrame, reference: pd.DataFrame) -> evidence.Shown:
     """Test accuracy of every setting: a mark for each run here, and what others reported."""
     told = records.reported("mnist-classification", metric="test_accuracy")
     with plt.rc_context(STYLE):
@@ -98,7 +98,7 @@ def robustness(live: pd.DataFrame, reference: pd.DataFrame) -> None:
                     color, marker = SOURCES[source]
                     axis.plot(
                         values, np.full(len(values), y + shift), marker, color=color, ms=5.5,
-                        mec="white", mew=0.6, ls="none", label=source if y == 0 else None,
+                        mec="white", mew=0.6, ls="none", label=source,
                     )  # fmt: skip
             axis.set(title=NAMES[variant], xlim=(0, 100), xlabel="test accuracy, %")
             axis.set_yticks(range(len(TRAIN_SETS)), [SETTINGS[t] for t in TRAIN_SETS])
@@ -110,7 +110,9 @@ def robustness(live: pd.DataFrame, reference: pd.DataFrame) -> None:
             for s, (c, m) in SOURCES.items()
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
-    plt.show()
+    return evidence.show(
+        "robustness", live, reference, told[told.source.isin(["paper", "article"])]
+    )
 
 
 def _values(source, told, reference, live, variant, train_on) -> list[float]:
@@ -139,14 +141,16 @@ def tile(axis, images: np.ndarray, gap: int = 2) -> None:
         for c in range(columns):
             y, x = r * (h + gap), c * (w + gap)
             canvas[y : y + h, x : x + w] = images[r, c]
-    axis.imshow(canvas, interpolation="nearest")
+    axis.imshow(canvas, interpolation="nearest", gid=drawn.GRID.format(h, w, gap))
     axis.set_xticks([])
     axis.set_yticks([])
     for spine in axis.spines.values():
         spine.set_visible(False)
 
 
-def variants(splits: Mapping[str, tuple[Variant, Variant]], n: int = 3) -> None:
+def variants(
+    splits: Mapping[str, tuple[Variant, Variant]], *made_by: evidence.Source, n: int = 3
+) -> evidence.Shown:
     """What each variant looks like: training images on the left, test images on the right.
 
     splits: training and test split by variant.  The first n images of the digits 0 to 4 are shown,
@@ -163,10 +167,12 @@ def variants(splits: Mapping[str, tuple[Variant, Variant]], n: int = 3) -> None:
         axes[0, 0].set_title("training", fontsize=15)
         axes[0, 1].set_title("test", fontsize=15)
         figure.get_layout_engine().set(wspace=0.04)
-    plt.show()
+    return evidence.show("variants", *made_by)
 
 
-def palettes(colors: Mapping[str, Sequence[tuple[int, int, int]]]) -> None:
+def palettes(
+    colors: Mapping[str, Sequence[tuple[int, int, int]]], *made_by: evidence.Source
+) -> evidence.Shown:
     """Ten colours of 0...255 for the ten classes, in rows by the name of their palette."""
     swatches = np.array(list(colors.values()), np.uint8)[:, :, None, None]
     with plt.rc_context(STYLE):
@@ -175,10 +181,10 @@ def palettes(colors: Mapping[str, Sequence[tuple[int, int, int]]]) -> None:
         axis.set_xticks(np.arange(10) * 34 + 15.5, range(10))
         axis.set_yticks(np.arange(len(colors)) * 22 + 9.5, colors)
         axis.tick_params(length=0, labelsize=14, labeltop=True, labelbottom=False)
-    plt.show()
+    return evidence.show("palettes", *made_by)
 
 
-def textures(pair: Tensor) -> None:
+def textures(pair: Tensor, *made_by: evidence.Source) -> evidence.Shown:
     """The twenty textures of W-MNIST with their classes.  pair: [2, 10, H, W, 3] bytes."""
     with plt.rc_context(STYLE | {"figure.dpi": 75}):  # grain makes large files
         _, axes = plt.subplots(2, 1, figsize=(6.2, 5.6), layout="constrained")
@@ -190,10 +196,10 @@ def textures(pair: Tensor) -> None:
                 x, y = label % 5 * side + 14, label // 5 * side + 16
                 axis.text(x, y, label, ha="center", va="center", fontsize=12, bbox=_LABEL)
             axis.set_title(title, fontsize=13)
-    plt.show()
+    return evidence.show("textures", *made_by)
 
 
-def hidden_digits(x: Tensor) -> None:
+def hidden_digits(x: Tensor, *made_by: evidence.Source) -> evidence.Shown:
     """Images of digits in the colour of their background: as they are, and stretched to be seen.
 
     x: [N, 3, 32, 32].  Below each image, its mean over the channels from black to white.
@@ -204,7 +210,7 @@ def hidden_digits(x: Tensor) -> None:
     with plt.rc_context(STYLE):
         _, axis = plt.subplots(figsize=(8.2, 8.2 * 2 / len(x)), layout="constrained")
         tile(axis, np.stack([bytes_of(x), bytes_of(stretched)]))
-    plt.show()
+    return evidence.show("hidden-digits", *made_by)
 
 
 _LABEL = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}

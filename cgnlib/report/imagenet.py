@@ -11,7 +11,7 @@ from torch import Tensor
 from cgnlib import worlds
 from cgnlib.menagerie import CLASSES
 from cgnlib.nets import parts
-from cgnlib.report import records, verdicts
+from cgnlib.report import evidence, records, verdicts
 from cgnlib.report.figures import STYLE, arrays_of, bytes_of, tile
 from cgnlib.report.tables import NONE
 from cgnlib.runs import Result
@@ -151,7 +151,7 @@ def pretrained() -> pd.DataFrame:
     )
 
 
-def panels(result: Result, rows: Sequence[int]) -> None:
+def panels(result: Result, rows: Sequence[int]) -> evidence.Shown:
     """What the mechanisms of one CGN make for some classes of its sheet: a row for each."""
     arrays = arrays_of(result)
     with plt.rc_context(STYLE):
@@ -164,10 +164,10 @@ def panels(result: Result, rows: Sequence[int]) -> None:
             np.arange(len(rows)) * side + side / 2, [_class(result, row) for row in rows]
         )
         axis.tick_params(length=0, labeltop=True, labelbottom=False)
-    plt.show()
+    return evidence.show("panels", result)
 
 
-def ablation_panels(results: Sequence[Result], row: int) -> None:
+def ablation_panels(results: Sequence[Result], row: int) -> evidence.Shown:
     """One class in every ablation: mask, premask, texture, background and composed image."""
     names = [name for name in _PANELS if name != "x_gt"]
     with plt.rc_context(STYLE):
@@ -181,10 +181,10 @@ def ablation_panels(results: Sequence[Result], row: int) -> None:
         labels = [_formula(REMOVED[result.run["ablation"]]) for result in results]
         axis.set_yticks(np.arange(len(results)) * side + side / 2, labels)
         axis.tick_params(length=0, labeltop=True, labelbottom=False)
-    plt.show()
+    return evidence.show("ablation-panels", results)
 
 
-def counterfactuals(result: Result, n: int = 12) -> None:
+def counterfactuals(result: Result, n: int = 12) -> evidence.Shown:
     """Counterfactuals with the names of their three classes."""
     arrays = arrays_of(result)
     columns = 6
@@ -199,10 +199,10 @@ def counterfactuals(result: Result, n: int = 12) -> None:
             names = [_name(result.run.variant, int(c)) for c in classes]
             axis.set_xlabel("\n".join(names), fontsize=9)
         figure.supylabel("shape, texture, background", fontsize=9)
-    plt.show()
+    return evidence.show("counterfactuals", result)
 
 
-def renderings(rows: Iterable[tuple[str, Tensor]]) -> None:
+def renderings(rows: Iterable[tuple[str, Tensor]], *made_by: evidence.Source) -> evidence.Shown:
     """Rows of rendered images with their names.  Images: [N, 3, H, W] in -1...1."""
     rows = list(rows)
     stacked = np.stack([bytes_of(x) for _, x in rows])
@@ -213,7 +213,7 @@ def renderings(rows: Iterable[tuple[str, Tensor]]) -> None:
         side = stacked.shape[2] + 2
         axis.set_yticks(np.arange(len(rows)) * side + side / 2, [name for name, _ in rows])
         axis.tick_params(length=0)
-    plt.show()
+    return evidence.show("renderings", *made_by)
 
 
 def _ours(by: Mapping[str, list[float]], metric: str, digits: int) -> str:

@@ -61,7 +61,11 @@ def read(claim: str, profile: str) -> pd.DataFrame:
     Raises CGNError when the file is there but lacks a column.
     """
     path = path_of(claim, profile)
-    return _read(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS)
+    rows = _read(path, COLUMNS)
+    rows.attrs["tracked"] = path.name  # how `evidence` tells a record from a run of this page
+    return rows
 
 
 def write(profile: str) -> Iterator[tuple[Path, int]]:

@@ -1,4 +1,4 @@
-"""Figures of claim 3 on ImageNet and the menagerie.  Each draws, shows and returns None."""
+"""Figures of claim 3 on ImageNet and the menagerie.  Each draws, shows and returns its box."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from cgnlib.menagerie import Menagerie
-from cgnlib.report import records
+from cgnlib.report import evidence, records
 from cgnlib.report.figures import STYLE, tile
 from cgnlib.report.robustness import CONTROL, INVARIANT, PLAIN, SUBJECTS, measured
 from cgnlib.runs import Result
@@ -20,7 +20,7 @@ CUES = {  # Okabe and Ito's colours
 }
 
 
-def cue_shares(results: Sequence[Result]) -> None:
+def cue_shares(results: Sequence[Result]) -> evidence.Shown:
     """Which cue decides on the cue conflict: a bar for each classifier and head, all seeds."""
     by = measured(records.frame(results))
     bars = [(PLAIN, "plain"), (CONTROL, "avg")]
@@ -47,10 +47,10 @@ def cue_shares(results: Sequence[Result]) -> None:
         axis.set_xlim(0, 100)
         axis.set_xlabel("decisions on the cue conflict, % (mean over seeds)")
         axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
-    plt.show()
+    return evidence.show("cue-shares", results)
 
 
-def background_lines(results: Sequence[Result]) -> None:
+def background_lines(results: Sequence[Result]) -> evidence.Shown:
     """Accuracy with the original, another and a random background; a line a seed."""
     by = measured(records.frame(results))
     lines = {
@@ -77,10 +77,10 @@ def background_lines(results: Sequence[Result]) -> None:
         axis.set_xlabel("background of the test image")
         axis.set_ylabel("accuracy, %")
         axis.legend(loc="lower left", frameon=False, fontsize=9)
-    plt.show()
+    return evidence.show("background-lines", results)
 
 
-def menagerie_tests(n: int = 6, seed: int = 21) -> None:
+def menagerie_tests(n: int = 6, seed: int = 21) -> evidence.Shown:
     """Images of the menagerie's four tests, in rows; objects are the same in the last three."""
     splits = {
         "conflict": "cue conflict",
@@ -88,6 +88,7 @@ def menagerie_tests(n: int = 6, seed: int = 21) -> None:
         "mixed_same": "mixed-same",
         "mixed_rand": "mixed-rand",
     }
+    made_by = f"`cgnlib.menagerie.Menagerie`, seed {seed}, the first {n} images of each test"
     index = torch.arange(n)
     rows = torch.stack([Menagerie(split, n, seed).batch(index)[0] for split in splits])
     with plt.rc_context(STYLE):
@@ -97,4 +98,4 @@ def menagerie_tests(n: int = 6, seed: int = 21) -> None:
         side = images.shape[2] + 2
         axis.set_yticks(np.arange(len(splits)) * side + side / 2, splits.values())
         axis.tick_params(length=0)
-    plt.show()
+    return evidence.show("menagerie-tests", made_by)

@@ -1,10 +1,12 @@
 """From records to verdicts: what each source has to say about each claim."""
 
+import re
+
 import pandas as pd
 
 from cgnlib import experiments
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
-from cgnlib.report import imagenet, records, robustness, verdicts
+from cgnlib.report import evidence, imagenet, records, robustness, verdicts
 
 
 def accuracies(
@@ -54,6 +56,19 @@ def badge(outcome: str) -> str:
     """A verdict as the page shows it."""
     css = {verdicts.REPRODUCED: "reproduced", verdicts.PARTLY: "partly", verdicts.NOT: "not"}
     return f'<span class="verdict-{css.get(outcome, "not-run")}">{outcome}</span>'
+
+
+def show(live: pd.DataFrame, profile: str) -> evidence.Shown:
+    """The scorecard with its box."""
+    markup = html(live, profile)
+    lines = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row) for row in markup.split("</tr>")[:-1]]
+    head, *body = [[re.sub(r"<.*?>", " ", cell).strip() for cell in line] for line in lines]
+    claims = ("claim-1-mnist", "claim-2", "claim-3-mnist", "claim-3-imagenet")
+    tables = ("mnist-classification", "loss-ablation", "shape-bias", "backgrounds")
+    sources = [live, *(records.read(claim, "full") for claim in claims)]
+    sources += map(records.reported, tables)
+    box = evidence.box("scorecard", pd.DataFrame(body, columns=head), *sources)
+    return evidence.Shown(markup + box)
 
 
 def html(live: pd.DataFrame, profile: str) -> str:
@@ -122,9 +137,9 @@ def html(live: pd.DataFrame, profile: str) -> str:
         ),
     ]
     sources = list(robust)
-    head = "".join(f"<th>{source}</th>" for source in ("Claim", *sources))
+    head = "".join(f'<th scope="col">{source}</th>' for source in ("Claim", *sources))
     body = "".join(
-        f'<tr><td><a href="book/{page}.html">{name}</a><br>{text}</td>'
+        f'<tr><th scope="row"><a href="book/{page}.html">{name}</a><br>{text}</th>'
         + "".join(f"<td>{cells[source]}</td>" for source in sources)
         + "</tr>"
         for name, page, text, cells in rows

@@ -6,7 +6,7 @@ import pandas as pd
 
 from cgnlib import runs
 from cgnlib.experiments import TRAIN_SETS, VARIANTS, Run, with_needs
-from cgnlib.report import records
+from cgnlib.report import evidence, records
 from cgnlib.runs import Result
 
 NAMES = {"colored": "C-MNIST", "double_colored": "DC-MNIST", "wildlife": "W-MNIST"}
@@ -23,13 +23,18 @@ NONE = "–"
 NUMBER = r"[-–]|[-+]?\d[\d.,%()±/ ]*"
 
 
-def show(table: pd.DataFrame, name: str) -> "pd.io.formats.style.Styler":
-    """A table as the page shows it: no index, numbers to the right.  name: its id in the page."""
+def show(table: pd.DataFrame, name: str, *sources: evidence.Source) -> evidence.Shown:
+    """A table as the page shows it: no index, numbers to the right, its box below.
+
+    name: its id in the page, and of its files.  sources: what stands behind it.
+    """
     numbers = [c for c in table.columns if table[c].astype(str).str.fullmatch(NUMBER).all()]
     words = [c for c in table.columns if c not in numbers]
     styler = table.style.hide(axis="index").set_uuid(name)
     styler = styler.set_properties(subset=numbers, **{"text-align": "right"})
-    return styler.set_properties(subset=words, **{"text-align": "left"})
+    styler = styler.set_properties(subset=words, **{"text-align": "left"})
+    markup = styler.to_html().replace("<th id=", '<th scope="col" id=')
+    return evidence.Shown(markup + evidence.box(name, table, *sources))
 
 
 def protocol(declared: Iterable[Run]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from itertools import product
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from cgnlib.report import scorecard
+from cgnlib.report import evidence, scorecard
 from cgnlib.report.figures import STYLE
 from cgnlib.report.tables import NONE, SETTINGS, pct, spread
 
@@ -150,7 +150,7 @@ def probes(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def bars(sources: Mapping[str, pd.DataFrame]) -> None:
+def bars(sources: Mapping[str, pd.DataFrame]) -> evidence.Shown:
     """Shares of answers by cue: a panel a source, a pair of bars a classifier."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
@@ -171,7 +171,7 @@ def bars(sources: Mapping[str, pd.DataFrame]) -> None:
         names = [f"the {cue}" for cue in CUES] + ["none of them"]
         figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False,
                       title="the answer names")  # fmt: skip
-    plt.show()
+    return evidence.show("bars", *sources.values())
 
 
 def _stack(axis: plt.Axes, of: Mapping[str, Mapping[str, float]]) -> None:

@@ -1,0 +1,310 @@
+"""The box under every figure and table of the book, and how it is made."""
+
+import base64
+import gzip
+import io
+import re
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup, Tag
+
+from cgnlib import experiments
+from cgnlib.errors import CGNError
+from cgnlib.report import drawn, evidence, figures, records, tables
+from sources import ROOT, notebooks, source_of, tags
+
+NOTEBOOKS = [path for path in notebooks(ROOT) if path.exists()]
+BADGES = {*experiments.PROFILES, "reported", "no run"}
+
+
+def markup(cell) -> str:
+    """The HTML that a cell shows."""
+    found = (output.get("data", {}).get("text/html", "") for output in cell.outputs)
+    return "\n".join("".join(part) for part in found)
+
+
+def shown(path) -> list:
+    """Name, HTML and cell of everything on a page that is a figure, a table, or is called one."""
+    cells = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type != "code" or "remove-cell" in tags(cell):
+            continue
+        of = cell.metadata.get("mystnb", {}).get("figure", {})
+        pictures = any("image/png" in output.get("data", {}) for output in cell.outputs)
+        if of or pictures or "<table" in markup(cell):
+            cells.append((of.get("name", ""), of.get("caption", ""), cell))
+    return cells
+
+
+EVERY = [(path.stem, *found) for path in NOTEBOOKS for found in shown(path)]
+EACH = pytest.mark.parametrize(
+    ("chapter", "name", "caption", "cell"), EVERY, ids=[f"{e[0]}-{e[1]}" for e in EVERY]
+)
+
+
+def box_of(cell) -> Tag:
+    boxes = BeautifulSoup(markup(cell), "html.parser").select("details.evidence")
+    assert len(boxes) == 1, cell.source
+    return boxes[0]
+
+
+def file_of(link: Tag) -> pd.DataFrame:
+    """The table that a link downloads, as text."""
+    kind, data = re.fullmatch(r"data:([\w/]+);base64,(.*)", link["href"]).groups()
+    content = base64.b64decode(data)
+    assert link["download"].endswith(".csv.gz" if kind == "application/gzip" else ".csv")
+    content = gzip.decompress(content) if kind == "application/gzip" else content
+    return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+
+
+def cell_called(name: str):
+    return next(cell for _, found, _, cell in EVERY if found == name)
+
+
+def test_the_book_has_figures_and_tables():
+    kinds = [name[:4] for _, name, _, _ in EVERY]
+    assert kinds.count("fig-") >= 20 and kinds.count("tab-") >= 50
+
+
+@EACH
+def test_each_has_a_caption_and_a_name_of_its_own(chapter, name, caption, cell):
+    assert re.fullmatch(r"(fig|tab)-[a-z0-9-]+", name), cell.source
+    assert caption.endswith(".")
+    assert [other for _, other, _, _ in EVERY].count(name) == 1
+    assert ("<table" in markup(cell)) == name.startswith("tab-")
+
+
+@EACH
+def test_each_says_at_which_scale(chapter, name, caption, cell):
+    box = box_of(cell)
+    badges = {badge.text for badge in box.summary.select(".profile-badge")}
+    assert badges
+    words = {badge.partition(",")[0] for badge in badges}
+    assert words <= BADGES
+    # the words for a scale are the classes that give it its colour
+    for badge in box.summary.select(".profile-badge"):
+        word = badge.text.partition(",")[0]
+        assert f"scale-{word if word in experiments.PROFILES else 'none'}" in badge["class"]
+    for link in box.select("a"):
+        scales = link["download"].partition(".")[0].split("-")
+        assert words & set(experiments.PROFILES) <= set(scales)
+
+
+@EACH
+def test_each_offers_its_data(chapter, name, caption, cell):
+    table = BeautifulSoup(markup(cell), "html.parser").table
+    data = file_of(box_of(cell).select_one("a"))
+    assert len(data)
+    if table is None:
+        assert list(data.columns) == drawn.COLUMNS
+        return
+    head, *rows = [
+        [" ".join(cell.stripped_strings) for cell in row.select("th, td")]
+        for row in table.select("tr")
+    ]
+    assert head == list(data.columns)
+    printed = [[re.sub(r"\s+", " ", value).strip() for value in row] for row in rows]
+    kept = [[re.sub(r"\s+", " ", value).strip() for value in row] for row in data.values.tolist()]
+    for mine, theirs in zip(printed, kept, strict=True):
+        for a, b in zip(mine, theirs, strict=True):
+            assert a == b or float(a) == pytest.approx(float(b), abs=1e-4)  # pandas rounds
+
+
+@EACH
+def test_each_names_runs_that_are_declared_and_a_command(chapter, name, caption, cell):
+    box = box_of(cell)
+    facts = {dt.text: dt.find_next_sibling("dd").get_text(" ") for dt in box.select("dt")}
+    commands = [code.text for code in box.select("dt:last-of-type + dd code")]
+    assert commands[0].startswith("python book/_press/execute.py")
+    links = box.select("a")
+    if len(links) == 1:
+        assert any(
+            fact.startswith(("Made by", "Declared", "Reported", "Profile")) for fact in facts
+        )
+        return
+    runs = file_of(links[1])
+    assert list(runs.columns) == [*evidence.RUN, "role"] and (runs.role == "shown").any()
+    assert (runs[runs.role == "shown"] != "").all(axis=None)
+    for profile, of in runs.groupby("profile"):
+        declared = {run.id for run in experiments.with_needs(experiments.grid(profile))}
+        assert set(of.run) <= declared
+        assert any(f"run --profile {profile} " in line for line in commands[1:])
+    for fact in ("Runs", "Seeds", "Commit", "Device", "Wall time", "Versions"):
+        assert any(term.startswith(f"{fact} (") for term in facts), fact
+
+
+def test_what_is_made_by_hand_has_a_name_that_the_build_finds():
+    for path in NOTEBOOKS:
+        text = source_of(path).read_text()
+        for block in re.findall(
+            r"^(?:```|:::)\{(?:figure|list-table|csv-table)\}.*?\n\n", text, re.M | re.S
+        ):
+            assert re.search(r"^:name: (fig|tab)-", block, re.M), block
+        for head in re.findall(r"^(\|.*\|)\n\|[-| :]+\|$", text, re.M):
+            assert not head.strip("| "), f"a table without a number: {head}"
+
+
+# --- the numbers are those of the records
+
+
+def test_the_figure_of_robustness_has_the_numbers_of_its_sources():
+    data = file_of(box_of(cell_called("fig-robustness")).select_one("a"))
+    told = records.reported("mnist-classification", metric="test_accuracy")
+    for source, name in (("paper", "Paper"), ("article", "Study")):
+        rows = data[data.series == name]
+        want = {
+            (tables.NAMES[r.column], tables.SETTINGS[r.row], float(r.value))
+            for r in told[told.source == source].itertuples()
+        }
+        assert {(r.panel, r.y, float(r.x)) for r in rows.itertuples()} == want
+    kept = records.read("claim-3-mnist", "full")
+    kept = kept[(kept.metric == "test_accuracy") & kept.generator.isin(["", "published"])]
+    want = sorted(round(100 * float(v), 3) for v in kept.value)
+    rows = data[data.series == "Reference run"]
+    assert sorted(round(float(x), 3) for x in rows.x) == want
+    here = data[data.series == "This run"]
+    assert len(here) == len(experiments.grid("mini", "claim-3-mnist"))
+
+
+def test_the_runs_of_the_reference_have_the_facts_of_the_record():
+    runs = file_of(box_of(cell_called("tab-overlap-reference")).select("a")[1])
+    kept = records.read("explanations", "full").drop_duplicates("run").set_index("run")
+    for run in runs[runs.role == "shown"].itertuples():
+        assert (run.commit, run.device, run.finished, run.spec) == tuple(
+            kept.loc[run.run, ["commit", "device", "finished", "spec"]]
+        )
+
+
+# --- one box
+
+
+RUN = [
+    "classifier-colored-original-s0",
+    "mini",
+    0,
+    "abc",
+    "a <CPU>",
+    "2.14",
+    90.0,
+    "2026-01-02",
+    "",
+]
+FRAME = pd.DataFrame([RUN, RUN], columns=evidence.RUN).assign(
+    run=["classifier-colored-original-s0", "classifier-colored-original-s1"],
+    seed=[0, 1],
+    seconds=[90.0, 30.0],
+)
+DATA = pd.DataFrame({"a": ["<b>"], "b": [1]})
+
+
+def parsed(*sources, data=DATA) -> Tag:
+    return BeautifulSoup(evidence.box("name", data, *sources), "html.parser").details
+
+
+def facts(box: Tag) -> dict[str, str]:
+    return {dt.text: dt.find_next_sibling("dd").text for dt in box.select("dt")}
+
+
+def test_a_box_has_the_facts_of_its_runs():
+    found = facts(parsed(FRAME))
+    assert found["Runs (mini)"] == "2: classifier-colored-original-s0, s1"
+    assert found["Seeds (mini)"] == "0, 1"
+    assert found["Device (mini)"] == "a <CPU>"
+    assert found["Wall time (mini)"].startswith("2 min in all, 90 s the longest run")
+    assert "--profile mini classifier-colored-original-s0" in found["Make it again"]
+    assert "Tracked in (mini)" not in found
+
+
+def test_a_tracked_record_is_a_reference_run():
+    tracked = FRAME.assign(profile="full")
+    tracked.attrs["tracked"] = "claim-full.csv"
+    box = parsed(tracked[tracked.seed == 0], FRAME)
+    assert [badge.text for badge in box.select(".profile-badge")] == ["full, reference run", "mini"]
+    assert facts(box)["Tracked in (full, reference run)"] == "book/records/claim-full.csv"
+    assert box.a["download"] == "name-full-mini.csv"
+    assert "execute.py --profile mini" in facts(box)["Make it again"]  # not that of the reference
+
+
+def test_records_know_that_they_are_tracked():
+    rows = records.read("claim-3-mnist", "full")
+    assert rows[rows.metric == "test_accuracy"].attrs == {"tracked": "claim-3-mnist-full.csv"}
+
+
+def test_declared_runs_reported_numbers_and_sentences_have_their_own_badges():
+    grid = experiments.grid("mini", "claim-1-mnist")
+    told = records.reported("shape-bias")
+    box = parsed(grid, told, "`cgnlib.x`, seed 3", experiments.profile("paper"))
+    badges = [badge.text for badge in box.select(".profile-badge")]
+    assert badges == ["mini, declared", "reported", "no run", "paper, declared"]
+    assert box.select_one("dd code").text == "cgn-colored-s0"  # what a run needs comes first
+    assert facts(box)["Made by"] == "cgnlib.x, seed 3"
+    assert "table shape-bias" in facts(box)["Reported"]
+
+
+def test_a_claim_stands_for_its_runs():
+    assert evidence._targets("mini", ["one"]) == "one"
+    claim = [run.id for run in experiments.grid("mini", "claim-3-mnist")]
+    assert evidence._targets("mini", claim) == "claim-3-mnist"
+    assert evidence._targets("mini", [*claim, "one"]) == "claim-3-mnist one"
+
+
+def test_data_come_back_as_they_were_and_large_ones_packed():
+    assert file_of(parsed().a).values.tolist() == [["<b>", "1"]]
+    large = pd.DataFrame({"a": np.arange(20_000)})
+    link = parsed(data=large).a
+    assert link["download"] == "name-drawn.csv.gz"
+    assert file_of(link)["a"].astype(int).tolist() == list(range(20_000))
+
+
+# --- what a figure shows
+
+
+@pytest.fixture
+def axis():
+    figure, axis = plt.subplots()
+    axis.set(title="panel", xlabel="across", ylabel="down")
+    yield axis
+    plt.close(figure)
+
+
+def rows(axis) -> list[list]:
+    table = drawn.table(axis.figure)
+    assert (table[["panel", "x_axis", "y_axis"]] == ["panel", "across", "down"]).all(axis=None)
+    return table[["series", "x", "y", "value"]].values.tolist()
+
+
+def test_marks_have_the_series_of_the_legend_and_the_words_of_an_axis(axis):
+    axis.plot([1, 2], [0.1, 0.9], "o", color="C1", label="one")
+    axis.plot([3], [1.1], "o", color="C1")  # looks as the first does
+    axis.axvline(10)
+    axis.set_yticks([0, 1], ["low", "high"])
+    axis.legend()
+    assert rows(axis) == [["one", 1, "low", ""], ["one", 2, "high", ""], ["one", 3, "high", ""]]
+
+
+def test_points_bars_and_cells_have_their_values(axis):
+    axis.scatter([1], [2], label="points")
+    axis.barh([4], [3], left=[1], label="bar")
+    axis.pcolormesh([[5.0, 6.0]])
+    assert rows(axis) == [
+        ["bar", 1, 4, 3], ["points", 1, 2, ""], ["", 0.5, 0.5, 5], ["", 1.5, 0.5, 6],
+    ]  # fmt: skip
+
+
+def test_pictures_are_told_apart_by_their_pixels(axis):
+    images = np.zeros((1, 3, 4, 4, 3), np.uint8)
+    images[0, 1] = 200
+    figures.tile(axis, images)
+    axis.set_yticks([2], ["row"])
+    found = rows(axis)
+    assert [line[:3] for line in found] == [["picture", c, "row"] for c in range(3)]
+    assert found[0][3] == found[2][3] != found[1][3]
+
+
+def test_an_empty_figure_is_an_error(axis):
+    with pytest.raises(CGNError, match="empty"):
+        drawn.table(axis.figure)
