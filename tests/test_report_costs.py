@@ -1,0 +1,74 @@
+"""Costs: tables of the benchmarks' record, of runs that were made and of those declared."""
+
+import pandas as pd
+import pytest
+
+from cgnlib import experiments, jobs, paths
+from cgnlib.errors import CGNError
+from cgnlib.report import costs
+
+
+def record(**rows):
+    """Benchmarks by name: {metric: value}, or a list of (n, seconds)."""
+    lines = []
+    for name, values in rows.items():
+        if isinstance(values, dict):
+            lines += [(name, metric, value, "", None) for metric, value in values.items()]
+        else:
+            lines += [(name, "seconds", seconds, "s", n) for n, seconds in values]
+    table = pd.DataFrame(lines, columns=["benchmark", "metric", "value", "unit", "n"])
+    return table.assign(cores=2, memory_gib=24, device="a CPU", torch="2")
+
+
+RATES = {"plain_rate": 10.0, "plain_peak": 1.0, "fast_peak": 0.5}
+
+
+def test_targets_are_reached_from_the_number_on():
+    measured = record(
+        a=RATES | {"fast_rate": 20.0, "ratio": 2.0, "target": 2.0, "peak_share": 0.25},
+        b=RATES | {"fast_rate": 19.0, "ratio": 1.9, "target": 2.0},
+        c=[(1, 1.0), (4, 4.0)],
+    )
+    assert costs.reached(measured) == (["a"], ["b"])
+    table = costs.fast_paths(measured)
+    assert list(table["Work"]) == ["a", "b"] and list(table["Ratio"]) == ["2.0", "1.9"]
+    assert list(table["Of the peak"]) == ["25%", "–"]
+
+
+@pytest.mark.parametrize(("times", "expected"), [((2, 4, 8), 1.0), ((2, 8, 32), 4.0)])
+def test_growth_is_one_where_time_follows_size(times, expected):
+    measured = record(work=list(zip((10, 20, 40), times, strict=True)))
+    assert costs.growth(measured) == {"work": expected}
+
+
+def test_a_chain_is_as_long_as_the_needs_before_it():
+    run = experiments.grid("mini", "claim-3-mnist")[-1]
+    chain = run
+    seconds = jobs.expected_seconds(run)
+    while chain.needs:
+        chain = max((n for _, n in chain.needs), key=lambda n: costs._chain(n, {}))
+        seconds += jobs.expected_seconds(chain)
+    assert costs._chain(run, {}) == pytest.approx(seconds)
+
+
+def test_plans_name_every_profile_and_grow():
+    table = costs.plans().set_index("Profile")
+    assert list(table.index) == list(experiments.PROFILES)
+    hours = table["Core hours"].astype(float)
+    assert hours["mini"] < hours["full"] and table.loc["paper", "GPU hours"] != "–"
+    assert table.loc["mini", "GPU hours"] == table.loc["full", "GPU hours"] == "–"
+
+
+def test_every_reported_item_stands_beside_ours():
+    table = costs.beside_study()
+    told = costs.records.reported("compute", metric="gpu_hours", source="article")
+    items = set(told.row) - {"total-1080-ti"}
+    assert items == costs.ITEMS.keys() and len(table) == len(items) + 1
+    assert table.iloc[-1]["Study, GPU h"] == "112 + 48"
+
+
+def test_a_record_without_a_column_is_one_error(tmp_path, monkeypatch):
+    (tmp_path / "benchmarks.csv").write_text("benchmark,metric\na,ratio\n")
+    monkeypatch.setattr(paths, "records", lambda: tmp_path)
+    with pytest.raises(CGNError, match="make bench"):
+        costs.benchmarks()
