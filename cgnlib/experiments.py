@@ -73,6 +73,7 @@ class Profile:
     cgn, gan: settings by variant.  published: whether the published checkpoints are used as well.
     generator_seeds: how often CGNs and GANs are trained; seeds: how often classifiers are.
     counterfactuals, by variant, and gan_images: generated images for one classifier.
+    sets: of which other sizes and how many to a shape such sets are made as well, see `set_sizes`.
     original_epochs: passes over the original set where that differs from the other settings.
     oracle_renderings: how often each training digit is rendered for the unbiased reader;
     control_renderings: how often, beside the original images, for the union of a perfect CGN.
@@ -96,6 +97,7 @@ class Profile:
     generator_seeds: tuple[int, ...]
     seeds: tuple[int, ...]
     counterfactuals: dict[str, int]
+    sets: dict
     gan_images: int
     original_epochs: int
     oracle: dict
@@ -234,6 +236,7 @@ _MINI = Profile(
     seeds=(0, 1),
     # a DC-MNIST classifier learns nothing for its first two thousand steps
     counterfactuals={"colored": 20_000, "double_colored": 60_000, "wildlife": 36_000},
+    sets={"seeds": (0, 1), "per_shape": (1, 10), "sizes": {"colored": (1000, 4000, 20_000)}},
     gan_images=16_000,
     original_epochs=4,
     oracle=_CLASSIFIER | {"batch": 16, "epochs": 1},
@@ -268,6 +271,13 @@ _FULL = Profile(
     generator_seeds=(0, 1, 2),
     seeds=(0, 1, 2, 3, 4),
     counterfactuals=dict.fromkeys(VARIANTS, 50_000),
+    # the study's; its million is declared for one counterfactual a shape alone
+    sets={
+        "seeds": (0, 1, 2),
+        "per_shape": (1, 5, 10, 20),
+        "sizes": dict.fromkeys(VARIANTS, (10_000, 100_000)),
+        "largest": 1_000_000,
+    },
     gan_images=50_000,
     original_epochs=10,
     oracle=_CLASSIFIER,
@@ -334,11 +344,14 @@ def gan(p: Profile, variant: str, seed: int) -> Run:
     return Run("gan", variant, "", seed, p.name, _on(p, **p.gan[variant]))
 
 
-def generated(p: Profile, source: Run, seed: int, per_shape: int = 1) -> Run:
-    """A set of images made by a CGN or a GAN, labelled."""
-    size = p.gan_images if source.kind == "gan" else p.counterfactuals[source.variant]
-    settings = _sorted(size=size, per_shape=per_shape)
-    name = f"{source.kind}-{_tag(source)}" + (f"-x{per_shape}" if per_shape > 1 else "")
+def generated(
+    p: Profile, source: Run, seed: int, size: int | None = None, per_shape: int = 1
+) -> Run:
+    """A set of images made by a CGN or a GAN, labelled.  size: the profile's unless told."""
+    usual = p.gan_images if source.kind == "gan" else p.counterfactuals[source.variant]
+    settings = _sorted(size=size or usual, per_shape=per_shape)
+    name = f"{source.kind}-{_tag(source)}" + (f"-n{size}" if size not in (None, usual) else "")
+    name += f"-x{per_shape}" if per_shape > 1 else ""
     return Run("set", source.variant, name, seed, p.name, settings, (("generator", source),))
 
 
@@ -354,6 +367,24 @@ def classifier(
     return Run(
         "classifier", variant, name, seed, p.name, _on(p, train_on=train_on, **settings), needs
     )
+
+
+def sized(
+    p: Profile, source: Run, seed: int, size: int, per_shape: int = 1, longer: int = 1
+) -> Run:
+    """A classifier of counterfactuals alone, on a set of another size or ratio.
+
+    longer: how many times as many passes it makes, at rates that fall as much in all.
+    """
+    usual = classifier(p, source.variant, "cgn", seed, source)
+    images = generated(p, source, seed, size, per_shape)
+    name = "cgn" + images.name.removeprefix(source.kind) + (f"-e{longer}" if longer > 1 else "")
+    settings = dict(usual.settings)
+    settings |= {
+        "epochs": longer * settings["epochs"],
+        "gamma": round(settings["gamma"] ** (1 / longer), 6),
+    }
+    return replace(usual, name=name, settings=_sorted(**settings), needs=(("set", images),))
 
 
 def control(p: Profile, variant: str, seed: int) -> Run:
@@ -435,6 +466,25 @@ def claim_3_mnist(p: Profile) -> list[Run]:
                 grid.append(classifier(p, variant, train_on, seed, source))
                 grid.append(classifier(p, variant, f"original+{train_on}", seed, source))
     return grid
+
+
+def set_sizes(p: Profile) -> list[Run]:
+    """The study's ablation: size of the set by counterfactuals that share a shape.
+
+    Of every variant of `p.sets`, over seeds.  Besides, at one a shape: the set of claim 3, the
+    smallest with as many steps as the last size has, and once the largest, where there is one.
+    The CGN is the published one where the profile has it, as in the study, else our own.
+    """
+    grid = {}
+    for (variant, sizes), seed in product(p.sets["sizes"].items(), p.sets["seeds"]):
+        source, of_seed = cgns(p, variant)[0], [*product(sizes, p.sets["per_shape"])]
+        of_seed.append((p.counterfactuals[variant], 1))
+        if "largest" in p.sets and seed == p.sets["seeds"][0]:
+            of_seed.append((p.sets["largest"], 1))
+        found = [sized(p, source, seed, *pair) for pair in of_seed]
+        found.append(sized(p, source, seed, sizes[0], longer=sizes[-1] // sizes[0]))
+        grid |= {run.id: run for run in found}  # claim 3 may have one of the sizes
+    return list(grid.values())
 
 
 def union(p: Profile) -> list[Run]:
@@ -646,6 +696,7 @@ CLAIMS = {
     "claim-3-imagenet": claim_3_imagenet,
     "real-stimuli": real_stimuli,
     "explanations": explanations,
+    "set-size": set_sizes,
     "union": union,
     "head-maps": head_maps,
     "disentanglement": disentanglements,
