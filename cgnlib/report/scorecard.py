@@ -61,6 +61,7 @@ def html(live: pd.DataFrame, profile: str) -> str:
     claim_1, claim_3 = (records.read(f"claim-{n}-mnist", "full") for n in (1, 3))
     reference = imagenet.measured(records.read("claim-2", "full"))
     measured = imagenet.measured(live[live["removed"] != ""])
+    own = records.of_claim(live, "claim-3-mnist", profile)  # other claims train classifiers, too
     quality = {
         "Reference run": verdicts.counterfactual_quality(*readings(claim_1, "published"), VARIANTS),
         f"This run ({profile})": verdicts.counterfactual_quality(*readings(live), VARIANTS),
@@ -68,7 +69,7 @@ def html(live: pd.DataFrame, profile: str) -> str:
     robust = {
         "Study": verdicts.robustness(told_accuracies("article"), VARIANTS),
         "Reference run": verdicts.robustness(accuracies(claim_3, "published"), VARIANTS),
-        f"This run ({profile})": verdicts.robustness(accuracies(live), VARIANTS),
+        f"This run ({profile})": verdicts.robustness(accuracies(own), VARIANTS),
     }
     apart = {
         "Reference run": verdicts.mechanisms_apart(*imagenet.readings(reference)),
