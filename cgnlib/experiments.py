@@ -472,17 +472,17 @@ def set_sizes(p: Profile) -> list[Run]:
     """The study's ablation: size of the set by counterfactuals that share a shape.
 
     Of every variant of `p.sets`, over seeds.  Besides, at one a shape: the set of claim 3, the
-    smallest with as many steps as the last size has, and once the largest, where there is one.
-    The CGN is the published one where the profile has it, as in the study, else our own.
+    smallest with as many steps as that one takes, and once the largest, where there is one.  The
+    CGN is the published one where the profile has it, as in the study, else our own.
     """
     grid = {}
     for (variant, sizes), seed in product(p.sets["sizes"].items(), p.sets["seeds"]):
-        source, of_seed = cgns(p, variant)[0], [*product(sizes, p.sets["per_shape"])]
-        of_seed.append((p.counterfactuals[variant], 1))
+        source, usual = cgns(p, variant)[0], p.counterfactuals[variant]
+        of_seed = [*product(sizes, p.sets["per_shape"]), (usual, 1)]
         if "largest" in p.sets and seed == p.sets["seeds"][0]:
             of_seed.append((p.sets["largest"], 1))
         found = [sized(p, source, seed, *pair) for pair in of_seed]
-        found.append(sized(p, source, seed, sizes[0], longer=sizes[-1] // sizes[0]))
+        found.append(sized(p, source, seed, sizes[0], longer=usual // sizes[0]))
         grid |= {run.id: run for run in found}  # claim 3 may have one of the sizes
     return list(grid.values())
 

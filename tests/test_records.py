@@ -86,8 +86,8 @@ def test_the_rows_of_a_claim_are_its_runs(folder):
     shared = {result.run.id for result in one_claim}
     others = [finish_classifier(r) for r in grid("mini", "set-size") if r.id not in shared]
     both = records.frame(one_claim + others)
-    assert set(records.of_claim(both, "claim-3-mnist", "mini").run) == shared
-    assert len(records.of_claim(both, "set-size", "mini")) == 4 * 14
+    assert set(records.of_claim(both, "claim-3-mnist").run) == shared
+    assert len(records.of_claim(both, "set-size")) == 4 * 14
 
 
 @pytest.mark.parametrize(
@@ -305,12 +305,11 @@ def test_missing_reported_numbers_are_named(folder):
         records.reported("mnist-classification")
 
 
-def test_the_scorecard_counts_the_runs_of_each_claim_alone(folder):
+def test_verdicts_count_the_runs_of_their_claim_alone(folder):
     """Other claims train classifiers on counterfactuals, too, of other sets."""
-    shutil.copy(records.paths.ROOT / "book/records/reported.csv", folder)
     claim = [finish_classifier(run) for run in grid("mini", "claim-3-mnist")]
     ids = {result.run.id for result in claim}
     others = [finish(r, test_accuracy=0.0) for r in grid("mini", "set-size") if r.id not in ids]
-    alone = scorecard.html(records.frame(claim), "mini")
-    assert len(others) == 12 and "points gained" in alone
-    assert scorecard.html(records.frame(claim + others), "mini") == alone
+    alone = scorecard.accuracies(records.frame(claim))
+    assert len(others) == 12 and alone["colored"]["cgn"] == [ACCURACY] * 2
+    assert scorecard.accuracies(records.frame(claim + others)) == alone

@@ -64,11 +64,11 @@ def test_the_study_reads_its_own_numbers_as_the_rule_does():
     ("effect", "outcome"),
     [
         (None, set_size.NOT_RUN),
-        (Effect(0.019, 0.0, None, 0.0), set_size.NO_RISE),
-        (Effect(-0.5, 0.1, None, 0.0), set_size.NO_RISE),
-        (Effect(0.3, 0.0, None, 0.3), set_size.ALONE),
-        (Effect(0.3, 0.15, None, 0.3), set_size.ALONE),
-        (Effect(0.3, 0.16, None, 0.3), set_size.BOTH),
+        (Effect(0.019, 0.0), set_size.NO_RISE),
+        (Effect(-0.5, 0.1), set_size.NO_RISE),
+        (Effect(0.3, 0.0), set_size.ALONE),
+        (Effect(0.3, 0.15), set_size.ALONE),
+        (Effect(0.3, 0.16), set_size.BOTH),
     ],
 )
 def test_the_rule(effect, outcome):
@@ -77,17 +77,32 @@ def test_the_rule(effect, outcome):
 
 def test_only_what_makes_a_difference_has_an_effect():
     (size,) = set_size.effects(cells(by_size)).values()
-    assert (size.rise, size.ratio) == (pytest.approx(0.6), pytest.approx(0)) and size.steps is None
+    assert (size.rise, size.ratio) == (pytest.approx(0.6), pytest.approx(0))
     (ratio,) = set_size.effects(cells(lambda _, ratio: ratio / 20)).values()
     assert (ratio.rise, ratio.ratio) == (pytest.approx(0), pytest.approx(0.45))
 
 
-def test_more_steps_on_the_smallest_set_are_no_part_of_the_rise():
-    (effect,) = set_size.effects(cells(by_size, longer=0.51)).values()
-    assert effect.rise == effect.single == pytest.approx(0.6)
-    assert effect.steps == pytest.approx(0.3)  # from 0.21, the mean of two seeds
-    table = set_size.steps({"here": cells(by_size, longer=0.51), "there": cells(by_size)})
-    assert table.to_numpy().tolist() == [["here", "W-MNIST", "+60.0", "+30.0", "50.0"]]
+def test_more_passes_over_the_smallest_set_are_no_part_of_the_rise():
+    assert set_size.effects(cells(by_size, longer=0.51)) == set_size.effects(cells(by_size))
+
+
+def test_more_passes_stand_beside_a_set_that_takes_as_many_steps():
+    found = cells(by_size, sizes=(100, 500, 1000, 9000), longer=0.51)
+    (of,) = set_size.repeated(found).values()
+    assert (of.size, of.passes, of.larger) == (100, 100, 1000)  # 9000 has more steps
+    assert (of.few, of.many, of.more) == pytest.approx((0.21, 0.51, 0.81))  # means of two seeds
+    assert of.share == pytest.approx(0.5)
+    table = set_size.steps({"here": found, "there": cells(by_size)})
+    assert table.to_numpy().tolist() == [
+        ["here", "W-MNIST", "21.0 (100 images)", "51.0 (100 passes)", "81.0 (1,000 images)"]
+    ]
+
+
+def test_the_larger_set_has_the_same_ratio():
+    found = cells(by_size, longer=0.51)
+    found = found[(found["size"] == 100) | (found.per_shape == 10)]
+    (of,) = set_size.repeated(found).values()
+    assert of.larger == 100 and of.more == of.few
 
 
 @pytest.mark.parametrize("accuracy", [by_size, lambda size, ratio: 0.1])

@@ -66,9 +66,10 @@ def columns(claim: str) -> list[str]:
     return [*COLUMNS, *MORE.get(claim, [])]
 
 
-def of_claim(frame: pd.DataFrame, claim: str, profile: str) -> pd.DataFrame:
+def of_claim(frame: pd.DataFrame, claim: str) -> pd.DataFrame:
     """The rows of one claim's own runs, out of those of many."""
-    return frame[frame.run.isin({run.id for run in experiments.grid(profile, claim)})]
+    grids = (experiments.grid(profile, claim) for profile in frame.profile.unique())
+    return frame[frame.run.isin({run.id for runs in grids for run in runs})]
 
 
 def read(claim: str, profile: str) -> pd.DataFrame:

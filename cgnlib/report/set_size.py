@@ -30,14 +30,31 @@ class Effect:
 
     rise: from the smallest to the largest set, mean over the ratios that have both.
     ratio: between the best and the worst ratio at one size, mean over sizes.
-    steps: what the smallest set gains from as many steps as the largest has; None if not run.
-    single: the rise at the ratio at which `steps` was asked.
     """
 
     rise: float
     ratio: float
-    steps: float | None
-    single: float
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A small set, the same with more passes, and a larger set: mean accuracies on one variant.
+
+    size, passes: of the small set; larger: size of the other, the largest that saw no more images
+    in all than the small set in its many passes.
+    """
+
+    size: int
+    passes: int
+    larger: int
+    few: float
+    many: float
+    more: float
+
+    @property
+    def share(self) -> float:
+        """Of what the larger set gains: how much more passes over the small one gain."""
+        return (self.many - self.few) / (self.more - self.few)
 
 
 def cells(frame: pd.DataFrame) -> pd.DataFrame:
@@ -84,11 +101,22 @@ def effects(found: pd.DataFrame) -> dict[str, Effect]:
         rises = (by.iloc[-1] - by.iloc[0]).dropna() if len(by) > 1 else pd.Series(dtype=float)
         if len(rises) < 2:
             continue
-        small, first = by.index[0], rises.index[0]
-        longer = of[of.longer & (of["size"] == small) & (of.per_shape == first)].accuracy
-        steps = float(longer.mean() - by.loc[small, first]) if len(longer) else None
         ratio = (by.max(axis=1) - by.min(axis=1)).mean()
-        answers[variant] = Effect(float(rises.mean()), float(ratio), steps, float(rises[first]))
+        answers[variant] = Effect(float(rises.mean()), float(ratio))
+    return answers
+
+
+def repeated(found: pd.DataFrame) -> dict[str, Steps]:
+    """From `cells`, by variant; one whose small set was not trained longer is left out."""
+    answers = {}
+    for variant, of in found.groupby("variant", sort=False):
+        by = of.groupby(["per_shape", "size", "epochs"]).accuracy.mean()
+        for ratio, size, passes in of[of.longer].groupby(["per_shape", "size", "epochs"]).groups:
+            usual = of[~of.longer & (of.per_shape == ratio)]
+            few = usual.epochs.min()
+            larger = usual["size"][usual["size"] * few <= size * passes].max()
+            three = by[ratio, size, few], by[ratio, size, passes], by[ratio, larger, few]
+            answers[variant] = Steps(size, passes, larger, *map(float, three))
     return answers
 
 
@@ -146,21 +174,20 @@ def reported() -> pd.DataFrame:
 
 
 def steps(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """What the smallest set gains from more images, and what from as many more steps; points."""
+    """Accuracy in percent of the smallest set, of more passes over it, and of a larger set."""
     return pd.DataFrame(
         (
             {
                 "Source": source,
                 "Data": NAMES[variant],
-                "More images": f"{100 * effect.single:+.1f}",
-                "More steps": f"{100 * effect.steps:+.1f}",
-                "Share, %": pct(effect.steps / effect.single),
+                "Small set": f"{pct(of.few)} ({of.size:,} images)",
+                "The same, longer": f"{pct(of.many)} ({of.passes} passes)",
+                "Larger set": f"{pct(of.more)} ({of.larger:,} images)",
             }
             for source, found in sources.items()
-            for variant, effect in effects(found).items()
-            if effect.steps is not None
+            for variant, of in repeated(found).items()
         ),
-        columns=["Source", "Data", "More images", "More steps", "Share, %"],
+        columns=["Source", "Data", "Small set", "The same, longer", "Larger set"],
     )
 
 
