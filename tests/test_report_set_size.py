@@ -8,7 +8,7 @@ import pytest
 
 from cgnlib.experiments import VARIANTS
 from cgnlib.report import records, set_size
-from cgnlib.report.set_size import Effect
+from cgnlib.report.set_size import Effect, Steps
 from cgnlib.report.tables import NONE
 
 
@@ -73,6 +73,21 @@ def test_the_study_reads_its_own_numbers_as_the_rule_does():
 )
 def test_the_rule(effect, outcome):
     assert set_size.judge(effect) == outcome
+
+
+@pytest.mark.parametrize(
+    ("many", "more", "outcome"),
+    [
+        (0.2, 0.6, set_size.IMAGES),
+        (0.39, 0.6, set_size.IMAGES),
+        (0.41, 0.6, set_size.STEPS),
+        (0.7, 0.6, set_size.STEPS),
+        (0.9, 0.21, set_size.NO_RISE),
+    ],
+)
+def test_what_is_behind_a_gain(many, more, outcome):
+    assert set_size.behind(Steps(100, 10, 1000, 0.2, many, more)) == outcome
+    assert set_size.behind(None) == set_size.NOT_RUN
 
 
 def test_only_what_makes_a_difference_has_an_effect():

@@ -18,6 +18,7 @@ ALONE, BOTH, NO_RISE, NOT_RUN = (
     "no rise with the size",
     "not run",
 )
+STEPS, IMAGES = "mostly the steps", "mostly the images"
 COLUMNS = ["variant", "size", "per_shape", "epochs", "longer", "accuracy", "seconds"]
 # Okabe and Ito's colours by counterfactuals a shape
 _COLOURS = {1: "#0072B2", 5: "#E69F00", 10: "#D55E00", 20: "#009E73"}
@@ -128,6 +129,16 @@ def judge(effect: Effect | None, margin: float = 0.02, share: float = 0.5) -> st
     if effect.rise < margin:
         return NO_RISE
     return ALONE if effect.ratio <= share * effect.rise else BOTH
+
+
+def behind(of: Steps | None, margin: float = 0.02, share: float = 0.5) -> str:
+    """What is behind the gain of a larger set: the steps where more passes over the small set gain
+    `share` of it or more, else the images."""
+    if of is None:
+        return NOT_RUN
+    if of.more - of.few < margin:
+        return NO_RISE
+    return STEPS if of.share >= share else IMAGES
 
 
 def verdicts(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
