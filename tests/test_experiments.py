@@ -380,7 +380,7 @@ def test_the_real_stimuli_need_data():
         assert not any(run.needs for run in runs)
 
 
-MNIST = ("claim-1-mnist", "claim-3-mnist", "explanations", "set-size", "union")
+MNIST = ("claim-1-mnist", "claim-3-mnist", "explanations", "set-size", "union", "union-shares")
 IMAGENET = ("claim-1-imagenet", "claim-2", "claim-3-imagenet", "real-stimuli")
 
 
@@ -466,6 +466,25 @@ def test_a_longer_training_takes_as_many_steps_and_ends_at_the_same_rate():
     assert long["epochs"] == 20 * short["epochs"]
     rates = [run["gamma"] ** run["epochs"] for run in (short, long)]
     assert rates[1] == pytest.approx(rates[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_shares_of_original_images_are_declared_where_there_is_time(name):
+    p, found = profile(name), grid(name, "union-shares")
+    if name == "mini":
+        assert found == []
+        return
+    cells = Counter((run.kind, run.variant, run.seed, run["share"]) for run in found)
+    shares = (0.1, 0.5, 0.9)
+    wanted = [("classifier", *cell) for cell in product(VARIANTS, p.seeds, shares)]
+    wanted += [("following", *cell) for cell in product(["wildlife"], p.seeds, shares)]
+    assert cells == dict.fromkeys(wanted, 1)
+    usual = {run.id: run for run in grid(name, "claim-3-mnist")}
+    for run in found:
+        if run.kind == "classifier":  # the union's, but for its share
+            union = usual[f"classifier-{run.variant}-original-and-cgn-published-s{run.seed}"]
+            assert changed(union, share=run["share"]).settings == run.settings
+            assert union.needs == run.needs
 
 
 # --- digests

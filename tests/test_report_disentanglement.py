@@ -58,6 +58,15 @@ def test_the_renderer_comes_first_in_each_world(frame):
     assert table.iloc[7, 1].startswith("CGN, left out: ")
 
 
+def test_a_share_is_the_first_cgns_of_what_the_renderer_scores(frame):
+    second = frame[frame.run.str.endswith("-g0-s0")].copy()
+    second["run"] = second.run.str.replace("-g0-", "-g1-")
+    second["value"] = 1.0
+    found = disentanglement.shares(pd.concat([frame, second]))
+    assert found == dict.fromkeys(WORLDS, pytest.approx(0.5))
+    assert disentanglement.shares(second) == {}  # without a renderer there is no share
+
+
 def test_diversity_is_a_share_of_the_renderers(frame):
     table = disentanglement.diversity(frame)
     assert len(table) == 4  # the renderer is what the others are measured by

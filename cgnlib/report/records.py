@@ -20,9 +20,9 @@ REPORTED = [
 ]
 # fmt: on
 # What the records of a claim have besides: settings of each run, or of the set that it learns from.
-MORE = {"set-size": ["size", "per_shape", "epochs"]}
+MORE = {"set-size": ["size", "per_shape", "epochs"], "union-shares": ["share"]}
 # the rest are names, also where they look like numbers
-NUMBERS = {"seed", "value", "n", "seconds", "size", "per_shape", "epochs"}
+NUMBERS = {"seed", "value", "n", "seconds", "size", "per_shape", "epochs", "share"}
 UNITS = {
     "usable_digits": "digits",
     "inception_score": "score",
@@ -161,9 +161,8 @@ def _rows(result: Result) -> Iterator[dict]:
 
 def _settings(run: experiments.Run, names: list[str]) -> dict:
     """Settings of a run or of the set that it learns from, by name."""
-    if not names:
-        return {}
-    found = dict(run.need("set").settings) | dict(run.settings)
+    of_set = (need.settings for role, need in run.needs if role == "set")
+    found = dict(next(of_set, ())) | dict(run.settings)
     return {name: found[name] for name in names}
 
 
