@@ -134,14 +134,14 @@ def test_sizes_with_one_ratio_and_the_order_of_rows_change_nothing(accuracy):
 def test_a_part_of_the_grid_decides_nothing(some):
     found = cells(by_size, **some)
     assert set_size.effects(found) == {}
-    assert set(set_size.verdicts({"here": found})["By the rule"]) == {set_size.NOT_RUN}
+    table = set_size.verdicts({"here": found})
+    assert table.to_numpy().tolist() == [["here", NONE, NONE, NONE, set_size.NOT_RUN]]
 
 
-def test_verdicts_have_a_row_for_each_source_and_variant():
+def test_verdicts_have_a_row_for_what_each_source_has():
     table = set_size.verdicts({"here": cells(by_size), "Study": set_size.told()})
-    assert len(table) == 6
-    assert table.iloc[2].tolist() == ["here", "W-MNIST", "+60.0", "0.0", set_size.ALONE]
-    assert set(table[table.Source == "Study"]["By the rule"]) == {set_size.ALONE}
+    assert table.iloc[0].tolist() == ["here", "W-MNIST", "+60.0", "0.0", set_size.ALONE]
+    assert table["Source"].tolist() == ["here"] + 3 * ["Study"]
 
 
 # --- from records
@@ -188,10 +188,11 @@ def test_the_table_has_accuracy_by_ratio_and_the_cost():
 def test_a_line_for_each_ratio_and_a_hollow_mark_for_more_steps(monkeypatch):
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
-    set_size.curves({"Study": set_size.told(), "here": cells(by_size, longer=0.5)})
+    set_size.curves({"Study": set_size.told(), "This run (x)": cells(by_size, longer=0.5)})
     colored, _, wildlife = shown[0].axes
     assert (len(colored.lines), len(wildlife.lines)) == (3, 4 + 2 + 1)
     hollow = [line for line in wildlife.lines if line.get_markerfacecolor() == "none"]
     assert [line.get_ydata().tolist() for line in hollow] == [[50.0]]
+    assert {line.get_marker() for line in colored.lines} == {"s"} != {hollow[0].get_marker()}
     assert all(axis.get_ylim() == (0, 100) for axis in shown[0].axes)
     plt.close("all")

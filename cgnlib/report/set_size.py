@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from cgnlib.experiments import VARIANTS
 from cgnlib.report import records
-from cgnlib.report.figures import STYLE
+from cgnlib.report.figures import SOURCES, STYLE
 from cgnlib.report.tables import NAMES, NONE, pct, spread
 
 ALONE, BOTH, NO_RISE, NOT_RUN = (
@@ -22,7 +22,6 @@ STEPS, IMAGES = "mostly the steps", "mostly the images"
 COLUMNS = ["variant", "size", "per_shape", "epochs", "longer", "accuracy", "seconds"]
 # Okabe and Ito's colours by counterfactuals a shape
 _COLOURS = {1: "#0072B2", 5: "#E69F00", 10: "#D55E00", 20: "#009E73"}
-_MARKS = "so^"
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def repeated(found: pd.DataFrame) -> dict[str, Steps]:
             few = usual.epochs.min()
             larger = usual["size"][usual["size"] * few <= size * passes].max()
             three = by[ratio, size, few], by[ratio, size, passes], by[ratio, larger, few]
-            answers[variant] = Steps(size, passes, larger, *map(float, three))
+            answers[variant] = Steps(*map(int, (size, passes, larger)), *map(float, three))
     return answers
 
 
@@ -142,17 +141,16 @@ def behind(of: Steps | None, margin: float = 0.02, share: float = 0.5) -> str:
 
 
 def verdicts(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The rule's answer for each source and variant, with what decided it in points."""
+    """The rule's answer for each source and the variants it has, with what decided it in points."""
     rows = []
     for source, found in sources.items():
         of = effects(found)
-        for variant in VARIANTS:
-            row = {"Source": source, "Data": NAMES[variant], "Rise": NONE, "Ratio": NONE}
-            if variant in of:
-                row |= {"Rise": f"{100 * of[variant].rise:+.1f}"}
-                row |= {"Ratio": f"{100 * of[variant].ratio:.1f}"}
-            rows.append(row | {"By the rule": judge(of.get(variant))})
-    return pd.DataFrame(rows)
+        if not of:
+            rows.append([source, NONE, NONE, NONE, NOT_RUN])
+        for variant in filter(of.__contains__, VARIANTS):
+            rise, ratio = f"{100 * of[variant].rise:+.1f}", f"{100 * of[variant].ratio:.1f}"
+            rows.append([source, NAMES[variant], rise, ratio, judge(of[variant])])
+    return pd.DataFrame(rows, columns=["Source", "Data", "Rise", "Ratio", "By the rule"])
 
 
 def accuracies(found: pd.DataFrame) -> pd.DataFrame:
@@ -212,25 +210,29 @@ def curves(sources: Mapping[str, pd.DataFrame]) -> None:
             1, len(VARIANTS), figsize=(9.2, 4.2), sharex=True, sharey=True, layout="constrained"
         )
         for axis, variant in zip(axes, VARIANTS, strict=True):
-            for (_, found), mark in zip(sources.items(), _MARKS, strict=False):
-                of = found[found.variant == variant]
+            for source, found in sources.items():
+                of, mark = found[found.variant == variant], _mark(source)
                 for (ratio, longer), rows in of.groupby(["per_shape", "longer"]):
                     means = 100 * rows.groupby("size").accuracy.mean()
                     axis.plot(
                         means.index, means, mark + ("" if longer else "-"), color=_COLOURS[ratio],
                         ms=9 if longer else 6, mfc="none" if longer else None, lw=1, mew=1.4,
-                        alpha=0.5 if mark == _MARKS[0] else 1,
+                        alpha=0.5 if source == "Study" else 1,
                     )  # fmt: skip
             axis.set(xscale="log", title=NAMES[variant], xlabel="counterfactuals")
             axis.grid(alpha=0.25)
         axes[0].set(ylabel="test accuracy, %", ylim=(0, 100))
         handles = [Line2D([], [], color=c, label=f"{r} a shape") for r, c in _COLOURS.items()]
         handles += [
-            Line2D([], [], color="0.4", marker=mark, label=source)
-            for source, mark in zip(sources, _MARKS, strict=False)
+            Line2D([], [], color="0.4", marker=_mark(source), label=source) for source in sources
         ]
         handles.append(
             Line2D([], [], color="0.4", marker="o", mfc="none", ms=9, lw=0, label="more passes")
         )
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     plt.show()
+
+
+def _mark(source: str) -> str:
+    """The shape that a source has in every figure of the book."""
+    return next(mark for name, (_, mark) in SOURCES.items() if source.startswith(name))
