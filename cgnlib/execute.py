@@ -170,6 +170,8 @@ def _classifier(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
         parts.append(_decorrelated(run, rng))
     if "set" in needs:
         parts.append(load_set(needs["set"]))
+    if "share" in dict(run.settings):
+        parts = mix(*parts, run["share"], rng)
     data = parts[0] if len(parts) == 1 else Union(*parts)
     net, history = train.train_classifier(data, dict(run.settings), run.seed, checkpoint)
     test = split_of(run, "test", generator(TEST_SEED, "test"))
@@ -182,6 +184,20 @@ def _classifier(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
         "test_images": len(test),
         "test_accuracy": (predicted == test.y).sum().item() / len(test),
     }, history
+
+
+def mix(original: Images, made: Images, share: float, rng: torch.Generator) -> list[Images]:
+    """As many images as there are generated ones, a share of them originals drawn at random.
+
+    Raises ValueError where there are too few originals.
+    """
+    n = round(share * len(made))
+    if n > len(original):
+        raise ValueError(
+            f"{n} of {len(made)} images cannot be originals: there are {len(original)}"
+        )
+    chosen = torch.randperm(len(original), generator=rng)[:n]
+    return [Images(original.x[chosen], original.y[chosen]), Images(made.x[n:], made.y[n:])]
 
 
 def _decorrelated(run: Run, rng: torch.Generator) -> Images:

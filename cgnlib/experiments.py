@@ -16,6 +16,7 @@ from cgnlib.imagenet import ABLATIONS, loss_weights
 VARIANTS = ("colored", "double_colored", "wildlife")
 TRAIN_SETS = ("original", "gan", "cgn", "original+gan", "original+cgn")
 ENSEMBLE_SETS = ("real", "real+cgn")
+REAL_SHARES = (0.1, 0.5, 0.9)  # of a training set; with none it is that of claim 3
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Profile:
     cgn, gan: settings by variant.  published: whether the published checkpoints are used as well.
     generator_seeds: how often CGNs and GANs are trained; seeds: how often classifiers are.
     counterfactuals, by variant, and gan_images: generated images for one classifier.
+    sets: of which other sizes and how many to a shape such sets are made as well, see `set_sizes`.
     original_epochs: passes over the original set where that differs from the other settings.
     oracle_renderings: how often each training digit is rendered for the unbiased reader;
     control_renderings: how often, beside the original images, for the union of a perfect CGN.
@@ -96,6 +98,7 @@ class Profile:
     generator_seeds: tuple[int, ...]
     seeds: tuple[int, ...]
     counterfactuals: dict[str, int]
+    sets: dict
     gan_images: int
     original_epochs: int
     oracle: dict
@@ -234,6 +237,7 @@ _MINI = Profile(
     seeds=(0, 1),
     # a DC-MNIST classifier learns nothing for its first two thousand steps
     counterfactuals={"colored": 20_000, "double_colored": 60_000, "wildlife": 36_000},
+    sets={"seeds": (0, 1), "per_shape": (1, 10), "sizes": {"colored": (1000, 4000, 20_000)}},
     gan_images=16_000,
     original_epochs=4,
     oracle=_CLASSIFIER | {"batch": 16, "epochs": 1},
@@ -268,6 +272,13 @@ _FULL = Profile(
     generator_seeds=(0, 1, 2),
     seeds=(0, 1, 2, 3, 4),
     counterfactuals=dict.fromkeys(VARIANTS, 50_000),
+    # the study's; its million is declared for one counterfactual a shape alone
+    sets={
+        "seeds": (0, 1, 2),
+        "per_shape": (1, 5, 10, 20),
+        "sizes": dict.fromkeys(VARIANTS, (10_000, 100_000)),
+        "largest": 1_000_000,
+    },
     gan_images=50_000,
     original_epochs=10,
     oracle=_CLASSIFIER,
@@ -334,11 +345,14 @@ def gan(p: Profile, variant: str, seed: int) -> Run:
     return Run("gan", variant, "", seed, p.name, _on(p, **p.gan[variant]))
 
 
-def generated(p: Profile, source: Run, seed: int, per_shape: int = 1) -> Run:
-    """A set of images made by a CGN or a GAN, labelled."""
-    size = p.gan_images if source.kind == "gan" else p.counterfactuals[source.variant]
-    settings = _sorted(size=size, per_shape=per_shape)
-    name = f"{source.kind}-{_tag(source)}" + (f"-x{per_shape}" if per_shape > 1 else "")
+def generated(
+    p: Profile, source: Run, seed: int, size: int | None = None, per_shape: int = 1
+) -> Run:
+    """A set of images made by a CGN or a GAN, labelled.  size: the profile's unless told."""
+    usual = p.gan_images if source.kind == "gan" else p.counterfactuals[source.variant]
+    settings = _sorted(size=size or usual, per_shape=per_shape)
+    name = f"{source.kind}-{_tag(source)}" + (f"-n{size}" if size not in (None, usual) else "")
+    name += f"-x{per_shape}" if per_shape > 1 else ""
     return Run("set", source.variant, name, seed, p.name, settings, (("generator", source),))
 
 
@@ -354,6 +368,31 @@ def classifier(
     return Run(
         "classifier", variant, name, seed, p.name, _on(p, train_on=train_on, **settings), needs
     )
+
+
+def sized(
+    p: Profile, source: Run, seed: int, size: int, per_shape: int = 1, longer: int = 1
+) -> Run:
+    """A classifier of counterfactuals alone, on a set of another size or ratio.
+
+    longer: how many times as many passes it makes, at rates that fall as much in all.
+    """
+    usual = classifier(p, source.variant, "cgn", seed, source)
+    images = generated(p, source, seed, size, per_shape)
+    name = "cgn" + images.name.removeprefix(source.kind) + (f"-e{longer}" if longer > 1 else "")
+    settings = dict(usual.settings)
+    settings |= {
+        "epochs": longer * settings["epochs"],
+        "gamma": round(settings["gamma"] ** (1 / longer), 6),
+    }
+    return replace(usual, name=name, settings=_sorted(**settings), needs=(("set", images),))
+
+
+def mixed(p: Profile, source: Run, seed: int, share: float) -> Run:
+    """A classifier of as many images as a set of counterfactuals has, a share of them originals."""
+    usual = classifier(p, source.variant, "original+cgn", seed, source)
+    settings = _sorted(share=share, **dict(usual.settings))
+    return replace(usual, name=f"{usual.name}-r{100 * share:.0f}", settings=settings)
 
 
 def control(p: Profile, variant: str, seed: int) -> Run:
@@ -437,6 +476,25 @@ def claim_3_mnist(p: Profile) -> list[Run]:
     return grid
 
 
+def set_sizes(p: Profile) -> list[Run]:
+    """The study's ablation: size of the set by counterfactuals that share a shape.
+
+    Of every variant of `p.sets`, over seeds.  Besides, at one a shape: the set of claim 3, the
+    smallest with as many steps as that one takes, and once the largest, where there is one.  The
+    CGN is the published one where the profile has it, as in the study, else our own.
+    """
+    grid = {}
+    for (variant, sizes), seed in product(p.sets["sizes"].items(), p.sets["seeds"]):
+        source, usual = cgns(p, variant)[0], p.counterfactuals[variant]
+        of_seed = [*product(sizes, p.sets["per_shape"]), (usual, 1)]
+        if "largest" in p.sets and seed == p.sets["seeds"][0]:
+            of_seed.append((p.sets["largest"], 1))
+        found = [sized(p, source, seed, *pair) for pair in of_seed]
+        found.append(sized(p, source, seed, sizes[0], longer=usual // sizes[0]))
+        grid |= {run.id: run for run in found}  # claim 3 may have one of the sizes
+    return list(grid.values())
+
+
 def union(p: Profile) -> list[Run]:
     """Why the union falls on W-MNIST: which cue classifiers follow, on real and on other images.
 
@@ -455,6 +513,25 @@ def union(p: Profile) -> list[Run]:
             control(p, "wildlife", seed),
         )
     ]
+
+
+def union_shares(p: Profile) -> list[Run]:
+    """Where the union tips: its share of original images, at one size; too long for `mini`.
+
+    Accuracy on every variant; on W-MNIST also which cue is followed.
+    """
+    if p.name == "mini":
+        return []
+    grid = []
+    for variant, seed, share in product(VARIANTS, p.seeds, REAL_SHARES):
+        source = cgns(p, variant)[0]
+        run = mixed(p, source, seed, share)
+        grid.append(run)
+        if variant == "wildlife":
+            asked = following(p, run, source)
+            settings = _sorted(share=share, **dict(asked.settings))
+            grid.append(replace(asked, settings=settings))
+    return grid
 
 
 def mechanisms(p: Profile, ablation: str, seed: int) -> Run:
@@ -646,7 +723,9 @@ CLAIMS = {
     "claim-3-imagenet": claim_3_imagenet,
     "real-stimuli": real_stimuli,
     "explanations": explanations,
+    "set-size": set_sizes,
     "union": union,
+    "union-shares": union_shares,
     "head-maps": head_maps,
     "disentanglement": disentanglements,
     "ablated-robustness": ablated_robustness,

@@ -137,6 +137,8 @@ def _training_images(run: Run) -> float:
         return s["train"] * (2 if s.get("train_on") == "real+cgn" else 1)
     digits = {"mnist-5k": 4000}.get(s.get("digits"), 60_000)
     generated = sum(need["size"] for role, need in run.needs if role == "set")
+    if "share" in s:  # originals take the place of generated ones
+        return generated
     real = digits if s.get("train_on", "").startswith("original") else 0
     return real + generated + digits * s.get("renderings", 0)
 

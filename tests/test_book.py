@@ -26,7 +26,8 @@ IGNORED: dict[str, int] = {
     "06_claim3_shape_bias": 5,
     "07_claim3_backgrounds": 5,
     "08_explanations": 3,
-    "08_disentanglement": 3,
+    "08_disentanglement": 4,
+    "08_set_size": 4,
     "08_union": 4,
     "08_out_of_distribution": 1,
 }

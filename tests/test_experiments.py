@@ -380,7 +380,7 @@ def test_the_real_stimuli_need_data():
         assert not any(run.needs for run in runs)
 
 
-MNIST = ("claim-1-mnist", "claim-3-mnist", "explanations", "union")
+MNIST = ("claim-1-mnist", "claim-3-mnist", "explanations", "set-size", "union", "union-shares")
 IMAGENET = ("claim-1-imagenet", "claim-2", "claim-3-imagenet", "real-stimuli")
 
 
@@ -413,6 +413,78 @@ def test_the_control_has_as_many_images_as_the_union(name):
     for run in (run.need("classifier") for run in grid(name, "union")):
         if run["train_on"] != "original+decorrelated":  # shared with claim 3, byte for byte
             assert kept[run.id] == run.spec()
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_sizes_are_those_of_the_profile_at_every_ratio_and_seed(name):
+    p, found = profile(name), grid(name, "set-size")
+    kept = {run.id: run.spec() for run in grid(name, "claim-3-mnist")}
+    cells = Counter()
+    for run in found:
+        images = run.need("set")
+        settings = dict(run.settings) | {"epochs": None, "gamma": None}
+        assert settings == dict(p.classifier) | {
+            "digits": p.digits, "textures": p.textures, "train_on": "cgn",
+            "epochs": None, "gamma": None,
+        }  # fmt: skip
+        assert images.need("generator") == experiments.cgns(p, run.variant)[0]
+        if (images["size"], images["per_shape"]) == (p.counterfactuals[run.variant], 1):
+            assert kept[run.id] == run.spec()  # that of claim 3, byte for byte
+        longer = run["epochs"] // p.classifier["epochs"]
+        cells[run.variant, images["size"], images["per_shape"], longer, run.seed] += 1
+    wanted = set()
+    for (variant, sizes), seed in product(p.sets["sizes"].items(), p.sets["seeds"]):
+        wanted |= {(variant, *pair, 1, seed) for pair in product(sizes, p.sets["per_shape"])}
+        usual = p.counterfactuals[variant]
+        wanted |= {(variant, usual, 1, 1, seed), (variant, sizes[0], 1, usual // sizes[0], seed)}
+    if name != "mini":
+        wanted |= {(variant, 1_000_000, 1, 1, 0) for variant in VARIANTS}
+    assert cells == dict.fromkeys(wanted, 1)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_sets_of_every_size_are_whole(name):
+    """Whole batches of shapes, so that a set is as large as it says."""
+    for run in with_needs(grid(name, "set-size")):
+        if run.kind == "set":
+            assert run["size"] % (100 * run["per_shape"]) == 0
+
+
+def test_the_sizes_are_the_studys():
+    """method 4.1: 1e4, 1e5 and 1e6 at 1, 5, 10 and 20 a shape"""
+    sets = [run.need("set") for run in grid("paper", "set-size")]
+    assert {run["size"] for run in sets} == {10_000, 50_000, 100_000, 1_000_000}
+    assert {run["per_shape"] for run in sets} == {1, 5, 10, 20}
+    assert {run.variant for run in sets} == set(VARIANTS)
+
+
+def test_a_longer_training_takes_as_many_steps_and_ends_at_the_same_rate():
+    p = profile("mini")
+    source = experiments.cgn(p, "colored", 0)
+    short, long = (experiments.sized(p, source, 0, 1000, longer=n) for n in (1, 20))
+    assert short.need("set") == long.need("set") and short.id != long.id
+    assert long["epochs"] == 20 * short["epochs"]
+    rates = [run["gamma"] ** run["epochs"] for run in (short, long)]
+    assert rates[1] == pytest.approx(rates[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_shares_of_original_images_are_declared_where_there_is_time(name):
+    p, found = profile(name), grid(name, "union-shares")
+    if name == "mini":
+        assert found == []
+        return
+    cells = Counter((run.kind, run.variant, run.seed, run["share"]) for run in found)
+    shares = (0.1, 0.5, 0.9)
+    wanted = [("classifier", *cell) for cell in product(VARIANTS, p.seeds, shares)]
+    wanted += [("following", *cell) for cell in product(["wildlife"], p.seeds, shares)]
+    assert cells == dict.fromkeys(wanted, 1)
+    usual = {run.id: run for run in grid(name, "claim-3-mnist")}
+    for run in found:
+        if run.kind == "classifier":  # the union's, but for its share
+            union = usual[f"classifier-{run.variant}-original-and-cgn-published-s{run.seed}"]
+            assert changed(union, share=run["share"]).settings == run.settings
+            assert union.needs == run.needs
 
 
 # --- digests

@@ -64,6 +64,14 @@ def test_cost_grows_with_the_steps():
     assert costs[1] == pytest.approx(10 * costs[0])
 
 
+def test_originals_in_the_place_of_others_cost_nothing_more():
+    p = experiments.profile("full")
+    source = experiments.cgns(p, "wildlife")[0]
+    alone = experiments.classifier(p, "wildlife", "cgn", 0, source)
+    mixed = [experiments.mixed(p, source, 0, share) for share in (0.1, 0.9)]
+    assert {jobs.expected_seconds(run) for run in mixed} == {jobs.expected_seconds(alone)}
+
+
 def test_marks_follow_the_finished_runs(folder):
     runs = experiments.with_needs(experiments.grid("mini", "claim-1-mnist"))
     finish(folder, runs[0])

@@ -11,7 +11,7 @@ import pytest
 from cgnlib import artefacts, decisions, execute, experiments, runs
 from cgnlib.errors import CGNError
 from cgnlib.experiments import grid
-from cgnlib.report import records
+from cgnlib.report import records, scorecard
 
 MINI = experiments.profile("mini")
 ENV = {"commit": "0a1b2c3d4e+", "device": "a CPU", "torch": "2.6.0", "seconds": 1.5}
@@ -65,6 +65,29 @@ def test_a_frame_has_a_row_for_each_metric_with_its_provenance():
     shared |= {"generator": "trained-0", "profile": "mini", "spec": run.digest()} | ENV
     for column, value in shared.items():
         assert set(frame[column]) == {value}, column
+
+
+def test_the_records_of_set_sizes_say_which_set_and_how_many_passes(folder):
+    for run in grid("mini", "set-size"):
+        finish(run, train_images=run.need("set")["size"], test_accuracy=ACCURACY)
+    written = dict(records.write("mini"))
+    assert set(written) == {folder / f"{c}-mini.csv" for c in ("set-size", "claim-3-mnist")}
+    frame = records.read("set-size", "mini")
+    assert list(frame.columns) == [*records.COLUMNS, "size", "per_shape", "epochs"]
+    images = frame[frame.metric == "train_images"]
+    assert images["size"].tolist() == images.value.tolist() and len(images) == 14
+    row = frame[frame.run == "classifier-colored-cgn-g0-n4000-x10-s1"].iloc[0]
+    assert (row["size"], row.per_shape, row.epochs) == (4000, 10, 1)
+    assert list(records.read("claim-3-mnist", "mini").columns) == records.COLUMNS
+
+
+def test_the_rows_of_a_claim_are_its_runs(folder):
+    one_claim = [finish_classifier(run) for run in grid("mini", "claim-3-mnist")]
+    shared = {result.run.id for result in one_claim}
+    others = [finish_classifier(r) for r in grid("mini", "set-size") if r.id not in shared]
+    both = records.frame(one_claim + others)
+    assert set(records.of_claim(both, "claim-3-mnist").run) == shared
+    assert len(records.of_claim(both, "set-size")) == 4 * 14
 
 
 @pytest.mark.parametrize(
@@ -170,6 +193,8 @@ def test_what_is_written_is_read_again(commit, folder, monkeypatch):
         claims["claim-1-mnist"].append(finish(run, mask_read=1 / 3, usable_digits=9))
     for run in grid("mini", "claim-3-mnist")[::4]:
         claims["claim-3-mnist"].append(finish_classifier(run))
+    done = {result.run.id for results in claims.values() for result in results}
+    claims["set-size"] = [runs.load(r) for r in grid("mini", "set-size") if r.id in done]  # shared
     written = dict(records.write("mini"))
     assert written == {
         folder / f"{claim}-mini.csv": len(records.frame(results))
@@ -178,7 +203,10 @@ def test_what_is_written_is_read_again(commit, folder, monkeypatch):
     assert {path.suffix for path in folder.iterdir()} == {".csv"}
     for claim, results in claims.items():
         pd.testing.assert_frame_equal(
-            records.read(claim, "mini"), records.frame(results), check_dtype=False, check_exact=True
+            records.read(claim, "mini"),
+            records.frame(results, claim),
+            check_dtype=False,
+            check_exact=True,
         )
 
 
@@ -190,11 +218,12 @@ def test_runs_that_are_not_done_have_no_rows(folder):
 
 def test_rows_of_runs_on_another_machine_are_kept(folder):
     done = [finish_classifier(run) for run in grid("mini", "claim-3-mnist")[::3]]
-    ((path, n),) = records.write("mini")
+    written = dict(records.write("mini"))
+    path = folder / "claim-3-mnist-mini.csv"
     before = path.read_bytes()
     for result in done[1:]:  # the first is here, the others are elsewhere
         shutil.rmtree(result.folder)
-    assert list(records.write("mini")) == [(path, n)]
+    assert dict(records.write("mini"))[path] == written[path] == 4 * len(done)
     assert path.read_bytes() == before
 
 
@@ -274,3 +303,13 @@ def test_a_broken_file_is_named_and_left_alone(name, content, folder):
 def test_missing_reported_numbers_are_named(folder):
     with pytest.raises(CGNError, match=r"reported\.csv cannot be read"):
         records.reported("mnist-classification")
+
+
+def test_verdicts_count_the_runs_of_their_claim_alone(folder):
+    """Other claims train classifiers on counterfactuals, too, of other sets."""
+    claim = [finish_classifier(run) for run in grid("mini", "claim-3-mnist")]
+    ids = {result.run.id for result in claim}
+    others = [finish(r, test_accuracy=0.0) for r in grid("mini", "set-size") if r.id not in ids]
+    alone = scorecard.accuracies(records.frame(claim))
+    assert len(others) == 12 and alone["colored"]["cgn"] == [ACCURACY] * 2
+    assert scorecard.accuracies(records.frame(claim + others)) == alone

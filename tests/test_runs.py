@@ -591,3 +591,37 @@ def test_devices_are_looked_at_before_anything_starts(fake, folder, monkeypatch)
     with pytest.raises(CGNError, match="CGN_DEVICES is 'many'"):
         runs.ensure([experiments.ensemble(MINI, "real", 0)])
     assert not folder.exists() and not fake.started
+
+
+# --- a share of originals
+
+
+def images(n, level):
+    return mnists.Images(torch.full((n, 32, 32, 3), level, dtype=torch.uint8), torch.arange(n) % 10)
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.0, 0), (0.1, 4), (0.5, 20), (1.0, 40)])
+def test_originals_take_the_place_of_generated_images(share, n, rng):
+    first, second = execute.mix(images(60, 1), images(40, 2), share, rng)
+    assert (len(first), len(second)) == (n, 40 - n)
+    assert (first.x == 1).all() and (second.x == 2).all()
+
+
+def test_originals_are_drawn_at_random_without_repeats():
+    """The digits of a source may come in the order of their classes."""
+    original = mnists.Images(images(60, 1).x, torch.arange(60))
+    drawn = [execute.mix(original, images(40, 2), 0.5, train.generator(s))[0].y for s in (1, 1, 2)]
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    assert len(drawn[0].unique()) == 20 and drawn[0].max() > 30
+
+
+def test_too_few_originals_are_an_error(rng):
+    with pytest.raises(ValueError, match="36 of 40 images cannot be originals: there are 30"):
+        execute.mix(images(30, 1), images(40, 2), 0.9, rng)
+
+
+def test_a_classifier_of_a_share_sees_as_many_images_as_the_set(folder, monkeypatch):
+    use_an_eighth(monkeypatch)
+    run = tiny(experiments.mixed(MINI, cgn(), 0, 0.9), (("set", generated(cgn())),), epochs=1)
+    result = compute(run)
+    assert result.metrics["train_images"] == 200 and run.id.endswith("-g0-r90-s0")

@@ -28,6 +28,17 @@ def sources(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
+def shares(frame: pd.DataFrame) -> dict[str, float]:
+    """Of the first CGN of each world: disentanglement as a share of the renderer's."""
+    found, truth = {}, {}
+    for m in sources(frame).values():
+        if m["name"] == "the renderer":
+            truth[m["variant"]] = m["disentanglement"]
+        elif m["variant"] in truth:
+            found.setdefault(m["variant"], m["disentanglement"] / truth[m["variant"]])
+    return found
+
+
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
     """Control, leak and their difference, in percent; the renderer first in each world."""
     return pd.DataFrame(

@@ -19,7 +19,10 @@ REPORTED = [
     "source", "where", "note",
 ]
 # fmt: on
-NUMBERS = {"seed", "value", "n", "seconds"}  # the rest are names, also where they look like numbers
+# What the records of a claim have besides: settings of each run, or of the set that it learns from.
+MORE = {"set-size": ["size", "per_shape", "epochs"], "union-shares": ["share"]}
+# the rest are names, also where they look like numbers
+NUMBERS = {"seed", "value", "n", "seconds", "size", "per_shape", "epochs", "share"}
 UNITS = {
     "usable_digits": "digits",
     "inception_score": "score",
@@ -41,18 +44,32 @@ def reported(table: str, **fixed: str) -> pd.DataFrame:
     return chosen
 
 
-def frame(results: Iterable[Result]) -> pd.DataFrame:
-    """Every metric of every run as a row, with the run's provenance."""
-    rows = []
+def frame(results: Iterable[Result], claim: str = "") -> pd.DataFrame:
+    """Every metric of every run as a row, with the run's provenance.
+
+    claim: with the columns that its records have besides.
+    """
+    rows, more = [], MORE.get(claim, [])
     for result in results:
         try:
-            rows += _rows(result)
+            rows += [row | _settings(result.run, more) for row in _rows(result)]
         except KeyError as error:
             raise CGNError(
                 f"{result.folder} lacks {error} in its metrics or env.json: delete it, then "
                 f"python -m cgnlib run --profile {result.run.profile} {result.run.id}"
             ) from error
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=columns(claim))
+
+
+def columns(claim: str) -> list[str]:
+    """What the records of a claim say of each number."""
+    return [*COLUMNS, *MORE.get(claim, [])]
+
+
+def of_claim(frame: pd.DataFrame, claim: str) -> pd.DataFrame:
+    """The rows of one claim's own runs, out of those of many."""
+    grids = (experiments.grid(profile, claim) for profile in frame.profile.unique())
+    return frame[frame.run.isin({run.id for runs in grids for run in runs})]
 
 
 def read(claim: str, profile: str) -> pd.DataFrame:
@@ -61,9 +78,10 @@ def read(claim: str, profile: str) -> pd.DataFrame:
     Raises CGNError when the file is there but lacks a column.
     """
     path = path_of(claim, profile)
+    wanted = columns(claim)
     if not path.exists():
-        return pd.DataFrame(columns=COLUMNS)
-    rows = _read(path, COLUMNS)
+        return pd.DataFrame(columns=wanted)
+    rows = _read(path, wanted)
     rows.attrs["tracked"] = path.name  # how `evidence` tells a record from a run of this page
     return rows
 
@@ -87,7 +105,7 @@ def write(profile: str) -> Iterator[tuple[Path, int]]:
         }
         elsewhere = {run.digest() for run in declared} - {run.digest() for run in done}
         kept = read(claim, profile)
-        rows = [frame(runs.load(run) for run in done), kept[kept.spec.isin(elsewhere)]]
+        rows = [frame((runs.load(run) for run in done), claim), kept[kept.spec.isin(elsewhere)]]
         table = pd.concat([part for part in rows if len(part)]).sort_values(
             "run", key=lambda c: c.map([r.id for r in declared].index), kind="stable"
         )
@@ -143,6 +161,13 @@ def _rows(result: Result) -> Iterator[dict]:
             "unit": UNITS.get(metric, "images" if metric.endswith("images") else "fraction"),
             "n": n,
         }
+
+
+def _settings(run: experiments.Run, names: list[str]) -> dict:
+    """Settings of a run or of the set that it learns from, by name."""
+    of_set = (need.settings for role, need in run.needs if role == "set")
+    found = dict(next(of_set, ())) | dict(run.settings)
+    return {name: found[name] for name in names}
 
 
 def _count_of(metric: str) -> str:

@@ -1,0 +1,170 @@
+"""Disentanglement and head maps: tables and figures from records and runs."""
+
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from cgnlib.experiments import VARIANTS
+from cgnlib.generation import MECHANISMS
+from cgnlib.report import disentanglement, records
+from cgnlib.report.tables import NONE
+
+TRUTH = {"control": 0.9, "leak": 0.1, "disentanglement": 0.8}
+CGN = {"control": 0.7, "leak": 0.3, "disentanglement": 0.4}
+WORLDS = (*VARIANTS, "menagerie")
+
+
+def rows(run, metrics, **more):
+    blank = dict.fromkeys(records.COLUMNS, "")
+    return [blank | {"run": run, "metric": m, "value": v} | more for m, v in metrics.items()]
+
+
+def matrix(diagonal, off):
+    """Of every mechanism and factor; diversity beside it."""
+    return {f"moved_{a}_{b}": diagonal if a == b else off for a in MECHANISMS for b in MECHANISMS}
+
+
+def diversity(shape, texture, background):
+    return dict(
+        zip((f"diversity_{m}" for m in MECHANISMS), (shape, texture, background), strict=True)
+    )
+
+
+@pytest.fixture
+def frame():
+    """Each world's renderer and one CGN; a reader of digits beside them, which has no source."""
+    made = rows("reader-wildlife-s0", {"shape_accuracy": 0.9}, variant="wildlife")
+    for variant in WORLDS:
+        named = {"variant": variant, "generator": "trained-0", "removed": ""}
+        true = TRUTH | matrix(1.0, 0.0) | diversity(0.2, 0.1, 0.0)
+        of_cgn = CGN | matrix(0.8, 0.25) | diversity(0.1, 0.2, 0.3)
+        made += rows(f"disentanglement-{variant}-truth-s0", true, variant=variant)
+        if variant == "menagerie":
+            named |= {"removed": "none"}
+        made += rows(f"disentanglement-{variant}-g0-s0", of_cgn, **named)
+    return pd.DataFrame(made, columns=records.COLUMNS)
+
+
+def test_the_renderer_comes_first_in_each_world(frame):
+    table = disentanglement.summary(frame)
+    assert table["Data"].tolist() == [
+        name for name in disentanglement.WORLDS.values() for _ in range(2)
+    ]
+    assert table.iloc[0].tolist() == ["C-MNIST", "the renderer", "90.0", "10.0", "80.0"]
+    assert table.iloc[1].tolist() == ["C-MNIST", "CGN, trained 0", "70.0", "30.0", "40.0"]
+    assert table.iloc[7, 1].startswith("CGN, left out: ")
+
+
+def test_a_share_is_the_first_cgns_of_what_the_renderer_scores(frame):
+    second = frame[frame.run.str.endswith("-g0-s0")].copy()
+    second["run"] = second.run.str.replace("-g0-", "-g1-")
+    second["value"] = 1.0
+    found = disentanglement.shares(pd.concat([frame, second]))
+    assert found == dict.fromkeys(WORLDS, pytest.approx(0.5))
+    assert disentanglement.shares(second) == {}  # without a renderer there is no share
+
+
+def test_diversity_is_a_share_of_the_renderers(frame):
+    table = disentanglement.diversity(frame)
+    assert len(table) == 4  # the renderer is what the others are measured by
+    assert table.iloc[0, 2:].tolist() == ["50", "200", NONE]  # a black background has none
+
+
+def test_points_are_shares_of_the_renderer_and_mean_accuracies(frame):
+    shared = {"metric": "test_accuracy", "variant": "wildlife"}
+    classifiers = pd.DataFrame(
+        [
+            shared | {"generator": "trained-0", "train_on": "cgn", "value": 0.4},
+            shared | {"generator": "trained-0", "train_on": "cgn", "value": 0.6},
+            shared | {"generator": "trained-0", "train_on": "original+cgn", "value": 1.0},
+            shared | {"generator": "trained-1", "train_on": "cgn", "value": 1.0},
+        ]
+    )
+    found = disentanglement.points(frame, classifiers)
+    assert found.to_dict("records") == [
+        {"variant": "wildlife", "name": "CGN, trained 0", "share": pytest.approx(0.5), "n": 2,
+         "accuracy": pytest.approx(0.5)},
+    ]  # fmt: skip
+    assert disentanglement.points(frame[:0], classifiers).empty
+
+
+def test_heads_have_a_row_for_each_subject_that_was_asked():
+    made = []
+    for train_on, subjects in (("plain", ["plain"]), ("real", ["shape", "texture", "bg", "avg"])):
+        for seed in (0, 1):
+            for i, subject in enumerate(subjects):
+                of = {"heat_inside": 0.2 + i / 10, "average_precision": 0.5}
+                of |= {"heat_inside_swapped": 0.1 + seed / 10}
+                named = {f"{layer}/{subject}/{m}": v for layer in ("fine", "study")
+                         for m, v in of.items()}  # fmt: skip
+                made += rows(f"head-maps-{train_on}-s{seed}", named, train_on=train_on, seed=seed)
+    table = disentanglement.heads(pd.DataFrame(made, columns=records.COLUMNS))
+    assert len(table) == 5 and list(table.columns[2:]) == ["Inside", "Swapped", "AP"]
+    assert table.iloc[0, 2:].tolist() == ["20.0 ± 0.0", "15.0 ± 7.1", "50.0 ± 0.0"]
+    assert table["Inside"].tolist()[1:] == [f"{20 + 10 * i}.0 ± 0.0" for i in range(4)]
+
+
+# --- figures
+
+
+@pytest.fixture
+def figure(monkeypatch):
+    """The figure that is drawn, when it is shown."""
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
+    yield shown
+    plt.close("all")
+
+
+def test_matrices_say_in_percent_what_moves(frame, figure):
+    disentanglement.matrices(frame)
+    (drawn,) = figure
+    above, below = ([t.get_text() for t in drawn.axes[i].texts] for i in (0, 4))
+    assert above == ["100", "0", "0", "0", "100", "0", "0", "0", "100"]
+    assert below == ["80", "25", "25", "25", "80", "25", "25", "25", "80"]
+
+
+def test_a_factor_that_was_not_read_stays_blank(frame, figure):
+    unread = frame.metric.str.endswith("_background") & (frame.variant == "colored")
+    disentanglement.matrices(frame[~unread | ~frame.metric.str.startswith("moved_")])
+    texts = [t.get_text() for t in figure[0].axes[0].texts]
+    assert [t for t in texts if t not in ("", "nan")] == ["100", "0", "0", "100", "0", "0"]
+
+
+def test_a_mark_for_each_cgn(figure):
+    columns = ["variant", "name", "share", "n", "accuracy"]
+    here = pd.DataFrame([("wildlife", "x", 0.5, 2, 0.4), ("colored", "x", 0.6, 2, 0.5)],
+                        columns=columns)  # fmt: skip
+    disentanglement.scatter({"here": here, "there": here[:1]})
+    (drawn,) = figure
+    marks = drawn.axes[0].lines
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in marks]
+    assert places == [pytest.approx(p) for p in ((50, 40), (60, 50), (50, 40))]
+    assert marks[0].get_color() == marks[2].get_color() != marks[1].get_color()
+    assert marks[0].get_marker() != marks[2].get_marker()
+
+
+def test_scenes_of_the_first_cgn_stand_above_their_interventions(tmp_path, figure):
+    results = []
+    for variant in WORLDS:
+        for name, level in (("truth", 10), ("first", 120), ("second", 250)):
+            folder = tmp_path / f"{variant}-{name}"
+            folder.mkdir()
+            side = 64 if variant == "menagerie" else 32
+            images = {
+                row: np.full((8, side, side, 3), level + i, np.uint8)
+                for i, row in enumerate(("base", *MECHANISMS))
+            }
+            np.savez(folder / "samples.npz", **images)
+            run = SimpleNamespace(kind="disentanglement", variant=variant, name=name)
+            results.append(SimpleNamespace(run=run, folder=folder))
+    disentanglement.interventions(results, n=5)
+    (drawn,) = figure
+    canvas = drawn.axes[3].images[0].get_array()
+    assert [int(canvas[66 * row + 3, 3, 0]) for row in range(4)] == [120, 121, 122, 123]
+    assert canvas.shape[1] == 5 * 66 - 2
+    labels = [t.get_text() for t in drawn.axes[0].get_yticklabels()]
+    assert labels == ["scene", "new shape", "new texture", "new background"]
