@@ -282,7 +282,7 @@ _PREPARED = {"paper": "enlarged and cropped", "authors": "as they are"}
 
 def out_of_distribution(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The study's out-of-distribution sets in percent, and ours where they were run."""
-    told = records.reported("ood")
+    told = records.reported("ood", source="article")
     names = {"in-mini": "IN-mini", "in-a": "IN-A", "in-stylized": "cue conflict, by shape"}
     names |= {"in-sketch": "IN-Sketch"}
     ours = {"in-mini": "real_top1", "in-a": "imagenet-a", "in-stylized": "cue_conflict"}
