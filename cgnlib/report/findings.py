@@ -213,14 +213,19 @@ def _points(verdict: Verdict, pairs: Mapping, unit: str) -> Finding:
     lines, single = [], True
     for name, (high, low) in pairs.items():
         effect = sum(high) / len(high) - sum(low) / len(low)
-        line = f"{name} {100 * effect:+.0f}"
+        line = f"{name} {_signed(effect)}"
         if len(high) > 1 or len(low) > 1:
             single = False
             least, most = intervals.of_difference(high, low)
-            line += f" ({100 * least:+.0f} to {100 * most:+.0f})"
+            line += f" ({_signed(least)} to {_signed(most)})"
         lines.append(line)
     spans = "single runs" if single else "range over seeds"
     return Finding(verdict.outcome, tuple(lines), f"{unit} ({spans})" if lines else "")
+
+
+def _signed(difference: float) -> str:
+    """A difference of fractions in whole points, with its sign."""
+    return f"{100 * difference:+.0f}".replace("-", "−")
 
 
 def losses_needed(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Finding:

@@ -135,9 +135,7 @@ def contradictions(table: str) -> pd.DataFrame:
             for source in sources
         }
         if sum(cell != NONE for cell in cells.values()) > 1:
-            made.append(
-                {"Trained on": _trained_on(row), "Number": _number(column, metric), **cells}
-            )
+            made.append({"Trained on": named_data(row), "Number": _number(column, metric), **cells})
     return pd.DataFrame(made)
 
 
@@ -156,7 +154,7 @@ def borrowed() -> pd.DataFrame:
         at = {title: group[group.column == column] for title, column in _SPLIT_COLUMNS.items()}
         origin = "borrowed" if group.note.str.startswith("borrowed").any() else source
         made.append(
-            {"Trained on": _trained_on(row)}
+            {"Trained on": named_data(row)}
             | {title: spread(_values(cell)) for title, cell in at.items()}
             | {"BG-gap": spread(_values(group[group.metric == "bg_gap"])), "Source": origin}
         )
@@ -167,8 +165,8 @@ _SPLIT_COLUMNS = {"IN-9": "in-9", "Mixed-Same": "mixed-same", "Mixed-Rand": "mix
 _RECOMPUTED = {True: "talk, subtracted", False: "recomputed"}
 
 
-def _trained_on(row: str) -> str:
-    """`in-mini+cgn-shape` as `IN-mini + CGN, shape head`."""
+def named_data(row: str) -> str:
+    """A reported training set in words: `in-mini+cgn-shape` as `IN-mini + CGN, shape head`."""
     sets, _, head = row.partition("cgn-")
     words = (sets + "cgn" if head else sets).split("+")
     name = " + ".join(_WORDS.get(word, word) for word in words)
