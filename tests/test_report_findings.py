@@ -30,6 +30,7 @@ def test_points_are_differences_of_means_with_the_range_of_all_pairs():
     assert found.effects[0] == "C-MNIST +70 (+60 to +80)"
     assert found.unit == "points gained (range over seeds)"
     assert found.outcome == verdicts.REPRODUCED
+    assert found.values == pytest.approx((70, 70, 70))
 
 
 def test_single_runs_have_no_range_and_say_so():
@@ -88,6 +89,7 @@ def test_trends_of_several_seeds_are_counted_seed_by_seed():
     )
     found = findings.losses_needed(measured)
     assert found.effects == ("2 of 6 trends (0 to 2)",)
+    assert found.values == (2, 6)
 
 
 def test_every_claim_has_the_same_sources(claims):
@@ -120,6 +122,7 @@ def test_the_scorecard_shows_each_verdict_and_leads_to_its_evidence(claims):
         assert f'href="book/{claim.page}.html#{claim.anchor}"' in html
         for found in claim.by.values():
             assert f">{found.outcome}</span>" in html
+            assert all(effect in html for effect in found.effects)
 
 
 def test_sentences_are_escaped_and_empty_ones_a_dash():

@@ -11,18 +11,20 @@ from cgnlib.report import imagenet, intervals, records, robustness, scorecard, v
 from cgnlib.report.tables import NAMES
 from cgnlib.report.verdicts import Verdict
 
-JUDGED_BY_EYE = "not measured"
+NOT_MEASURED = "not measured"
 STUDY, REFERENCE = "Study", "Reference run"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """outcome: of verdicts, or JUDGED_BY_EYE.  effects: a line each, with its interval in brackets.
-    unit: of the effects, and what the interval spans; of neither, where there are no effects."""
+    """outcome: of verdicts, or NOT_MEASURED.  effects: a line each, with its interval in brackets.
+    unit: of the effects, and what the interval spans.  values: the effects as numbers, in order:
+    shares of a ceiling, points, or how many trends were met of how many."""
 
     outcome: str
     effects: tuple[str, ...] = ()
     unit: str = ""
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,13 @@ def of_all(live: pd.DataFrame, profile: str) -> list[Claim]:
 
     live: the metrics of this run.  Reference numbers are the tracked records of the profile full.
     """
-    this = f"This run ({profile})"
+    this, by_eye = f"This run ({profile})", Finding(NOT_MEASURED, unit="judged by eye")
 
     def full(claim: str) -> pd.DataFrame:
         return records.read(claim, "full")
 
     def both(make: Callable, reference: pd.DataFrame, mine: pd.DataFrame, told=None) -> dict:
-        first = Finding(JUDGED_BY_EYE) if told is None else told
+        first = by_eye if told is None else told
         return {STUDY: first, REFERENCE: make(reference), this: make(mine)}
 
     place = {"menagerie": "On the menagerie.", "imagenet": "This run: on ImageNet."}
@@ -67,7 +69,7 @@ def of_all(live: pd.DataFrame, profile: str) -> list[Claim]:
             "03_claim1_mnist",
             "What unbiased readers see",
             {
-                STUDY: Finding(JUDGED_BY_EYE),
+                STUDY: by_eye,
                 REFERENCE: digits_read(quality, "published"),
                 this: digits_read(live, "trained"),
             },
@@ -166,7 +168,8 @@ def _shares(verdict: Verdict, of: Mapping, ceiling: Mapping, names: Mapping) -> 
             low, high = (end(values) / ceiling[name] for end in (min, max))
         lines.append(f"{names[name]} {effect:.2f} ({low:.2f} to {high:.2f})")
     spans = "one CGN; 95% over images" if single else "lowest to highest CGN"
-    return Finding(verdict.outcome, tuple(lines), f"of the ceiling ({spans})")
+    values = tuple(verdict.effects.values())
+    return Finding(verdict.outcome, tuple(lines), f"of the ceiling ({spans})", values)
 
 
 def robust_digits(accuracies: Mapping[str, Mapping[str, Sequence[float]]]) -> Finding:
@@ -210,9 +213,10 @@ def backgrounds(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Findin
 
 def _points(verdict: Verdict, pairs: Mapping, unit: str) -> Finding:
     """Differences in points of the means of two kinds of run, with their range over runs."""
-    lines, single = [], True
+    lines, values, single = [], [], True
     for name, (high, low) in pairs.items():
         effect = sum(high) / len(high) - sum(low) / len(low)
+        values.append(100 * effect)
         line = f"{name} {_signed(effect)}"
         if len(high) > 1 or len(low) > 1:
             single = False
@@ -220,7 +224,8 @@ def _points(verdict: Verdict, pairs: Mapping, unit: str) -> Finding:
             line += f" ({_signed(least)} to {_signed(most)})"
         lines.append(line)
     spans = "single runs" if single else "range over seeds"
-    return Finding(verdict.outcome, tuple(lines), f"{unit} ({spans})" if lines else "")
+    said = f"{unit} ({spans})" if lines else ""
+    return Finding(verdict.outcome, tuple(lines), said, tuple(values))
 
 
 def _signed(difference: float) -> str:
@@ -233,12 +238,14 @@ def losses_needed(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Find
     verdict = verdicts.losses_needed(measured)
     if not verdict.effects:
         return Finding(verdict.outcome)
-    line = f"{len(verdict.met)} of {len(verdict.effects)} trends"
+    values = (len(verdict.met), len(verdict.effects))
+    line = "{} of {} trends".format(*values)
     seeds = min(len(measured[a]["inception_score"]) for a in experiments.ABLATIONS)
     if seeds == 1:
-        return Finding(verdict.outcome, (line,), "single runs")
+        return Finding(verdict.outcome, (line,), "single runs", values)
     met = [len(verdicts.losses_needed(_one(measured, seed)).met) for seed in range(seeds)]
-    return Finding(verdict.outcome, (f"{line} ({min(met)} to {max(met)})",), "range over seeds")
+    line += f" ({min(met)} to {max(met)})"
+    return Finding(verdict.outcome, (line,), "range over seeds", values)
 
 
 def _one(measured: Mapping, seed: int) -> dict:
