@@ -30,7 +30,8 @@ ITEMS = {
         ("data_prep/menagerie/biggan.safetensors", "data_prep/sources.toml"),
     ),
     "Results and commands": (
-        "the book itself: the chapter of a claim has its table and ends with the command that makes it again",
+        "the book itself: the chapter of a claim has its table and ends with the command that "
+        "makes it again",
         "make book",
         ("README.md", "book/09_reproduce.md", "book/records/reported.csv"),
     ),
