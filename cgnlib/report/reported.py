@@ -158,18 +158,27 @@ def backgrounds() -> pd.DataFrame:
     return grid(rows, down, _source)
 
 
+def overlap_by_digit() -> pd.DataFrame:
+    """IoU of heat maps and digit masks, by digit."""
+    rows = _overlaps()
+    rows = rows[rows.metric.str.startswith("iou_class_")]
+    down = {"Digit": lambda row: row.metric.removeprefix("iou_class_")}
+    return grid(rows, down, lambda r: f"{NAMES[r.column].partition('-')[0]}, {SETTINGS[r.row]}")
+
+
 def overlap() -> pd.DataFrame:
-    """IoU of heat maps and digit masks, by digit and in all."""
-    rows = _rows("gradcam-iou", column=VARIANTS, row=("original", "cgn"))
-    rows = rows.sort_values("metric", key=lambda c: ~c.str.startswith("iou_class"), kind="stable")
-    return grid(rows, {"Digit": _digit}, lambda r: f"{NAMES[r.column]}, {SETTINGS[r.row]}")
+    """IoU of heat maps and digit masks, over all digits."""
+    rows = _overlaps()
+    kinds = {"iou": "Cached", "iou_run": "Another run", "iou_mean": "Mean of five"}
+
+    def kind(row: Row) -> str:
+        return kinds[row.metric] if row.source == "cached" else "Recomputed"
+
+    return grid(rows[rows.metric.isin(kinds)], _OF_MNIST, kind)
 
 
-def _digit(row: Row) -> str:
-    if row.metric.startswith("iou_class_"):
-        return row.metric.removeprefix("iou_class_")
-    kinds = {"iou": "all", "iou_run": "all, another run", "iou_mean": "all, mean of five"}
-    return kinds[row.metric] if row.source == "cached" else "all, recomputed"
+def _overlaps() -> pd.DataFrame:
+    return _rows("gradcam-iou", column=VARIANTS, row=("original", "cgn"))
 
 
 def out_of_distribution() -> pd.DataFrame:
@@ -188,7 +197,7 @@ def epochs() -> pd.DataFrame:
     rows = _rows("ensemble-epochs", column=("in-mini", "cue-conflict", *TESTS, "", "cf-val"))
     rows = rows.sort_values("row", key=lambda c: c.str.split("-").str[1], kind="stable")
     down = {"Who decides": _head, "Measure": _epoch_measure}
-    table = grid(rows, down, lambda row: f"Epoch {int(row.row.split('-')[1])}")
+    table = grid(rows, down, lambda row: str(int(row.row.split("-")[1])))
     return table.sort_values("Who decides", key=lambda c: c.map(_HEAD_ORDER), kind="stable")
 
 
@@ -244,7 +253,7 @@ TABLES = {
     "loss-ablation": (ablation,),
     "shape-bias": (shape_bias, shape_bias_of_others),
     "backgrounds": (backgrounds,),
-    "gradcam-iou": (overlap,),
+    "gradcam-iou": (overlap_by_digit, overlap),
     "ood": (out_of_distribution,),
     "ensemble-epochs": (epochs,),
     "compute": (compute,),
