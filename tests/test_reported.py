@@ -225,10 +225,11 @@ def test_overall_iou_is_near_the_mean_over_classes(column, row):
 
 def test_inconsistencies_cover_every_entry():
     rows = read("inconsistencies.csv")
-    assert list(rows[0]) == ["id", "topic", "paper", "official_code", "study", "note", "where"]
+    columns = ["id", "topic", "paper", "official_code", "study", "this_book"]
+    assert list(rows[0]) == [*columns, "note", "where", "checked"]
     ids = [r["id"] for r in rows]
     assert len(set(ids)) == len(ids)
-    kinds = {"code": 25, "hard": 14, "article": 4}
+    kinds = {"code": 25, "hard": 14, "article": 7, "book": 9}
     wanted = {f"{kind}-{k:02d}" for kind, n in kinds.items() for k in range(1, n + 1)}
     assert {i.rstrip("abcdefg") for i in ids} == wanted
     for r in rows:

@@ -135,9 +135,7 @@ def contradictions(table: str) -> pd.DataFrame:
             for source in sources
         }
         if sum(cell != NONE for cell in cells.values()) > 1:
-            made.append(
-                {"Trained on": _trained_on(row), "Number": _number(column, metric), **cells}
-            )
+            made.append({"Trained on": named_data(row), "Number": _number(column, metric), **cells})
     return pd.DataFrame(made)
 
 
@@ -156,7 +154,7 @@ def borrowed() -> pd.DataFrame:
         at = {title: group[group.column == column] for title, column in _SPLIT_COLUMNS.items()}
         origin = "borrowed" if group.note.str.startswith("borrowed").any() else source
         made.append(
-            {"Trained on": _trained_on(row)}
+            {"Trained on": named_data(row)}
             | {title: spread(_values(cell)) for title, cell in at.items()}
             | {"BG-gap": spread(_values(group[group.metric == "bg_gap"])), "Source": origin}
         )
@@ -167,8 +165,8 @@ _SPLIT_COLUMNS = {"IN-9": "in-9", "Mixed-Same": "mixed-same", "Mixed-Rand": "mix
 _RECOMPUTED = {True: "talk, subtracted", False: "recomputed"}
 
 
-def _trained_on(row: str) -> str:
-    """`in-mini+cgn-shape` as `IN-mini + CGN, shape head`."""
+def named_data(row: str) -> str:
+    """A reported training set in words: `in-mini+cgn-shape` as `IN-mini + CGN, shape head`."""
     sets, _, head = row.partition("cgn-")
     words = (sets + "cgn" if head else sets).split("+")
     name = " + ".join(_WORDS.get(word, word) for word in words)
@@ -282,7 +280,7 @@ _PREPARED = {"paper": "enlarged and cropped", "authors": "as they are"}
 
 def out_of_distribution(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The study's out-of-distribution sets in percent, and ours where they were run."""
-    told = records.reported("ood")
+    told = records.reported("ood", source="article")
     names = {"in-mini": "IN-mini", "in-a": "IN-A", "in-stylized": "cue conflict, by shape"}
     names |= {"in-sketch": "IN-Sketch"}
     ours = {"in-mini": "real_top1", "in-a": "imagenet-a", "in-stylized": "cue_conflict"}
