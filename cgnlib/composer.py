@@ -30,7 +30,7 @@ Classify = Callable[[Tensor], dict[str, Tensor]]  # images in -1...1 to probabil
 
 @dataclass(frozen=True)
 class Parts:
-    """mask [N, 1, H, W], fg and bg [N, 3, H, W], bytes.  N: S samples of class 0, S of class 1..."""
+    """mask [N, 1, H, W], fg and bg [N, 3, H, W], bytes; the samples of a class lie together."""
 
     mask: Tensor
     fg: Tensor
@@ -106,9 +106,15 @@ def followed(answers: Answers, parts: Parts) -> dict[str, float]:
     if not len(said):
         raise ValueError("no combination has three different classes; shares are undefined")
     return {
-        cue: (said == of[differ]).double().mean().item()
-        for cue, of in zip(CUES, cues, strict=True)
+        cue: (said == of[differ]).double().mean().item() for cue, of in zip(CUES, cues, strict=True)
     }
+
+
+def agreed(answers: Answers, parts: Parts) -> float:
+    """Share of the combinations of one class alone whose answer is that class."""
+    y = parts.y
+    same = (y[:, None, None] == y[:, None]) & (y[:, None] == y)
+    return (answers.label == y[:, None, None])[same].double().mean().item()
 
 
 def digits(variant: str, results: Iterable[Result], samples: int) -> World:

@@ -34,7 +34,8 @@ def classes(name: str) -> dict[str, list[str]]:
     """What the classes of each cue are called."""
     if name == "menagerie":
         named = (menagerie.CLASSES, menagerie.TEXTURES, menagerie.BACKGROUNDS)
-        return {cue: [n.replace("_", " ") for n in names] for cue, names in zip(CUES, named)}
+        words = ([name.replace("_", " ") for name in names] for names in named)
+        return dict(zip(CUES, words, strict=True))
     return {cue: [str(digit) for digit in range(10)] for cue in CUES}
 
 
@@ -63,7 +64,7 @@ def unpack(text: str, size: int, samples: int, subjects: Sequence[str]) -> World
 
 
 def page(worlds: Iterable[World]) -> str:
-    """The composer as HTML: data, and the files that make it work.  Hidden where scripts are off."""
+    """The composer as HTML: data and the files that make it work; hidden without scripts."""
     data = json.dumps([_described(world) for world in worlds])
     return (
         '<div class="composer" hidden></div>'
@@ -83,8 +84,7 @@ def _described(world: World) -> dict:
         "samples": world.parts.samples,
         "classes": classes(world.name),
         "subjects": [
-            {"key": key, "name": SUBJECTS[key][0], "cue": SUBJECTS[key][1]}
-            for key in world.answers
+            {"key": key, "name": SUBJECTS[key][0], "cue": SUBJECTS[key][1]} for key in world.answers
         ],
         "data": pack(world),
     }
@@ -92,20 +92,21 @@ def _described(world: World) -> dict:
 
 def combinations(worlds: Iterable[World]) -> str:
     """How many images each world of the page has, in words."""
-    return "; ".join(
+    return "\n".join(
         f"{WORLDS[world.name]}: {len(world.parts.mask) ** 3:,} images" for world in worlds
     )
 
 
 def shares(worlds: Iterable[World]) -> pd.DataFrame:
-    """Of all images whose three classes differ: how many answers follow each cue, in percent."""
+    """Right answers about images of one class alone, in percent; and of all images whose three
+    classes differ, how many answers follow each cue."""
     rows = []
     for world in worlds:
         for subject, answers in world.answers.items():
             found = composer.followed(answers, world.parts)
             row = {"World": WORLDS[world.name], "Classifier": SUBJECTS[subject][0]}
-            row |= {cue.capitalize(): pct(share) for cue, share in found.items()}
-            rows.append(row | {"None": pct(1 - sum(found.values()))})
+            row["Agree"] = pct(composer.agreed(answers, world.parts))
+            rows.append(row | {cue.capitalize(): pct(share) for cue, share in found.items()})
     return pd.DataFrame(rows)
 
 
