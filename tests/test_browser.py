@@ -112,7 +112,8 @@ def visit(tab, site: str, name: str) -> Visit:
 
 
 def settle(tab) -> None:
-    """Wait until fonts are there and formulas are set."""
+    """Wait until fonts are there and formulas are set; nothing slides or fades from then on."""
+    tab.add_style_tag(content="*, ::before, ::after { transition: none !important }")
     tab.evaluate("document.fonts.ready.then(() => true)")
     tab.evaluate("window.MathJax?.startup?.promise?.then(() => true) ?? true")
 
