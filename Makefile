@@ -10,7 +10,7 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=3000 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters guard book test slurm nbval lint bench clean distclean
+.PHONY: help venv runs chapters guard book test slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12]"
@@ -44,6 +44,10 @@ test: venv  ## Run the tests
 slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may install here
 	$(PY) -m pip install -q -c constraints.txt -e '.[dev,slurm]'
 	$(PY) -m pytest -m slurm
+
+browser: book  ## Open every page of the built book in Chromium, and use the composer
+	$(PY) -m pip install -q -c constraints.txt -e '.[dev,browser]'
+	$(PY) -m pytest -m browser
 
 nbval: runs guard  ## Run every committed notebook again and compare its outputs
 	notebooks=$$($(PY) book/_press/execute.py --list) && \

@@ -19,6 +19,7 @@ CLAIMS = [path for path in SOURCES if "_claim" in path.name]
 # To raise a number is a decision: say in the commit what the cell prints and what checks it.
 IGNORED: dict[str, int] = {
     "index": 1,
+    "02_composer": 3,
     "03_claim1_mnist": 3,
     "03_claim1_imagenet": 3,
     "04_claim2": 5,

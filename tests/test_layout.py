@@ -13,7 +13,7 @@ ORDER = """
     decisions categories train pictures benchmarks datasets stimuli generation inputs worlds
     mechanisms disentanglement readers train_imagenet train_ensemble imagenet_kinds explain_kinds
     disentanglement_kinds cue_kinds classifier_data head_kinds ensemble_kinds execute artefacts
-    attempts runs jobs machine doctor report __main__
+    attempts runs composer jobs machine doctor report __main__
 """.split()  # noqa: SIM905
 FILES = sorted(PACKAGE.rglob("*.py"))
 FIGURES = {"pandas", "seaborn", "matplotlib"}

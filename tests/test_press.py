@@ -286,8 +286,8 @@ def built(tmp_path_factory) -> Path:
     """The folder of a tiny book with a formula, built as `make book` builds."""
     folder = tmp_path_factory.mktemp("a book")
     shutil.copy(ROOT / "_config.yml", folder)
-    shutil.copytree(ROOT / "book/_press", folder / "book/_press")
-    shutil.copytree(ROOT / "book/_static", folder / "book/_static")
+    for part in ("_press", "_static", "_interactive"):
+        shutil.copytree(ROOT / "book" / part, folder / "book" / part)
     (folder / "book/references.bib").write_text("@misc{one, title={One}, year={2021}}")
     page = "# A\n\n$\\cancel{x}$ and {cite:t}`one`\n\n```{bibliography}\n```\n"
     (folder / "book/a.md").write_text(page)

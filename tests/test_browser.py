@@ -1,0 +1,329 @@
+"""The built book in a real browser: every page, in both themes, on a phone and on a desk.
+
+`make browser` builds first.  What the pages look like is left in _build/screens.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from browser import chromium, serving
+from bs4 import BeautifulSoup
+
+from cgnlib import composer
+from cgnlib.report import composer as report
+from sources import ROOT, pages
+
+pytestmark = pytest.mark.browser
+
+HTML, SCREENS = ROOT / "_build/html", ROOT / "_build/screens"
+WIDTHS = {1440: 900, 390: 844}
+THEMES = ("light", "dark")
+CHAPTERS = [page.relative_to(ROOT).with_suffix(".html").as_posix() for page in pages(ROOT)]
+EVERY = [*CHAPTERS, "search.html", "genindex.html"]
+COMPOSER = "book/02_composer.html"
+
+# What axe-core finds in the theme's own frame, which is not ours to mend: rule, and the elements.
+OF_THE_THEME = {
+    # the bars and drawers of the theme are outside its landmarks
+    "region": r"sidebar|bd-header|search-button|skip-link|pst-|header-article|prev-next|toctree",
+    # docutils gives bibliographies roles that ARIA has since withdrawn
+    "aria-allowed-role": r"doc-biblioentry",
+    "aria-deprecated-role": r"doc-biblioentry",
+    "aria-required-children": r"citation-list",
+}
+
+
+@dataclass
+class Visit:
+    """What a page did when it was opened.  By theme, and by width in pixels."""
+
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    violations: dict[str, list[str]] = field(default_factory=dict)
+    overflow: dict[str, int] = field(default_factory=dict)
+    nameless: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not all((HTML / page).exists() for page in EVERY):
+        pytest.skip("the book is not built: make browser builds it first")
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    with serving(HTML) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def tab(browser):
+    """One tab for all pages, so that fonts and scripts load once."""
+    context = browser.new_context(reduced_motion="reduce")
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def visits(tab, site) -> dict[str, Visit]:
+    """Every page, opened once and looked at in both themes and widths."""
+    return {name: visit(tab, site, name) for name in EVERY}
+
+
+def visit(tab, site: str, name: str) -> Visit:
+    """Open a page, note what it does, and take its picture in both themes and widths."""
+    seen = Visit()
+
+    def note_console(message):
+        if message.type == "error":
+            seen.complaints.append(message.text)
+
+    listeners = {
+        "request": lambda request: seen.requests.append(request.url),
+        "pageerror": lambda error: seen.complaints.append(str(error)),
+        "console": note_console,
+    }
+    for event, listener in listeners.items():
+        tab.on(event, listener)
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    tab.emulate_media(color_scheme="light")
+    tab.goto(site + name)
+    settle(tab)
+    for theme in THEMES:
+        tab.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        found = violations(tab)
+        seen.violations[theme] = list(ours(found))
+        for width, height in WIDTHS.items():
+            tab.set_viewport_size({"width": width, "height": height})
+            over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            seen.overflow[f"{theme}, {width}"] = tab.evaluate(over)
+            picture = SCREENS / f"{width}-{theme}" / f"{name.replace('/', '_')[:-5]}.png"
+            tab.screenshot(path=picture, full_page=True)
+    seen.nameless = tab.evaluate(
+        "[...document.images].filter(i => !i.alt.trim()).map(i => i.src.slice(0, 120))"
+    )
+    for event, listener in listeners.items():
+        tab.remove_listener(event, listener)
+    return seen
+
+
+def settle(tab) -> None:
+    """Wait until fonts are there and formulas are set; nothing slides or fades from then on."""
+    tab.add_style_tag(content="*, ::before, ::after { transition: none !important }")
+    tab.evaluate("document.fonts.ready.then(() => true)")
+    tab.evaluate("window.MathJax?.startup?.promise?.then(() => true) ?? true")
+
+
+def violations(tab) -> list[dict]:
+    """What axe-core finds on the page as it stands."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # with `preload` it would fetch style sheets by itself, from the wrong folder
+    return Axe().run(tab, options={"preload": False}).response["violations"]
+
+
+def ours(found: list[dict]) -> Iterator[str]:
+    """The violations that are not in the theme's frame: rule, element and what to do."""
+    for violation in found:
+        theme = OF_THE_THEME.get(violation["id"])
+        for node in violation["nodes"]:
+            where = " ".join(map(str, node["target"]))
+            if not theme or not re.search(theme, where + node["html"]):
+                yield f"{violation['id']}: {where}: {node['html'][:150]}: {violation['help']}"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_page_loads_nothing_from_elsewhere(visits, site, name):
+    asked = visits[name].requests
+    assert any(url.startswith(site + name) for url in asked)  # requests are seen
+    assert not [url for url in asked if not url.startswith((site, "data:", "blob:"))]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_page_has_nothing_to_complain_about(visits, name):
+    assert not visits[name].complaints
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", EVERY)
+def test_a_page_is_accessible(visits, name, theme):
+    assert not visits[name].violations[theme]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_page_fits_the_screen(visits, name):
+    assert not {where: px for where, px in visits[name].overflow.items() if px > 0}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_pictures_say_what_they_show(visits, name):
+    assert not visits[name].nameless
+
+
+def test_the_exceptions_are_needed(tab, site, visits):
+    """An exception that the theme no longer needs goes."""
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    tab.goto(site + "book/references.html")
+    assert set(OF_THE_THEME) == {violation["id"] for violation in violations(tab)}
+
+
+def test_a_search_finds_a_word_of_the_book(tab, site):
+    tab.goto(site + "search.html?q=menagerie")
+    tab.wait_for_selector("#search-results li a")
+    found = tab.locator("#search-results li a").all_inner_texts()
+    assert any("menagerie" in title for title in found)
+
+
+@pytest.fixture(scope="module")
+def worlds() -> list[tuple[dict, composer.World]]:
+    """What the page of the composer carries, as described there and unpacked."""
+    if not (HTML / COMPOSER).exists():
+        pytest.skip("the book is not built")
+    soup = BeautifulSoup((HTML / COMPOSER).read_text(encoding="utf-8"), "html.parser")
+    described = json.loads(soup.find(id="composer-data").string)
+    return [
+        (each, report.unpack(each["data"], each["size"], each["samples"], keys(each)))
+        for each in described
+    ]
+
+
+def keys(described: dict) -> list[str]:
+    return [subject["key"] for subject in described["subjects"]]
+
+
+@pytest.fixture
+def open_composer(tab, site, worlds):
+    """The composer's page, fresh, with its script at work."""
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    tab.goto(site + COMPOSER)
+    tab.wait_for_selector(".composer:not([hidden])")
+    return tab
+
+
+def drawn(tab, part: str) -> torch.Tensor:
+    """The pixels of a canvas, [3, H, W] bytes; none is transparent."""
+    values = tab.evaluate(
+        """part => {
+            const c = document.querySelector(`.composer canvas[data-part=${part}]`);
+            return [...c.getContext("2d").getImageData(0, 0, c.width, c.height).data];
+        }""",
+        part,
+    )
+    pixels = torch.tensor(values, dtype=torch.uint8)
+    side = int((len(values) / 4) ** 0.5)
+    pixels = pixels.view(side, side, 4).permute(2, 0, 1)
+    assert (pixels[3] == 255).all()
+    return pixels[:3]
+
+
+def chosen(tab) -> list[tuple[int, int]]:
+    """Class and sample of each cue, as the page shows them."""
+    found = []
+    for cue in composer.CUES:
+        box = tab.locator(f'.composer fieldset[data-cue="{cue}"]')
+        button = box.locator("button")
+        sample = int(re.search(r"\d+", button.inner_text())[0]) - 1 if button.count() else 0
+        found.append((int(box.locator("input:checked").get_attribute("value")), sample))
+    return found
+
+
+def check(tab, described: dict, world: composer.World) -> None:
+    """Pictures and words are those of the chosen parts, computed here from the same bytes."""
+    now = chosen(tab)
+    index = tuple(label * described["samples"] + sample for label, sample in now)
+    parts = [x[i] for x, i in zip(vars(world.parts).values(), index, strict=False)]
+    for part, wanted in zip(composer.CUES, parts, strict=True):
+        assert torch.equal(drawn(tab, part), wanted.expand(3, -1, -1))
+    assert torch.equal(drawn(tab, "composed"), composer.compose(*parts))
+    for subject, answers in world.answers.items():
+        said = tab.locator(f'.composer li[data-subject="{subject}"]').inner_text()
+        label, percent = answers.label[index].item(), answers.percent[index].item()
+        assert f": {described['classes']['shape'][label]} ({percent}%), the class of" in said
+        same = [cue for cue, (c, _) in zip(composer.CUES, now, strict=True) if c == label]
+        assert ("none of the three" in said) == (not same)
+        assert all(cue in said for cue in same) or "all three" in said
+
+
+def test_the_composer_draws_what_the_classifiers_saw(open_composer, worlds):
+    """By mouse: each world, classes, the next sample, and the two buttons."""
+    tab = open_composer
+    check(tab, *worlds[0])
+    for i, (described, world) in enumerate(worlds):
+        tab.select_option("#composer-world", str(i))
+        tab.wait_for_function(
+            f"document.querySelector('canvas[data-part=composed]').width === {described['size']}"
+        )
+        for cue, label in zip(composer.CUES, (2, 5, 8), strict=True):
+            tab.locator(f'fieldset[data-cue="{cue}"] input').nth(label).click()
+        assert [label for label, _ in chosen(tab)] == [2, 5, 8]
+        check(tab, described, world)
+        for button in tab.locator(".composer-sample").all():
+            button.click()
+        check(tab, described, world)
+        tab.get_by_role("button", name="Shuffle").click()
+        check(tab, described, world)
+        tab.get_by_role("button", name="Make all three agree").click()
+        assert len({label for label, _ in chosen(tab)}) == 1
+        check(tab, described, world)
+
+
+def test_the_composer_works_by_keyboard(open_composer, worlds):
+    tab = open_composer
+    tab.focus("#composer-world")
+    visited = []
+    for _ in range(8):
+        tab.keyboard.press("Tab")
+        visited.append(
+            tab.evaluate("document.activeElement.name || document.activeElement.innerText")
+        )
+    assert visited == [
+        "Shuffle", "Make all three agree", "composer-shape", "Sample 1 of 2: next",
+        "composer-texture", "Sample 1 of 2: next", "composer-background", "Sample 1 of 2: next",
+    ]  # fmt: skip
+    before = chosen(tab)
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Shift+Tab")
+    tab.keyboard.press("ArrowRight")
+    label = (before[2][0] + 1) % 10
+    assert chosen(tab) == [*before[:2], (label, 1)]
+    ring = "getComputedStyle(document.activeElement.parentElement).outlineStyle"
+    assert tab.evaluate(ring) == "solid"
+    check(tab, *worlds[0])
+
+
+def test_the_composer_speaks(open_composer):
+    """A screen reader hears what was composed and what the classifiers say."""
+    live = open_composer.locator(".composer [aria-live=polite]")
+    before = live.inner_text()
+    open_composer.locator('fieldset[data-cue="background"] input').nth(9).click()
+    assert "before the background of 9" in live.inner_text() != before
+    alone = open_composer.locator('canvas[data-part="composed"]').get_attribute("aria-label")
+    assert "before the background of 9" in alone
+
+
+def test_the_composer_opens_from_disk(browser):
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((HTML / COMPOSER).as_uri())
+    page.wait_for_selector(".composer:not([hidden])")
+    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+    page.close()
+
+
+def test_without_scripts_a_picture_stands_for_the_composer(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(site + COMPOSER)
+    assert not page.locator(".composer").is_visible()
+    assert page.locator(".composer-off").is_visible()
+    assert page.locator("#fig-composer img").is_visible()
+    assert len(page.locator("#fig-composer img").get_attribute("alt")) > 50
+    assert re.match(r"Fig\. \d", page.locator("#fig-composer figcaption").inner_text())
+    context.close()
