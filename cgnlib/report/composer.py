@@ -13,8 +13,10 @@ from torch import Tensor
 
 from cgnlib import composer, menagerie
 from cgnlib.composer import CUES, Answers, Parts, World
+from cgnlib.report import evidence
 from cgnlib.report.figures import STYLE, tile
 from cgnlib.report.tables import NAMES, pct
+from cgnlib.runs import Result
 from cgnlib.train import generator
 
 WORLDS = NAMES | {"menagerie": "Menagerie"}
@@ -121,7 +123,7 @@ def sources(worlds: Iterable[World]) -> pd.DataFrame:
     )
 
 
-def still(world: World, seed: int = 0) -> None:
+def still(world: World, *behind: Result, seed: int = 0) -> evidence.Shown:
     """A composition for each shape, with textures and backgrounds in random order.
 
     Below each column what every subject says of it.
@@ -144,7 +146,7 @@ def still(world: World, seed: int = 0) -> None:
                 said = classes(world.name)["shape"][label]
                 axis.text((column + 0.5) * side, (row + 0.5) * side, said, ha="center", va="center")
         axis.tick_params(length=0)
-    plt.show()
+    return evidence.show("composer", behind)
 
 
 def _drawn(samples: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
