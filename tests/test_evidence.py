@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup, Tag
 
+import guard
 from cgnlib import experiments
 from cgnlib.errors import CGNError
 from cgnlib.report import drawn, evidence, figures, records, tables
@@ -258,6 +259,15 @@ def test_data_come_back_as_they_were_and_large_ones_packed():
     link = parsed(data=large).a
     assert link["download"] == "name-drawn.csv.gz"
     assert file_of(link)["a"].astype(int).tolist() == list(range(20_000))
+
+
+def test_a_box_alone_is_nothing_that_nbval_checks():
+    def cell(markup):
+        output = nbformat.v4.new_output("execute_result", {"text/html": markup})
+        return nbformat.v4.new_code_cell("show()", outputs=[output])
+
+    assert not guard.is_checked(cell(evidence.box("name", DATA, FRAME)))
+    assert guard.is_checked(cell("<table></table>" + evidence.box("name", DATA, FRAME)))
 
 
 # --- what a figure shows
