@@ -9,7 +9,7 @@ import pytest
 
 from cgnlib.experiments import VARIANTS
 from cgnlib.generation import MECHANISMS
-from cgnlib.report import disentanglement, records
+from cgnlib.report import disentanglement, evidence, records
 from cgnlib.report.tables import NONE
 
 TRUTH = {"control": 0.9, "leak": 0.1, "disentanglement": 0.8}
@@ -114,6 +114,7 @@ def test_heads_have_a_row_for_each_subject_that_was_asked():
 def figure(monkeypatch):
     """The figure that is drawn, when it is shown."""
     shown = []
+    monkeypatch.setattr(evidence, "box", lambda name, data, *sources: name)
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
     yield shown
     plt.close("all")

@@ -16,11 +16,13 @@ COLUMNS = ["benchmark", "metric", "value", "unit", "n", "cores", "memory_gib", "
 MARKS = {"classifier": "o", "set": "s", "cgn": "^", "gan": "v"}
 # The study's items of work, and the claim of this book that has the same runs.
 ITEMS = {
+    "evaluating-samples": ("Samples of the MNIST CGNs", "claim-1-mnist"),
     "mnist-classification": ("MNIST classifiers", "claim-3-mnist"),
     "loss-ablation": ("Loss ablation", "claim-2"),
     "in-mini-classification": ("IN-mini classifiers", "claim-3-imagenet"),
     "cf-count": ("Number of counterfactuals", "set-size"),
     "improved-cgn-training": ("Retraining with the edge loss", ""),
+    "cgn-training-imagenet-other-settings": ("ImageNet CGN, other settings", ""),
 }
 
 
