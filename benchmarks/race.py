@@ -31,18 +31,21 @@ class Clock:
     """
 
     def __init__(self, pipe: Connection):
-        self.pipe, self.times, self.left, self.begun = pipe, None, 0.0, 0.0
+        self.pipe, self.times = pipe, None
+        self.left, self.begun = 0.0, 0.0  # seconds of this turn; when its unit began
 
     def __call__(self) -> bool:
         """Whether to stop: never, so that this can be a checkpoint's `stop`."""
         now = time.perf_counter()
         if self.times is not None:
             self.times.append(now - self.begun)
-        if self.times is None or sum(self.times) >= self.left:
+            self.left -= self.times[-1]
+        if self.times is None or self.left <= 0:
             self.pipe.send((self.times or [], provenance.peak_memory_mb()))
-            self.times, self.left = [], self.pipe.recv()
-            if not self.left:
+            told = self.pipe.recv()
+            if not told:
                 raise Ended
+            self.times, self.left = [], told
         self.begun = time.perf_counter()
         return False
 
