@@ -33,7 +33,7 @@ PLACE = re.compile(r'<p class="pdf-edition"[^>]*>.*?</p>', re.S)
 # What a reader of paper has no use for: navigation, data to download, what only a script fills
 LEFT_OUT = (
     ".bd-header, .bd-header-article, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-footer, "
-    "details.evidence, details summary, .composer, noscript"
+    "details.evidence, summary, .composer, noscript"
 )
 
 
@@ -67,7 +67,7 @@ def for_print(html: str) -> str:
         if "mathjax" not in f"{script.get('src')} {script.string}".lower():
             script.decompose()
     for folded in page.find_all("details"):
-        folded["open"] = ""
+        folded.unwrap()
     for citation in page.select(".bibtex-citation[id]"):  # ids that the bibliography has too
         del citation["id"]
     names = {tag["id"] for tag in page.find_all(id=True)}
@@ -79,7 +79,7 @@ def for_print(html: str) -> str:
 
 
 def one_page(root: Path) -> Path:
-    """Build the book as a single page; some labels then warn, so this build is not the strict one."""
+    """Build the book as a single page; in one page some labels meet, so warnings do not count."""
     output = root / "_build/pdf"
     shutil.rmtree(output, ignore_errors=True)
     tool = Path(sys.executable).with_name("jupyter-book")
@@ -126,23 +126,24 @@ def announce(index: str, size: int) -> str:
     return filled
 
 
-def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
-    """Print the built book and link the result."""
+def main(
+    argv: list[str] | None = None, html: Path = ROOT / "_build/html", root: Path = ROOT
+) -> int:
+    """Print the book of a root, put the PDF beside its built pages, and link it there."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.parse_args(argv)
-    index = root / "_build/html/index.html"
+    index, target = html / "index.html", html.resolve() / NAME
     if not index.exists():
         raise SystemExit("the book is not built: make book")
     browser()
-    target = index.with_name(NAME)
     print_page(one_page(root), target)
-    front = announce(index.read_text(encoding="utf-8"), target.stat().st_size)
+    size = target.stat().st_size
     draft = index.with_suffix(".part")
-    draft.write_text(front, encoding="utf-8")
+    draft.write_text(announce(index.read_text(encoding="utf-8"), size), encoding="utf-8")
     os.replace(draft, index)
-    print(f"pdf: {target.relative_to(root)}, {target.stat().st_size / 1e6:.1f} MB")
+    print(f"pdf: {html.name}/{NAME}, {size / 1e6:.1f} MB")
     return 0
 
 
