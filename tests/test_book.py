@@ -31,6 +31,7 @@ IGNORED: dict[str, int] = {
     "08_set_size": 4,
     "08_union": 4,
     "08_out_of_distribution": 1,
+    "09_cost": 1,
     "10_discussion": 2,
 }
 

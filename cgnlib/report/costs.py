@@ -10,6 +10,7 @@ from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run, with_needs
 from cgnlib.report import evidence, records
 from cgnlib.report.figures import STYLE
+from cgnlib.report.tables import NONE
 from cgnlib.runs import Result
 
 COLUMNS = ["benchmark", "metric", "value", "unit", "n", "cores", "memory_gib", "device"]
@@ -55,7 +56,7 @@ def fast_paths(measured: pd.DataFrame) -> pd.DataFrame:
             "Target": [f"{v:g}" for v in of["target"]],
             "Peak GiB": [f"{a:.1f} to {b:.1f}" for a, b in zip(of.plain_peak, of.fast_peak,
                                                               strict=True)],
-            "Of the peak": ["–" if pd.isna(v) else f"{v:.0%}" for v in of["peak_share"]],
+            "Of the peak": [NONE if pd.isna(v) else f"{v:.0%}" for v in of["peak_share"]],
         }
     )  # fmt: skip
 
@@ -81,7 +82,7 @@ def growth(measured: pd.DataFrame) -> dict[str, float]:
 
 def by_kind(results: Sequence[Result]) -> pd.DataFrame:
     """The core minutes that the finished runs took, by kind, the dearest first."""
-    rows = [{"Kind": r.run.kind, "s": r.env["seconds"], "mb": r.env["peak_memory_mb"] or 0}
+    rows = [{"Kind": r.run.kind, "s": r.env["seconds"], "mb": r.env.get("peak_memory_mb")}
             for r in with_results(results)]  # fmt: skip
     table = (
         pd.DataFrame(rows)
@@ -95,7 +96,7 @@ def by_kind(results: Sequence[Result]) -> pd.DataFrame:
             "Runs": table["Runs"],
             "Core minutes": [f"{s / 60:.1f}" for s in table["s"]],
             "Longest, s": [f"{s:.0f}" for s in table["longest"]],
-            "Peak GiB": [f"{mb / 1024:.1f}" for mb in table["mb"]],
+            "Peak GiB": [NONE if pd.isna(mb) else f"{mb / 1024:.1f}" for mb in table["mb"]],
         }
     )
 
@@ -165,8 +166,8 @@ def plans() -> pd.DataFrame:
                 "Profile": name,
                 "Runs": len(declared),
                 "Core hours": f"{core:.1f}",
-                "GPU hours": f"{gpu:.0f}" if gpu else "–",
-                "On two cores": "–" if gpu else _hours(core / 2),
+                "GPU hours": f"{gpu:.0f}" if gpu else NONE,
+                "On two cores": NONE if gpu else _hours(core / 2),
                 "On a cluster, at least": _hours(longest),
             }
         )
@@ -179,21 +180,28 @@ def beside_study() -> pd.DataFrame:
     rows = []
     for item, (words, claim) in ITEMS.items():
         row = {"Work": words, "Study, GPU h": f"{float(told.value[item]):g}"}
-        for name in ("paper", "full"):
-            declared = claim in experiments.CLAIMS and with_needs(experiments.grid(name, claim))
-            row[f"{name}, GPU h"], row[f"{name}, core h"] = _both(declared or [])
-        rows.append(row)
+        declared = {
+            name: with_needs(experiments.grid(name, claim)) if claim else []
+            for name in ("paper", "full")
+        }
+        rows.append(row | _ours(declared))
     total = float(told.value["total-1080-ti"]), float(told.value["improved-cgn-training"])
     last = {"Work": "All", "Study, GPU h": f"{total[0]:g} + {total[1]:g}"}
-    for name in ("paper", "full"):
-        last[f"{name}, GPU h"], last[f"{name}, core h"] = _both(with_needs(experiments.grid(name)))
+    everything = {name: with_needs(experiments.grid(name)) for name in ("paper", "full")}
+    last |= _ours(everything)
     return pd.DataFrame([*rows, last])
 
 
-def _both(declared: Sequence[Run]) -> tuple[str, str]:
-    gpu = sum(jobs.expected_seconds(r) for r in declared if jobs.uses_gpu(r)) / 3600
-    core = sum(jobs.expected_seconds(r) for r in declared if not jobs.uses_gpu(r)) / 3600
-    return f"{gpu:.0f}" if gpu else "–", f"{core:.1f}" if core else "–"
+def _ours(declared: dict[str, Sequence[Run]]) -> dict[str, str]:
+    """Hours of the runs of `paper` on a GPU, and of those of both profiles on cores."""
+
+    def hours(name: str, gpu: bool) -> str:
+        found = sum(jobs.expected_seconds(r) for r in declared[name] if jobs.uses_gpu(r) == gpu)
+        return f"{found / 3600:.0f}" if found else NONE
+
+    columns = {"paper, GPU h": ("paper", True), "paper, core h": ("paper", False)}
+    columns["full, core h"] = ("full", False)
+    return {column: hours(*which) for column, which in columns.items()}
 
 
 def _chain(run: Run, known: dict[str, float]) -> float:

@@ -46,7 +46,7 @@ def sentences(table: pd.DataFrame, name: str, *sources: evidence.Source) -> evid
     )
     return evidence.Shown(
         f'<table class="sentences" id="T_{name}"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table>" + evidence.box(name, table, *sources)
+        f"<tbody>{body}</tbody></table>" + evidence.box(name, table.replace("", NONE), *sources)
     )
 
 
@@ -72,4 +72,4 @@ def _finding(finding: Finding) -> str:
 
 
 def _words(finding: Finding) -> str:
-    return ", ".join([finding.outcome, *finding.effects, *([finding.unit] * bool(finding.unit))])
+    return " ".join([finding.outcome, *finding.effects, *([finding.unit] * bool(finding.unit))])

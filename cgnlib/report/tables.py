@@ -30,7 +30,7 @@ def show(table: pd.DataFrame, name: str, *sources: evidence.Source) -> evidence.
     """
     numbers = [c for c in table.columns if table[c].astype(str).str.fullmatch(NUMBER).all()]
     words = [c for c in table.columns if c not in numbers]
-    styler = table.style.hide(axis="index").set_uuid(name)
+    styler = table.style.hide(axis="index").set_uuid(name).format(escape="html")
     styler = styler.set_properties(subset=numbers, **{"text-align": "right"})
     styler = styler.set_properties(subset=words, **{"text-align": "left"})
     markup = styler.to_html().replace("<th id=", '<th scope="col" id=')
