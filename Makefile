@@ -10,7 +10,7 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=3000 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters guard book test slurm browser nbval lint bench clean distclean
+.PHONY: help venv runs chapters guard book pdf test slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12]"
@@ -37,6 +37,9 @@ guard: venv  ## Refuse stale, failed or never-run notebooks
 book: venv  ## Runs, chapters, and the whole book, strictly built into _build/html
 	$(SNAKEMAKE) book
 	@echo "The book is at _build/html/index.html"
+
+pdf: book  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked from its first page
+	$(PY) book/_press/pdf.py
 
 test: venv  ## Run the tests
 	$(PY) -m pytest

@@ -11,14 +11,7 @@ from pathlib import Path
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Nothing that the browser or a page asks of another machine gets an answer.
-ALONE = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
+from pdf import ALONE, NAMES
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -5,14 +5,18 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import torch
 from browser import chromium, serving
 from bs4 import BeautifulSoup
 
+import links
+import pdf
 from cgnlib import composer
 from cgnlib.report import composer as report
 from sources import ROOT, pages
@@ -327,3 +331,49 @@ def test_without_scripts_a_picture_stands_for_the_composer(browser, site):
     assert len(page.locator("#fig-composer img").get_attribute("alt")) > 50
     assert re.match(r"Fig\. \d", page.locator("#fig-composer figcaption").inner_text())
     context.close()
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory) -> Path:
+    """The built book with its PDF; a copy, so that the book stays as it was built."""
+    try:
+        pdf.browser()
+    except SystemExit as missing:
+        pytest.skip(str(missing))
+    if not all((HTML / page).exists() for page in EVERY):
+        pytest.skip("the book is not built: make browser builds it first")
+    html = shutil.copytree(HTML, tmp_path_factory.mktemp("printed") / "html")
+    assert pdf.main([], html=html) == 0
+    return html
+
+
+def outline(content: bytes) -> list[str]:
+    """The bookmarks of a PDF by Chromium, which writes them plainly or in UTF-16."""
+    found = []
+    for plain, coded in re.findall(rb"/Title (?:\(((?:\\.|[^\\)])*)\)|<([0-9A-F]*)>)", content):
+        text = bytes.fromhex(coded.decode()).decode("utf-16") if coded else plain.decode("latin-1")
+        found.append(re.sub(r"\\(.)", r"\1", text))
+    return found
+
+
+def test_the_pdf_has_every_chapter(printed):
+    content = (printed / pdf.NAME).read_bytes()
+    assert len(re.findall(rb"/Type /Page\b", content)) > 50
+    bookmarks = outline(content)
+    for name in CHAPTERS:
+        page = BeautifulSoup((printed / name).read_text(encoding="utf-8"), "html.parser")
+        title = page.select_one("article h1").get_text().removesuffix("#")
+        assert title in bookmarks, name
+
+
+def test_the_pdf_names_no_file_of_this_machine(printed):
+    assert b"file:" not in (printed / pdf.NAME).read_bytes()
+
+
+def test_the_front_page_leads_to_the_pdf(browser, printed, capsys):
+    assert links.main(printed, ROOT) == 0, capsys.readouterr().out
+    page = browser.new_page()
+    page.goto((printed / "index.html").as_uri())
+    link = page.locator(".pdf-edition a")
+    assert link.is_visible() and link.get_attribute("href") == pdf.NAME
+    page.close()

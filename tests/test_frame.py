@@ -136,7 +136,9 @@ def test_ci_stops_at_the_first_failure(tmp_path):
 def test_the_workflow_runs_the_same_script():
     workflow = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text())
     steps = workflow["jobs"]["check"]["steps"]
-    assert ".ci/run" in [step.get("run") for step in steps]
+    commands = [step["run"] for step in steps if "run" in step]
+    assert commands == [".ci/run", "make pdf"]  # the PDF goes into the folder that is published
+    assert list(steps[-1]["with"].values()) == ["_build/html"]
     assert workflow["jobs"]["publish"]["needs"] == "check"
 
 

@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 import execute
 import guard
 import links
+import pdf
 from sources import ROOT, sha256
 
 HEADER = """\
@@ -276,6 +277,106 @@ def test_a_page_that_was_not_built_is_missed(tmp_path, capsys):
         "chapter.html: not built",
         "a.css: loads from the network: https://x.example/a.css",
     ]
+
+
+# --- the PDF, as far as it needs no browser
+
+
+@pytest.mark.parametrize(
+    ("href", "leads"),
+    [
+        ("https://example.org/a.html#b", "https://example.org/a.html#b"),
+        ("mailto:a@b.c", "mailto:a@b.c"),
+        ("index.html#here", "#here"),
+        ("#here", "#here"),
+        ("../book/03_claim.html", "#document-book/03_claim"),
+        ("03_claim.html#here", "#here"),
+        ("#gone", None),
+        ("04_gone.html", None),
+        ("_images/here.png", None),
+        ("data:text/csv;base64,AAAA", None),
+    ],
+)
+def test_a_printed_link_leads_into_the_book_or_to_the_web(href, leads):
+    assert pdf.destination(href, {"here", "document-book/03_claim"}) == leads
+
+
+def test_what_is_printed_has_its_code_and_nothing_to_press():
+    page = pdf.for_print(
+        """<html data-theme="auto"><script src="a.js"></script>
+        <script>window.MathJax = {}</script><script src="tex-mml-chtml.js?mathjax"></script>
+        <details class="hide"><summary>Show</summary><pre>x = 1</pre></details>
+        <figure>Kept<details class="evidence"><p>Hidden data</p></details></figure>
+        <div class="composer">Press</div><span class="bibtex-citation" id="id1">
+        <a href="index.html#id1">One</a></span><div class="citation" id="id1">Cited</div>
+        <a href="data:text/csv;base64,AAAA">Data</a></html>"""
+    )
+    assert "<pre>x = 1</pre>" in page and "Kept" in page and 'data-theme="light"' in page
+    assert not re.search("details|Show|Hidden|Press|base64|a[.]js", page)
+    assert page.count("<script") == 2 and page.count('id="id1"') == 1
+    assert '<a href="#id1">One</a>' in page and "<a>Data</a>" in page
+
+
+def test_the_front_page_names_the_pdf_only_where_there_is_one():
+    source = (ROOT / "index.md").read_text()
+    assert pdf.NAME not in source
+    once = pdf.announce(source, size=9_340_000)
+    assert f'<p class="pdf-edition"><a href="{pdf.NAME}">' in once and "9.3 MB" in once
+    assert "8.0 MB" in pdf.announce(once, size=8_000_000)  # and again, after another printing
+    with pytest.raises(SystemExit, match="has 0 places for the PDF, not one: make book"):
+        pdf.announce("<p>A page</p>", size=1)
+
+
+def test_half_a_pdf_is_none(tmp_path):
+    file = tmp_path / "a.pdf"
+    assert not pdf.is_whole(file)
+    file.write_bytes(b"%PDF-1.4 half")
+    assert not pdf.is_whole(file)
+    file.write_bytes(b"%PDF-1.4 whole %%EOF\n")
+    assert pdf.is_whole(file)
+
+
+def printing(page: Path, target: Path, chromium: str, monkeypatch) -> None:
+    """Print with a stand-in for Chromium, a line of shell that knows the file as $out."""
+    program = page.with_name("chromium")
+    lines = [
+        "#!/bin/sh",
+        "for i; do case $i in --print-to-pdf=*) out=${i#*=};; esac; done",
+        chromium,
+    ]
+    program.write_text("\n".join(lines))
+    program.chmod(0o755)
+    monkeypatch.setenv("CHROMIUM", str(program))
+    pdf.print_page(page, target)
+
+
+def test_a_pdf_is_written_whole_or_stays_as_it_was(tmp_path, monkeypatch):
+    page, target = tmp_path / "index.html", tmp_path / "book.pdf"
+    page.write_text("<p>A page</p>")
+    printing(page, target, "echo '%PDF-1.4 first %%EOF' > $out", monkeypatch)
+    assert target.read_bytes() == b"%PDF-1.4 first %%EOF\n"
+    for broken in ("echo '%PDF-1.4 half' > $out", "true", "cp $0 $out; exit 3"):
+        with pytest.raises(SystemExit, match="Chromium printed no PDF"):
+            printing(page, target, broken, monkeypatch)
+    assert b"first" in target.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"index.html", "book.pdf", "chromium"}
+
+
+def test_no_pdf_without_a_browser_or_a_book(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit) as unbuilt:
+        pdf.main([], html=tmp_path)
+    assert str(unbuilt.value) == "the book is not built: make book"
+    (tmp_path / "index.html").write_text("<p></p>")
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fix = "install chromium, or name one: make pdf CHROMIUM=PATH"
+    with pytest.raises(SystemExit) as missing:
+        pdf.main([], html=tmp_path)
+    assert str(missing.value) == f"no Chromium on this machine: {fix}"
+    monkeypatch.setenv("CHROMIUM", "nosuch")
+    with pytest.raises(SystemExit) as wrong:
+        pdf.main([], html=tmp_path)
+    assert str(wrong.value) == f"CHROMIUM=nosuch is no program: {fix}"
 
 
 # --- the strict build with the book's own settings, and no network
