@@ -62,7 +62,7 @@ def _claim(claim: Claim, folder: str) -> str:
     page = f"{folder}{claim.page}.html"
     return (
         f'<a href="{page}">{escape(claim.name)}</a><br>{escape(claim.text)}<br>'
-        f'<a class="evidence" href="{page}#{claim.anchor}">evidence</a>'
+        f'<a href="{page}#{claim.anchor}">evidence</a>'
     )
 
 
