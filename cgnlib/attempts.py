@@ -45,8 +45,12 @@ def compute(run: Run, stop: Flag) -> None:
         ) from error
     try:
         with _leased(locks / f"{run.id}.lease", run.id, stop) as check:
-            if not is_done(run):
-                _attempt(run, folder, check, stop)
+            try:
+                if not is_done(run):
+                    _attempt(run, folder, check, stop)
+            except OSError:
+                check()  # who took the run over cleans up: then the folder is in order
+                raise
     except (OSError, SafetensorError) as error:
         raise CGNError(
             f"{folder} cannot be written ({reason(error)}): free space or mend the folder, "

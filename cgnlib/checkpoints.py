@@ -35,8 +35,8 @@ class Checkpoint:
     The file is a sha256 and what it is of, as torch.load alone does not see a flipped bit.  The
     state before the last one is kept beside it, for the day that the last one is damaged.
     stop: asked after each step; when it says yes the loop saves and raises Interrupted.
-    guard: called before a save and before it counts; what it raises ends the loop, and nothing
-    is saved.
+    guard: called before a save, before it counts and when it fails; what it raises ends the loop,
+    and nothing is saved.
     spent: the seconds of work behind a resumed state, those of all attempts.
     """
 
@@ -115,6 +115,7 @@ class Checkpoint:
                 os.replace(self.path, self.before)
             os.replace(part, self.path)
         except OSError as error:
+            self.guard()  # who took the run over cleans up: then the folder is in order
             kept = self.path.exists() or self.before.exists()
             raise CGNError(
                 f"{self.path} cannot be written ({reason(error)}): free space or mend the folder, "

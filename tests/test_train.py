@@ -145,6 +145,22 @@ def test_a_loop_saves_when_it_is_time(tmp_path):
     assert Checkpoint(path).load({})["step"] == 9
 
 
+def test_a_save_whose_folder_another_process_cleaned_up_says_who_has_the_run(tmp_path):
+    """The other takes the run over after the save was allowed, and before its file is in place."""
+    calls = []
+
+    def guard():
+        calls.append(1)
+        if len(calls) == 2:
+            Checkpoint(tmp_path / "checkpoint.pt").remove()
+        if len(calls) > 2:
+            raise CGNError("taken over")
+
+    with pytest.raises(CGNError, match="^taken over$"):
+        train_gan(checkpoint=Checkpoint(tmp_path / "checkpoint.pt", every=0, guard=guard))
+    assert len(calls) == 3 and list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def stopped(tmp_path):
     """A checkpoint of a GAN's training."""
