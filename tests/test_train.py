@@ -156,7 +156,7 @@ def test_a_save_whose_folder_another_process_cleaned_up_says_who_has_the_run(tmp
         if len(calls) > 2:
             raise CGNError("taken over")
 
-    with pytest.raises(CGNError, match="^taken over$"):
+    with pytest.raises(CGNError, match=r"^taken over$"):
         train_gan(checkpoint=Checkpoint(tmp_path / "checkpoint.pt", every=0, guard=guard))
     assert len(calls) == 3 and list(tmp_path.iterdir()) == []
 
