@@ -146,7 +146,7 @@ def test_n_is_how_many_images_are_behind_a_measure(published):
     ("profile_name", "claim", "run_id", "generator"),
     [
         ("full", "explanations", "explanation-wildlife-cgn-published-s0", "published"),
-        ("full", "explanations", "explanation-wildlife-cgn-g2-s0", "trained-2"),
+        ("full", "explanations", "explanation-wildlife-cgn-g2-s2", "trained-2"),
         ("full", "explanations", "explanation-wildlife-original-s0", ""),
         ("full", "claim-3-imagenet", "robustness-menagerie-real-and-cgn-none-g1-s1", "trained-1"),
         ("paper", "claim-3-imagenet", "robustness-imagenet-plain-s0", ""),
