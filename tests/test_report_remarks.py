@@ -16,8 +16,8 @@ def test_names_are_listed():
 @pytest.mark.parametrize(
     ("shape", "texture", "words"),
     [
-        (0.7, 1.0, "Shape is what falls short of the rule."),
-        (0.7, 0.1, "Shape and texture are what falls short of the rule."),
+        (0.7, 1.0, "Shape falls short of the rule."),
+        (0.7, 0.1, "Shape and texture fall short of the rule."),
         (0.9, 1.0, "No mechanism falls short of the rule."),
     ],
 )
@@ -72,8 +72,8 @@ def test_overlap_is_judged_beyond_its_seeds():
         for value in values
     ]
     assert remarks.overlap_changes(pd.DataFrame(rows)) == (
-        "raises it on DC-MNIST; lowers it on C-MNIST; "
-        "moves it by no more than the seeds differ on W-MNIST"
+        "raises the number on DC-MNIST; lowers it on C-MNIST; "
+        "on W-MNIST moves it by no more than the seeds differ"
     )
     assert "W-MNIST" in remarks.overlap_changes(records.read("explanations", "mini"))
 

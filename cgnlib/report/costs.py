@@ -13,7 +13,10 @@ from cgnlib.report.figures import STYLE
 from cgnlib.report.tables import NONE
 from cgnlib.runs import Result
 
-COLUMNS = ["benchmark", "metric", "value", "unit", "n", "cores", "memory_gib", "device"]
+COLUMNS = [
+    *("benchmark", "metric", "value", "unit", "n"),
+    *("cores", "memory_gib", "device", "torch", "commit", "finished"),
+]
 MARKS = {"classifier": "o", "set": "s", "cgn": "^", "gan": "v"}
 # The study's items of work, and the claim of this book that has the same runs.
 ITEMS = {

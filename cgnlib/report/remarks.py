@@ -22,12 +22,12 @@ LOSSES = {
 }
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], word: str = "and") -> str:
     """`a, b and c`; `nothing` for no names."""
     if not names:
         return "nothing"
     *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} {word} {last}" if first else last
 
 
 def short_of_ceiling(read: Mapping[str, float], ceiling: Mapping[str, float]) -> str:
@@ -37,7 +37,7 @@ def short_of_ceiling(read: Mapping[str, float], ceiling: Mapping[str, float]) ->
     if not missed:
         return "No mechanism falls short of the rule."
     words = listed(missed).capitalize()
-    return f"{words} {'is' if len(missed) == 1 else 'are'} what falls short of the rule."
+    return f"{words} {'falls' if len(missed) == 1 else 'fall'} short of the rule."
 
 
 def digits_short(read: Mapping[str, float], ceiling: Mapping[str, float]) -> str:
@@ -61,9 +61,9 @@ def losses_by_probe(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> st
     others = [LOSSES[a] for a in LOSSES if mean[a] >= whole]
     found = f"by this measure {NUMBERS[len(needed)]} of the four groups earn their place"
     if needed:
-        found += f": without {listed(needed)} fewer counterfactuals show what was asked for"
+        found += f": without {listed(needed, 'or')} fewer counterfactuals show what was asked for"
     if others:
-        found += f"; without {listed(others)} it is no fewer"
+        found += f"; without {listed(others, 'or')} it is no fewer"
     return found
 
 
@@ -100,20 +100,19 @@ def union_against_alone(accuracies: Mapping[str, Mapping[str, Sequence[float]]])
 
 def overlap_changes(live: pd.DataFrame) -> str:
     """What counterfactual training does to the study's overlap, beyond the seeds."""
-    found: dict[str, list[str]] = {"raises it on": [], "lowers it on": [], "level": []}
+    found: dict[str, list[str]] = {"up": [], "down": [], "level": []}
     for variant in VARIANTS:
         before, after = (
             explanations.of_cell(live, variant, of, "study_iou") for of in ("original", "cgn")
         )
-        if min(after) > max(before):
-            found["raises it on"].append(NAMES[variant])
-        elif max(after) < min(before):
-            found["lowers it on"].append(NAMES[variant])
-        else:
-            found["level"].append(NAMES[variant])
-    said = [f"{words} {listed(names)}" for words, names in found.items() if names]
-    return "; ".join(s.replace("level", "moves it by no more than the seeds differ on")
-                     for s in said)  # fmt: skip
+        up, down = min(after) > max(before), max(after) < min(before)
+        found["up" if up else "down" if down else "level"].append(NAMES[variant])
+    words = {
+        "up": "raises the number on {}",
+        "down": "lowers it on {}",
+        "level": "on {} moves it by no more than the seeds differ",
+    }
+    return "; ".join(words[k].format(listed(names)) for k, names in found.items() if names)
 
 
 def size_rule(found: Mapping[str, Mapping[str, set_size.Effect]]) -> str:

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from cgnlib import paths
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
 from cgnlib.report import records
 from cgnlib.report.robustness import named_data
@@ -57,7 +56,7 @@ def _number(row: Row) -> str:
 
 def _rows(table: str, **order: tuple) -> pd.DataFrame:
     """The rows of a reported table, as printed; those named in `order` come in that order."""
-    rows = pd.read_csv(paths.records() / "reported.csv", dtype=str, keep_default_na=False)
+    rows = records.as_printed("reported.csv", records.REPORTED)
     rows = rows[rows.table == table]
     for column, names in reversed(order.items()):
         rank = {name: i for i, name in enumerate(names)}
