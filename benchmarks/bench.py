@@ -10,11 +10,13 @@ path, of what this machine reaches in a convolution.  Nothing else should be run
 
 import argparse
 import csv
+import math
 import multiprocessing
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +28,7 @@ import torch
 
 from cgnlib import execute, paths, provenance, runs, train
 from cgnlib.checkpoints import Checkpoint
+from cgnlib.errors import CGNError, reason
 
 SIZES = (1, 2, 4)
 SCALED = {  # what is timed at three sizes: the side, its units in the smallest, images of a unit
@@ -56,7 +59,9 @@ class Stamps(list):
 
 def scaling(row: race.Row, units: int) -> list[float]:
     """Seconds that a side's first units, 2 * units and 4 * units take, in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with race.deaf():
+        started = multiprocessing.get_context("spawn").Pool(1)
+    with started as pool:
         stamps = pool.apply(_stamped, (row.fast, SIZES[-1] * units))
     return [stamps[n * units] - stamps[0] for n in SIZES]
 
@@ -82,7 +87,9 @@ def million(steps: int = 200) -> dict[str, float]:
             np.lib.format.write_array_header_1_0(file, header)
             file.truncate(file.tell() + MILLION * 32 * 32 * 3)
         np.save(folder / "labels.npy", np.arange(MILLION) % 10)
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
+        with race.deaf():
+            started = multiprocessing.get_context("spawn").Pool(1)
+        with started as pool:
             return pool.apply(_trained, (folder, steps))
 
 
@@ -150,36 +157,80 @@ def measured(chosen: list[race.Row], seconds: float, whole: bool) -> Iterator[tu
         yield "A million images", name, value, "GiB", MILLION
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=12, help="for each side of each row")
-    parser.add_argument("--only", default="", help="rows with this in their name; writes nothing")
-    args = parser.parse_args()
-    os.environ["TQDM_DISABLE"] = "1"
-    chosen = [row for row in rows.ROWS if args.only.lower() in row.name.lower()]
+def positive(text: str) -> float:
+    """A time in seconds.  Raises ArgumentTypeError for what is no time."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: name some seconds, such as 12")
+    return value
+
+
+def choose(only: str) -> list[race.Row]:
+    """The rows with some letters in their name.  Raises CGNError where none has them."""
+    chosen = [row for row in rows.ROWS if only.lower() in row.name.lower()]
     if not chosen:
-        parser.error(f"no row has {args.only!r} in its name")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    machine = (
-        *(len(os.sched_getaffinity(0)), round(memory), provenance.device(), torch.__version__),
-        *(provenance.commit(), datetime.now(UTC).isoformat(timespec="seconds")),
-    )
-    table = [
-        (*line[:2], f"{line[2]:.5g}", *line[3:], *machine)
-        for line in measured(chosen, args.seconds, whole=not args.only)
-    ]
-    if args.only:
-        return
+        names = "; ".join(row.name for row in rows.ROWS)
+        raise CGNError(f"no row has {only!r} in its name: choose from {names}")
+    return chosen
+
+
+def record(table: list[tuple]) -> Path:
+    """Write the table in place of the tracked one, whole or not at all."""
     path = paths.records() / "benchmarks.csv"
     part = path.with_suffix(".part")
     with part.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([COLUMNS, *table])
     part.replace(path)
-    print(f"\nwritten to {path}")
+    return path
+
+
+def check_records() -> None:
+    """Raises CGNError where the table could not be written, before minutes are spent on it."""
+    part = paths.records() / "benchmarks.part"
+    try:
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise CGNError(
+            f"{part.parent} cannot be written ({reason(error)}): make it a folder that you may "
+            "write to, or time single rows with --only, which writes nothing"
+        ) from error
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Raises CGNError, in one line, where nothing can be timed or written, or on Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=positive, default=12, help="for each side of each row")
+    parser.add_argument("--only", default="", help="rows with this in their name; writes nothing")
+    args = parser.parse_args(argv)
+    os.environ["TQDM_DISABLE"] = "1"
+    chosen = choose(args.only)
+    if not args.only:
+        check_records()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    machine = (
+        *(len(os.sched_getaffinity(0)), round(memory), provenance.device(), torch.__version__),
+        *(provenance.commit(), datetime.now(UTC).isoformat(timespec="seconds")),
+    )
+    try:
+        table = [
+            (*line[:2], f"{line[2]:.5g}", *line[3:], *machine)
+            for line in measured(chosen, args.seconds, whole=not args.only)
+        ]
+    except KeyboardInterrupt as error:
+        raise CGNError("stopped, and nothing was written: it starts again from the top") from error
+    if not args.only:
+        print(f"\nwritten to {record(table)}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CGNError as error:
+        sys.exit(f"error: {error}")

@@ -6,9 +6,10 @@ both alike, as they take turns.
 """
 
 import multiprocessing
+import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from statistics import mean
@@ -83,18 +84,30 @@ class Outcome:
         return self.rates[1] / self.rates[0]
 
 
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Processes that are started in here do not hear Ctrl-C, which is for the one that waits."""
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
 def run(row: Row, seconds: float) -> Outcome:
     """Time both sides of a row for some seconds each, in turns; means over their units."""
     pipes, processes, times, memory = [], [], ([], []), [0, 0]
     context = multiprocessing.get_context("spawn")
-    for side in (row.plain, row.fast):
-        ours, theirs = context.Pipe()
-        processes.append(context.Process(target=_live, args=(side, side is row.fast, theirs)))
-        processes[-1].start()
-        theirs.close()  # so that a process that dies is noticed here
-        pipes.append(ours)
-        ours.recv()  # it is warm
     try:
+        for side in (row.plain, row.fast):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_live, args=(side, side is row.fast, theirs))
+            with deaf():
+                process.start()
+            processes.append(process)
+            theirs.close()  # so that a process that dies is noticed here
+            pipes.append(ours)
+            ours.recv()  # it is warm
         for _ in range(TURNS):
             for i, pipe in enumerate(pipes):
                 pipe.send(seconds / TURNS)
@@ -102,9 +115,10 @@ def run(row: Row, seconds: float) -> Outcome:
                 times[i].extend(found)
         for pipe in pipes:
             pipe.send(0)
-    finally:
         for process in processes:
             process.join(30)
+    finally:
+        for process in processes:
             process.terminate()
     rates = (n / mean(t) for n, t in zip(row.images, times, strict=True))
     return Outcome(tuple(rates), tuple(m / 2**10 for m in memory))

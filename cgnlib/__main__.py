@@ -1,9 +1,9 @@
 """The command line."""
 
 import argparse
+import importlib
 import json
 import logging
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from cgnlib import (
     sources,
     worlds,
 )
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, reason
 from cgnlib.interruption import Interrupted
 
 COME_AGAIN = 75  # EX_TEMPFAIL of sysexits: what a cluster may queue again
@@ -180,8 +180,19 @@ def _doctor(args: argparse.Namespace) -> bool:
 def _record(args: argparse.Namespace) -> None:
     from cgnlib.report import records
 
-    for path, rows in records.write(args.profile):
-        print(f"{path}: {rows} rows")
+    written = 0
+    try:
+        for path, rows in records.write(args.profile):
+            print(f"{path}: {rows} rows")
+            written += 1
+    except OSError as error:
+        where = paths.records()
+        raise CGNError(f"cannot write ({reason(error)}): make {where} writable") from error
+    if not written:
+        print(
+            f"no run of the profile {args.profile} is done, so nothing was written: "
+            f"python -m cgnlib run --profile {args.profile} all"
+        )
 
 
 def _generate(args: argparse.Namespace) -> None:
@@ -207,10 +218,8 @@ def _generate(args: argparse.Namespace) -> None:
 
 
 def _bench(args: argparse.Namespace) -> None:
-    folder = paths.ROOT / "benchmarks"
-    command = [sys.executable, folder / "bench.py", "--seconds", args.seconds, "--only", args.only]
-    if subprocess.run(command, check=False).returncode:
-        raise CGNError(f"the benchmarks stopped: what {folder / 'bench.py'} printed says why")
+    sys.path.insert(0, str(paths.ROOT / "benchmarks"))
+    importlib.import_module("bench").main(["--seconds", args.seconds, "--only", args.only])
 
 
 COMMANDS = {

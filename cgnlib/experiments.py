@@ -263,7 +263,7 @@ _MINI = Profile(
 )
 _FULL = Profile(
     name="full",
-    purpose="the paper's MNIST protocol on all of MNIST, hours of CPU",
+    purpose="the paper's MNIST protocol on all of MNIST, days of CPU",
     digits="mnist",
     textures="dtd",
     cgn=_cgns(_OFFLINE),

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from cgnlib import categories, losses, mnists, paths, worlds
+from cgnlib.errors import CGNError
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
 
@@ -136,10 +137,40 @@ def test_a_million_images_are_trained_on_without_a_copy():
     assert found["private"] + found["mapped"] < 3
 
 
-def test_an_unknown_row_is_refused():
+def test_an_unknown_row_is_one_line_that_names_the_rows():
     command = [sys.executable, "benchmarks/bench.py", "--only", "nothing of that name"]
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "no row has" in done.stderr
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "no row has" in done.stderr and rows.ROWS[0].name in done.stderr
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
+def test_what_is_no_time_is_refused(seconds, capsys):
+    with pytest.raises(SystemExit):
+        bench.main(["--seconds", seconds])
+    assert "name some seconds" in capsys.readouterr().err
+
+
+def test_a_table_that_cannot_be_written_is_told_before_anything_is_timed(monkeypatch, tmp_path):
+    (tmp_path / "records").write_text("a file, where a folder should be")
+    monkeypatch.setattr(paths, "records", lambda: tmp_path / "records")
+    monkeypatch.setattr(bench, "measured", lambda *args, **kwargs: pytest.fail("timed"))
+    with pytest.raises(CGNError, match="cannot be written"):
+        bench.main([])
+
+
+def test_ctrl_c_leaves_the_table_as_it_was(monkeypatch, tmp_path):
+    def stopped(*args, **kwargs):
+        yield "row", "ratio", 1.0, "ratio", ""
+        raise KeyboardInterrupt
+
+    (tmp_path / "benchmarks.csv").write_text("as it was")
+    monkeypatch.setattr(paths, "records", lambda: tmp_path)
+    monkeypatch.setattr(bench, "measured", stopped)
+    with pytest.raises(CGNError, match="nothing was written"):
+        bench.main([])
+    assert [f.name for f in tmp_path.iterdir()] == ["benchmarks.csv"]
+    assert (tmp_path / "benchmarks.csv").read_text() == "as it was"
 
 
 def test_the_tracked_benchmarks_name_every_row_and_the_machine():

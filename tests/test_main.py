@@ -175,6 +175,27 @@ def test_record_says_what_it_wrote(capsys, monkeypatch):
     assert capsys.readouterr().out == "claim-full.csv: 7 rows\n"
 
 
+def test_record_says_that_nothing_is_done(capsys, monkeypatch):
+    from cgnlib.report import records
+
+    monkeypatch.setattr(records, "write", lambda profile: [])
+    assert main(["record", "--profile", "paper"]) == 0
+    out = capsys.readouterr().out
+    assert "nothing was written" in out and "python -m cgnlib run --profile paper" in out
+
+
+def test_records_that_cannot_be_written_are_one_line(capsys, monkeypatch):
+    from cgnlib.report import records
+
+    def write(profile):
+        raise PermissionError("no right to write")
+        yield
+
+    monkeypatch.setattr(records, "write", write)
+    assert main(["record"]) == 1
+    assert "error: cannot write (no right to write): make" in capsys.readouterr().err
+
+
 def test_help_shows_examples_and_commands():
     command = [sys.executable, "-m", "cgnlib", "--help"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -313,3 +313,10 @@ def test_verdicts_count_the_runs_of_their_claim_alone(folder):
     alone = scorecard.accuracies(records.frame(claim))
     assert len(others) == 12 and alone["colored"]["cgn"] == [ACCURACY] * 2
     assert scorecard.accuracies(records.frame(claim + others)) == alone
+
+
+def test_a_record_that_a_page_needs_and_that_is_not_there_names_its_command(folder):
+    with pytest.raises(CGNError, match=r"run --profile full union, then .* record"):
+        records.needed("union", "full")
+    with pytest.raises(CGNError, match="restore it with git checkout"):
+        records.as_printed("inconsistencies.csv", ["id"])

@@ -1,5 +1,7 @@
 """Costs: tables of the benchmarks' record, of runs that were made and of those declared."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
@@ -31,7 +33,7 @@ def test_targets_are_reached_from_the_number_on():
     )
     assert costs.reached(measured) == (["a"], ["b"])
     table = costs.fast_paths(measured)
-    assert list(table["Work"]) == ["a", "b"] and list(table["Ratio"]) == ["2.0", "1.9"]
+    assert list(table["Work"]) == ["a", "b"] and list(table["Ratio"]) == ["2.00", "1.90"]
     assert list(table["Of the peak"]) == ["25%", "–"]
 
 
@@ -62,8 +64,10 @@ def test_plans_name_every_profile_and_grow():
 def test_every_reported_item_stands_beside_ours():
     table = costs.beside_study()
     told = costs.records.reported("compute", metric="gpu_hours", source="article")
-    items = set(told.row) - {"total-1080-ti"}
+    items = set(told.row) - {"total-1080-ti", "cgn-training-imagenet-other-settings"}
     assert items == costs.ITEMS.keys() and len(table) == len(items) + 1
+    hours = table["Study, GPU h"].iloc[:-1].astype(float)
+    assert hours.sum() == 112 + 48  # so no row is a part of another
     assert table.iloc[-1]["Study, GPU h"] == "112 + 48"
 
 
@@ -72,3 +76,11 @@ def test_a_record_without_a_column_is_one_error(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "records", lambda: tmp_path)
     with pytest.raises(CGNError, match="make bench"):
         costs.benchmarks()
+
+
+def test_hours_that_runs_took_beside_those_expected(monkeypatch):
+    run = experiments.grid("mini", "claim-1-mnist")[0]
+    done = SimpleNamespace(run=run, env={"seconds": 7200})
+    monkeypatch.setattr(costs, "with_results", lambda results: [done, done])
+    taken, expected = costs.hours([done])
+    assert taken == 4 and expected == 2 * jobs.expected_seconds(run) / 3600

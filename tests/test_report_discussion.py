@@ -73,3 +73,18 @@ def test_leaks_into_shape():
     cell = live[live.run.str.contains("wildlife-g0") & (live.metric == "moved_texture_shape")]
     assert of["leak-texture-cgn"] == pytest.approx(100 * float(cell.value.iloc[0]))
     assert all(of[f"leak-{cue}-cgn"] > of[f"leak-{cue}-truth"] for cue in ("texture", "background"))
+
+
+def test_the_shape_bias_of_the_mean_stands_beside_the_heads():
+    rows = [
+        {"train_on": train_on, "metric": f"{subject}/shape_bias", "value": value}
+        for train_on, subject, values in (
+            ("plain", "plain", (0.2, 0.4)),
+            ("real+cgn", "shape", (0.7, 0.9)),
+            ("real+cgn", "avg", (0.3, 0.5)),
+        )
+        for value in values
+    ]
+    assert discussion.of_bias(pd.DataFrame(rows)) == pytest.approx(
+        {"bias-plain": 30, "bias-shape": 80, "bias-mean": 40}
+    )

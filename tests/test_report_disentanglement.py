@@ -169,3 +169,21 @@ def test_scenes_of_the_first_cgn_stand_above_their_interventions(tmp_path, figur
     assert canvas.shape[1] == 5 * 66 - 2
     labels = [t.get_text() for t in drawn.axes[0].get_yticklabels()]
     assert labels == ["scene", "new shape", "new texture", "new background"]
+
+
+def test_the_facts_of_the_text_are_those_of_the_table():
+    live = records.read("disentanglement", "mini")
+    of = disentanglement.facts(live)
+    shapes = [float(cell) for cell in disentanglement.diversity(live)["Shape"]]
+    assert round(of["variety-least"]) == min(shapes) and round(of["variety-most"]) == max(shapes)
+    assert 0 < of["diagonal"] <= 100 and 0 <= of["into-shape"] <= 100
+
+
+def test_ahead_is_ahead_on_both_axes():
+    def of(*rows):
+        return pd.DataFrame(rows, columns=["variant", "share", "accuracy"])
+
+    there = of(("colored", 0.9, 0.9), ("wildlife", 0.8, 0.9))
+    here = of(("colored", 0.8, 0.6), ("wildlife", 0.9, 0.4))
+    assert disentanglement.both_ahead(there, here) == 1
+    assert disentanglement.both_ahead(here, there) == 0

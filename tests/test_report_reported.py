@@ -64,3 +64,9 @@ def test_two_numbers_of_one_name_share_a_cell():
 @pytest.mark.parametrize("table", reported.TABLES)
 def test_tables_fit(table):
     assert all(len(make().columns) <= 8 for make in reported.TABLES[table])
+
+
+def test_usable_digits_by_edge_loss():
+    table = reported.usable()
+    assert list(table["Usable digits, mean"]) == ["5.6", "8.9", "9.7"]
+    assert set(table["Retrainings"]) == {"47", "20"}

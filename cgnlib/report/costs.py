@@ -13,7 +13,10 @@ from cgnlib.report.figures import STYLE
 from cgnlib.report.tables import NONE
 from cgnlib.runs import Result
 
-COLUMNS = ["benchmark", "metric", "value", "unit", "n", "cores", "memory_gib", "device"]
+COLUMNS = [
+    *("benchmark", "metric", "value", "unit", "n"),
+    *("cores", "memory_gib", "device", "torch", "commit", "finished"),
+]
 MARKS = {"classifier": "o", "set": "s", "cgn": "^", "gan": "v"}
 # The study's items of work, and the claim of this book that has the same runs.
 ITEMS = {
@@ -23,7 +26,6 @@ ITEMS = {
     "in-mini-classification": ("IN-mini classifiers", "claim-3-imagenet"),
     "cf-count": ("Number of counterfactuals", "set-size"),
     "improved-cgn-training": ("Retraining with the edge loss", ""),
-    "cgn-training-imagenet-other-settings": ("ImageNet CGN, other settings", ""),
 }
 
 
@@ -52,7 +54,7 @@ def fast_paths(measured: pd.DataFrame) -> pd.DataFrame:
             "Work": of.index,
             "Plain": [_rate(v) for v in of["plain_rate"]],
             "Fast": [_rate(v) for v in of["fast_rate"]],
-            "Ratio": [f"{v:.1f}" for v in of["ratio"]],
+            "Ratio": [f"{v:.2f}" if v < 10 else f"{v:.0f}" for v in of["ratio"]],
             "Target": [f"{v:g}" for v in of["target"]],
             "Peak GiB": [f"{a:.1f} to {b:.1f}" for a, b in zip(of.plain_peak, of.fast_peak,
                                                               strict=True)],
@@ -106,6 +108,13 @@ def with_results(results: Sequence[Result]) -> list[Result]:
     from cgnlib import runs
 
     return [runs.load(run) for run in with_needs(r.run for r in results)]
+
+
+def hours(results: Sequence[Result]) -> tuple[float, float]:
+    """Core hours that the runs, with all they needed, took, and that `jobs` expected of them."""
+    done = with_results(results)
+    taken = sum(r.env["seconds"] for r in done)
+    return taken / 3600, sum(jobs.expected_seconds(r.run) for r in done) / 3600
 
 
 def work(result: Result) -> int | None:
@@ -186,7 +195,7 @@ def beside_study() -> pd.DataFrame:
         }
         rows.append(row | _ours(declared))
     total = float(told.value["total-1080-ti"]), float(told.value["improved-cgn-training"])
-    last = {"Work": "All", "Study, GPU h": f"{total[0]:g} + {total[1]:g}"}
+    last = {"Work": "Whole profile", "Study, GPU h": f"{total[0]:g} + {total[1]:g}"}
     everything = {name: with_needs(experiments.grid(name)) for name in ("paper", "full")}
     last |= _ours(everything)
     return pd.DataFrame([*rows, last])

@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from cgnlib import paths
-from cgnlib.errors import CGNError
+from cgnlib.report import records
 
 COLUMNS = {
     "topic": "Topic",
@@ -23,11 +22,7 @@ KINDS = {
 
 def read() -> pd.DataFrame:
     """Every row of the list, as text.  Raises CGNError when it lacks a column."""
-    table = pd.read_csv(paths.records() / "inconsistencies.csv", keep_default_na=False, dtype=str)
-    for column in ("id", *COLUMNS, "note", "where", "checked"):
-        if column not in table.columns:
-            raise CGNError(f"inconsistencies.csv lacks the column {column!r}: git checkout has it")
-    return table
+    return records.as_printed("inconsistencies.csv", ["id", *COLUMNS, "note", "where", "checked"])
 
 
 def kind_of(table: pd.DataFrame) -> pd.Series:

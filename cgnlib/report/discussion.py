@@ -87,6 +87,17 @@ def of_control(live: pd.DataFrame) -> Facts:
     return {name: 100 * _mean(measures["bg_gap"]) for name, measures in of.items()}
 
 
+def of_bias(live: pd.DataFrame) -> Facts:
+    """Shape bias in percent: of the plain classifier, the shape head and the mean of the heads."""
+    by = robustness.measured(live)
+    of = {
+        "bias-plain": by[robustness.PLAIN]["plain"],
+        "bias-shape": by[robustness.INVARIANT]["shape"],
+        "bias-mean": by[robustness.INVARIANT]["avg"],
+    }
+    return {name: 100 * _mean(measures["shape_bias"]) for name, measures in of.items()}
+
+
 def of_overlap(frame: pd.DataFrame) -> Facts:
     """The study's IoU of an empty map, and the least and most of the classifiers, in percent."""
     rows = explanations.of_published(frame)
@@ -117,6 +128,6 @@ def _mean(values: list[float]) -> float:
 def reference_off() -> float:
     """How far the reference run's test accuracies lie from the study's, at most, in points."""
     told = scorecard.told_accuracies("article")
-    ours = scorecard.accuracies(records.read("claim-3-mnist", "full"), "published")
+    ours = scorecard.accuracies(records.needed("claim-3-mnist", "full"), "published")
     means = scorecard.means(ours)
     return 100 * max(abs(mean - told[v][t][0]) for v, by in means.items() for t, mean in by.items())

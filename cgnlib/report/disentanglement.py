@@ -70,6 +70,45 @@ def diversity(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def facts(frame: pd.DataFrame) -> dict[str, float]:
+    """What the text says of the CGNs of a run, in percent.
+
+    diagonal: the least that an exchanged class changes of its own factor, over the first CGNs of
+    all worlds.  into-shape: the share of the other changes that the reader of shape sees.
+    variety-least, variety-most: how much their shapes vary, of the renderer's.
+    """
+    first, variety, truth = {}, [], {}
+    for m in sources(frame).values():
+        if m["name"] == "the renderer":
+            truth = m
+            continue
+        first.setdefault(m["variant"], m)
+        variety.append(m["diversity_shape"] / truth["diversity_shape"])
+    cells = {
+        (a, b): [m[f"moved_{a}_{b}"] for m in first.values() if f"moved_{a}_{b}" in m]
+        for a in MECHANISMS
+        for b in MECHANISMS
+    }
+    leaks = {pair: sum(values) for pair, values in cells.items() if pair[0] != pair[1]}
+    into_shape = sum(of for (_, read), of in leaks.items() if read == "shape")
+    return {
+        "diagonal": 100 * min(v for m in MECHANISMS for v in cells[m, m]),
+        "into-shape": 100 * into_shape / sum(leaks.values()),
+        "variety-least": 100 * min(variety),
+        "variety-most": 100 * max(variety),
+    }
+
+
+def both_ahead(there: pd.DataFrame, here: pd.DataFrame) -> int:
+    """On how many variants the first CGN of one source leads that of another on both axes."""
+    pairs = [of.drop_duplicates("variant").set_index("variant") for of in (there, here)]
+    shared = pairs[0].index.intersection(pairs[1].index)
+    ahead = (
+        pairs[0].loc[shared, ["share", "accuracy"]] > pairs[1].loc[shared, ["share", "accuracy"]]
+    )
+    return int(ahead.all(axis=1).sum())
+
+
 def matrices(frame: pd.DataFrame) -> evidence.Shown:
     """Share of readings that an exchanged class changes: the renderer above, a CGN below."""
     found = sources(frame)

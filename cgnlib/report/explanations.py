@@ -33,11 +33,11 @@ def overlap(frame: pd.DataFrame) -> pd.DataFrame:
     for variant in VARIANTS:
         for train_on in TRAINED_ON:
             cells = {
-                title: _cell(_values(frame, variant, train_on, metric))
+                title: _cell(of_cell(frame, variant, train_on, metric))
                 for title, metric in MEASURES.items()
             }
             rows.append({"Data": NAMES[variant], "Trained on": SETTINGS[train_on], **cells})
-        empty = _cell(_values(frame, variant, "original", "study_iou_empty"))
+        empty = _cell(of_cell(frame, variant, "original", "study_iou_empty"))
         bare = dict.fromkeys(MEASURES, NONE) | {"Study's IoU": empty}
         rows.append({"Data": NAMES[variant], "Trained on": "no map at all", **bare})
     return pd.DataFrame(rows)
@@ -58,8 +58,8 @@ def against_study(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd
             for title, source in (("Study", "cached"), ("Recomputed", "recomputed")):
                 row[title] = spread(of[of.source == source].value.astype(float))
             for title, frame in (("Reference", of_published(reference)), (label, live)):
-                row[title] = _cell(_values(frame, variant, train_on, "study_iou"))
-            unrelated = _values(live, variant, train_on, "study_iou_unrelated")
+                row[title] = _cell(of_cell(frame, variant, train_on, "study_iou"))
+            unrelated = of_cell(live, variant, train_on, "study_iou_unrelated")
             rows.append(row | {"Masks swapped": _cell(unrelated)})
     return pd.DataFrame(rows)
 
@@ -75,7 +75,7 @@ def readings(frame: pd.DataFrame) -> pd.DataFrame:
     for variant in VARIANTS:
         for train_on in TRAINED_ON:
             cells = {
-                cue.capitalize(): _cell(_values(frame, variant, train_on, f"{cue}_read"))
+                cue.capitalize(): _cell(of_cell(frame, variant, train_on, f"{cue}_read"))
                 for cue in ("digit", "foreground", "background")
             }
             rows.append({"Data": NAMES[variant], "Trained on": SETTINGS[train_on], **cells})
@@ -138,7 +138,7 @@ def by_digit(frame: pd.DataFrame) -> evidence.Shown:
                 ]
                 axis.plot(range(10), study, color=colour, lw=1.2, label=f"{name}, study")
                 for y in range(10):
-                    values = _values(frame, variant, train_on, f"study_iou_{y}")
+                    values = of_cell(frame, variant, train_on, f"study_iou_{y}")
                     axis.plot([y] * len(values), [100 * v for v in values], "o", ms=4.5,
                               color=colour, mec="white", mew=0.5,
                               label=f"{name}, this run" if y == 0 else None)  # fmt: skip
@@ -167,7 +167,8 @@ def _shown(results: Sequence[Result]) -> list[Result]:
     return [_first(results, variant, of) for variant in VARIANTS for of in TRAINED_ON]
 
 
-def _values(frame: pd.DataFrame, variant: str, train_on: str, metric: str) -> list[float]:
+def of_cell(frame: pd.DataFrame, variant: str, train_on: str, metric: str) -> list[float]:
+    """One measure of the classifiers of a variant and training set, one value a run."""
     rows = frame[(frame.variant == variant) & (frame.train_on == train_on)]
     return rows[rows.metric == metric].value.astype(float).tolist()
 

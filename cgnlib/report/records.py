@@ -1,6 +1,6 @@
 """Numbers as tables: what others reported, what a reference run left, what ran just now."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 import pandas as pd
@@ -199,9 +199,26 @@ def _named(source: experiments.Run) -> str:
     return "published" if source.name == "published" else f"trained-{source.seed}"
 
 
-def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+def as_printed(name: str, columns: list[str]) -> pd.DataFrame:
+    """A file of what others reported, every cell as it stands there.  Raises as `reported` does."""
+    return _read(paths.records() / name, columns, numbers=set())
+
+
+def needed(claim: str, profile: str) -> pd.DataFrame:
+    """What `read` gives, for a page that cannot do without.  Raises CGNError where it is empty."""
+    rows = read(claim, profile)
+    if rows.empty:
+        raise CGNError(
+            f"{path_of(claim, profile)} has no numbers: restore it with git checkout, or make it "
+            f"with python -m cgnlib run --profile {profile} {claim}, then python -m cgnlib record "
+            f"--profile {profile}"
+        )
+    return rows
+
+
+def _read(path: Path, columns: list[str], numbers: Set[str] = NUMBERS) -> pd.DataFrame:
     try:
-        words = dict.fromkeys(set(columns) - NUMBERS, str)
+        words = dict.fromkeys(set(columns) - numbers, str)
         rows = pd.read_csv(path, keep_default_na=False, dtype=words)
     except (OSError, ValueError) as error:
         raise CGNError(
@@ -209,7 +226,11 @@ def _read(path: Path, columns: list[str]) -> pd.DataFrame:
         ) from error
     if missing := [column for column in columns if column not in rows.columns]:
         raise CGNError(
-            f"{path} lacks the column {missing[0]!r}: restore it with git checkout, or delete "
-            "it and make it again with python -m cgnlib record"
+            f"{path} lacks the column {missing[0]!r}: restore it with git checkout"
+            + (
+                ""
+                if "spec" not in columns
+                else ", or delete it and make it again with python -m cgnlib record"
+            )
         )
     return rows

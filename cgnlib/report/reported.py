@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from cgnlib import paths
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
+from cgnlib.report import records
 from cgnlib.report.robustness import named_data
 from cgnlib.report.tables import NAMES, NONE, SETTINGS
 
@@ -56,7 +56,7 @@ def _number(row: Row) -> str:
 
 def _rows(table: str, **order: tuple) -> pd.DataFrame:
     """The rows of a reported table, as printed; those named in `order` come in that order."""
-    rows = pd.read_csv(paths.records() / "reported.csv", dtype=str, keep_default_na=False)
+    rows = records.as_printed("reported.csv", records.REPORTED)
     rows = rows[rows.table == table]
     for column, names in reversed(order.items()):
         rank = {name: i for i, name in enumerate(names)}
@@ -103,6 +103,20 @@ def retrained() -> pd.DataFrame:
     """What became of C-MNIST's CGN when the study trained it again."""
     rows = _rows("edge-loss", row=tuple(_RETRAINED))
     return grid(rows, {"Retrainings": _outcome}, lambda row: _RETRAINED[row.row])
+
+
+def usable() -> pd.DataFrame:
+    """Usable digits of C-MNIST's CGN after the study trained it again: the mean, by edge loss."""
+    by = records.reported("edge-loss", metric="usable_digits").set_index("row")
+    return pd.DataFrame(
+        {
+            "Retrained": words,
+            "Usable digits, mean": f"{float(by.value[row]):.1f}",
+            "Retrainings": str(by.n[row]),
+            "In the study's files": by["where"][row],
+        }
+        for row, words in _RETRAINED.items()
+    )
 
 
 def _outcome(row: Row) -> str:

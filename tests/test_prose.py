@@ -1,0 +1,154 @@
+"""Sentences that speak of the tracked run of `mini`: its record must bear them out."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cgnlib import paths
+from cgnlib.report import explanations, imagenet, records, robustness, scorecard, verdicts
+
+BOOK = paths.ROOT / "book"
+
+
+def heads():
+    return robustness.measured(records.read("claim-3-imagenet", "mini"))
+
+
+def mean(values):
+    return sum(values) / len(values)
+
+
+def the_score_falls_without_reconstruction_alone():
+    of = imagenet.measured(records.read("claim-2", "mini"))
+    changes = verdicts.losses_needed(of).effects
+    scores = {trend: c for trend, c in changes.items() if "inception score" in trend}
+    fell = scores.pop("without L_rec the inception score falls")
+    return fell < -0.1 and all(abs(c) < 0.01 for c in scores.values())
+
+
+def backgrounds_decide_without_counterfactuals():
+    by = heads()
+    others = [by["plain"]["plain"], *by["real"].values()]
+    return all(
+        mean(of["cue_background"]) > max(mean(of["cue_shape"]), mean(of["cue_texture"]))
+        for of in others
+        if "cue_background" in of
+    )
+
+
+def background_easiest_and_shape_hardest():
+    of = {h: mean(m["counterfactual_top1"]) for h, m in heads()["real+cgn"].items()
+          if h in ("shape", "texture", "bg")}  # fmt: skip
+    return of["bg"] > of["texture"] > of["shape"]
+
+
+def the_background_head_follows_the_background():
+    of = heads()["real+cgn"]["bg"]
+    return min(of["cue_background"]) > 0.9
+
+
+def the_mean_of_heads_has_the_plain_bias_but_follows_both_more():
+    by = heads()
+    avg, plain = by["real+cgn"]["avg"], by["plain"]["plain"]
+    return abs(mean(avg["shape_bias"]) - mean(plain["shape_bias"])) < 0.05 and all(
+        mean(avg[cue]) > mean(plain[cue]) for cue in ("cue_shape", "cue_texture")
+    )
+
+
+def a_fifth_is_left_before_random_backgrounds():
+    by = heads()
+    mine = [by["plain"]["plain"], by["real"]["avg"]]
+    two, three = by["real+cgn"]["shape_texture"], by["real+cgn"]["avg"]
+    return all(0.15 < mean(of["mixed_rand"]) < 0.25 for of in mine) and (
+        mean(two["mixed_rand"]) > mean(three["mixed_rand"]) > 0.25
+    )
+
+
+def the_control_is_like_the_plain_classifier():
+    by = heads()
+    plain = mean(by["plain"]["plain"]["bg_gap"])
+    near = all(abs(mean(of["bg_gap"]) - plain) < 0.05 for of in by["real"].values())
+    gaps = {head: mean(of["bg_gap"]) for head, of in by["real+cgn"].items()}
+    return near and max(gaps, key=gaps.get) == "bg"
+
+
+def the_effect_on_backgrounds_is_larger_than_the_papers():
+    mine = verdicts.backgrounds(robustness.gaps(heads())).effects
+    paper = verdicts.backgrounds(robustness.told_gaps("paper", "in+cgn")).effects
+    return all(abs(mine[t]) > 10 * abs(paper[t]) for t in mine)
+
+
+def ensembles_are_level_on_real_images():
+    by = heads()
+    plain, avg = by["plain"]["plain"], by["real+cgn"]["avg"]
+    return mean(plain["real_top1"]) == mean(avg["real_top1"]) and (
+        mean(plain["cue_shape"]) < mean(avg["cue_shape"])
+    )
+
+
+def no_rise_comes_from_the_digit():
+    live = records.read("explanations", "mini")
+
+    def change(variant, metric):
+        after, before = (
+            mean(explanations.of_cell(live, variant, of, metric)) for of in ("cgn", "original")
+        )
+        return after - before
+
+    down = ("foreground_iou", "heat_inside", "average_precision")
+    return all(
+        change(v, "background_iou") > 0 and all(change(v, metric) < 0 for metric in down)
+        for v in scorecard.told_accuracies("paper")
+    )
+
+
+def features_tell_the_cue_and_not_the_digit():
+    live = records.read("explanations", "mini")
+
+    def read(variant, of, cue):
+        return mean(explanations.of_cell(live, variant, of, f"{cue}_read"))
+
+    hard = ("double_colored", "wildlife")
+    return (
+        all(
+            read(v, "original", "background") > 0.9
+            and read(v, "original", "digit") < 0.15
+            and read(v, "cgn", "background") > 0.3
+            for v in hard
+        )
+        and min(read("colored", "original", cue) for cue in ("digit", "foreground")) > 0.5
+    )
+
+
+SENTENCES = [
+    ("04_claim2", "At `mini` the inception score falls without",
+     the_score_falls_without_reconstruction_alone),
+    ("06_claim3_shape_bias", "At `mini` the plain classifier goes by what fills most",
+     backgrounds_decide_without_counterfactuals),
+    ("06_claim3_shape_bias", "At `mini` the background is the easiest cue and the shape",
+     background_easiest_and_shape_hardest),
+    ("06_claim3_shape_bias", "At `mini` it follows the background in more than nine of ten",
+     the_background_head_follows_the_background),
+    ("06_claim3_shape_bias", "at `mini` this mean has about the shape bias of the plain",
+     the_mean_of_heads_has_the_plain_bias_but_follows_both_more),
+    ("07_claim3_backgrounds", "At `mini` hardly anything separates the classifiers",
+     a_fifth_is_left_before_random_backgrounds),
+    ("07_claim3_backgrounds", "At `mini` the control, three heads and no counterfactuals",
+     the_control_is_like_the_plain_classifier),
+    ("07_claim3_backgrounds", "At `mini` the effect is far larger than in the paper",
+     the_effect_on_backgrounds_is_larger_than_the_papers),
+    ("08_out_of_distribution", "At `mini` plain classifier and ensemble are equally accurate",
+     ensembles_are_level_on_real_images),
+    ("08_explanations", "At `mini` no rise comes from the digit",
+     no_rise_comes_from_the_digit),
+    ("08_explanations", "at `mini` the features of DC- and W-MNIST tell the background",
+     features_tell_the_cue_and_not_the_digit),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("chapter", "words", "holds"), SENTENCES, ids=lambda v: str(v)[:50])
+def test_the_record_bears_the_sentence_out(chapter, words, holds):
+    text = re.sub(r"\s+", " ", (BOOK / Path(chapter).with_suffix(".md")).read_text())
+    assert words in text, "the sentence has changed: change its test with it"
+    assert holds(), "the record no longer bears this out: change the sentence"

@@ -1,0 +1,97 @@
+"""Sentences that change with the numbers behind them."""
+
+import pandas as pd
+import pytest
+
+from cgnlib.report import records, remarks, scorecard, verdicts
+from cgnlib.report.findings import Claim, Finding
+from cgnlib.report.set_size import Effect
+
+
+def test_names_are_listed():
+    assert remarks.listed(["a"]) == "a" and remarks.listed([]) == "nothing"
+    assert remarks.listed(["a", "b", "c"]) == "a, b and c"
+
+
+@pytest.mark.parametrize(
+    ("shape", "texture", "words"),
+    [
+        (0.7, 1.0, "Shape falls short of the rule."),
+        (0.7, 0.1, "Shape and texture fall short of the rule."),
+        (0.9, 1.0, "No mechanism falls short of the rule."),
+    ],
+)
+def test_the_mechanisms_that_miss_the_rule_are_named(shape, texture, words):
+    cues = {"shape": shape, "texture": texture, "background": 1.0}
+    assert remarks.short_of_ceiling(cues, dict.fromkeys(cues, 1.0)) == words
+
+
+def test_the_variants_that_miss_the_rule_are_named():
+    read = {"colored": 0.5, "double_colored": 0.9, "wildlife": 0.9}
+    ceiling = dict.fromkeys(read, 1.0)
+    assert remarks.digits_short(read, ceiling) == "on C-MNIST the rule says so"
+    assert remarks.digits_short(ceiling, ceiling) == "on no variant does the rule say so"
+
+
+def test_a_loss_is_needed_where_fewer_parts_are_read_without_it():
+    reads = {"none": 0.7, "shape": 0.8, "texture": 0.6, "background": 0.2, "reconstruction": 0.3}
+    measured = {a: {"all_read": [v]} for a, v in reads.items()}
+    said = remarks.losses_by_probe(measured)
+    assert "three of the four groups" in said and said.endswith("without L_shape it is no fewer")
+    measured["shape"]["all_read"] = [0.1]
+    assert "four of the four groups" in remarks.losses_by_probe(measured)
+
+
+def accuracies(union, alone, gan=(0.1,)):
+    return {"wildlife": {"original+cgn": union, "cgn": alone, "gan": gan, "original": (0.08,)}}
+
+
+def test_the_union_is_judged_beyond_its_seeds():
+    said = remarks.union_against_alone
+    assert said(accuracies((0.5, 0.6), (0.3, 0.4))) == "the union is better on W-MNIST"
+    assert said(accuracies((0.1, 0.2), (0.3, 0.4))) == "the union is worse on W-MNIST"
+    assert said(accuracies((0.1, 0.35), (0.3, 0.4))) == "on W-MNIST the seeds overlap"
+
+
+def test_the_gain_of_a_gan_and_the_cells_that_were_run():
+    of = accuracies((0.5,), (0.4,))
+    assert remarks.gan_gain(of) == pytest.approx(2)
+    assert remarks.cells_run(of) == "4 of the 15 cells"
+    assert remarks.gan_gain(scorecard.told_accuracies("article")) < 1
+
+
+def test_overlap_is_judged_beyond_its_seeds():
+    rows = [
+        {"variant": v, "train_on": t, "metric": "study_iou", "value": value}
+        for v, pairs in (
+            ("colored", ((0.5, 0.6), (0.1, 0.2))),
+            ("double_colored", ((0.1, 0.2), (0.5, 0.6))),
+            ("wildlife", ((0.1, 0.4), (0.3, 0.5))),
+        )
+        for t, values in zip(("original", "cgn"), pairs, strict=True)
+        for value in values
+    ]
+    assert remarks.overlap_changes(pd.DataFrame(rows)) == (
+        "raises the number on DC-MNIST; lowers it on C-MNIST; "
+        "on W-MNIST moves it by no more than the seeds differ"
+    )
+    assert "W-MNIST" in remarks.overlap_changes(records.read("explanations", "mini"))
+
+
+def test_the_size_rule_is_counted():
+    found = {
+        "study": {"colored": Effect(0.3, 0.01), "wildlife": Effect(0.3, 0.29)},
+        "live": {"colored": Effect(0.0, 0.0)},
+    }
+    assert remarks.size_rule(found) == (
+        "on 1 of 2 variants in the study's numbers and on 0 of 1 variants in this run"
+    )
+
+
+def test_the_sentence_follows_the_verdicts():
+    def claims(last):
+        outcomes = (verdicts.REPRODUCED, verdicts.REPRODUCED, last)
+        return [Claim("Claim 3, x", "", "", "", {"This run": Finding(o)}) for o in outcomes]
+
+    assert "in every comparison" in remarks.in_one_sentence(claims(verdicts.REPRODUCED))
+    assert "holds in 2 of the 3" in remarks.in_one_sentence(claims(verdicts.PARTLY))
