@@ -7,29 +7,24 @@ of reported numbers, results, declared runs, a profile, or a sentence on what ma
 did.
 """
 
-import base64
-import gzip
 import html
-import io
 import re
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from cgnlib import experiments
 from cgnlib.experiments import Profile, Run, with_needs
-from cgnlib.report import drawn, records
+from cgnlib.report import carried, drawn, records
 from cgnlib.runs import Result
 
 Source = pd.DataFrame | Result | Run | Profile | str | Iterable[Result | Run]
 RUN = ["run", "profile", "seed", *records.ENVIRONMENT, "spec"]
 TITLE = "Data and provenance"
-LARGE = 60_000  # bytes; a longer table is packed
+ROOM = 300_000  # bytes; pictures that are larger when packed are not carried by the page
 SHOWN = 8  # groups of runs; the others are in the file
 
 
@@ -77,12 +72,13 @@ def box(
     stem = "-".join([name, *dict.fromkeys(re.sub(r"\W.*", "", k) if k != "no run" else "drawn"
                                           for k in kinds)])  # fmt: skip
     runs = _runs(part for _, part, _ in flat if isinstance(part, pd.DataFrame) and "spec" in part)
-    links = [_table(data, f"{stem}.csv", "Data", "rows")]
+    links = [carried.table(data, f"{stem}.csv", "Data", "rows")]
     if len(runs):
-        links.append(_table(_with_needed(runs), f"{stem}-runs.csv", "Runs", "runs"))
-    if pictures:
+        links.append(carried.table(_with_needed(runs), f"{stem}-runs.csv", "Runs", "runs"))
+    packed = carried.zipped(pictures) if pictures else b""
+    if pictures and len(packed) <= ROOM:
         words = f"Pictures, {len(pictures)} files, named as in the data"
-        links.append(_link(_zipped(pictures), "application/zip", f"{stem}-pictures.zip", words))
+        links.append(carried.link(packed, "application/zip", f"{stem}-pictures.zip", words))
     badges = " ".join(f'<span class="profile-badge {_css(k)}">{html.escape(k)}</span>'
                       for k in kinds)  # fmt: skip
     facts = "".join(
@@ -90,6 +86,12 @@ def box(
         for kind in kinds
         for term, text in _facts(kind, [(p, note) for k, p, note in flat if k == kind])
     )
+    if len(packed) > ROOM:
+        facts += (
+            f"<dt>Pictures</dt><dd>{len(pictures)}, not carried here for their size "
+            f"({len(packed) / 1e6:.1f} MB); the data have the first digits of the sha256 of their "
+            "pixels</dd>"
+        )
     return (
         f'<details class="evidence" data-name="{name}">'
         f"<summary><span>{TITLE}</span> {badges}</summary>"
@@ -214,29 +216,6 @@ def _targets(profile: str, ids: Iterable[str]) -> str:
             chosen.append(claim)
             left = [run for run in left if run not in claims[claim]]
     return " ".join([*chosen, *left])
-
-
-def _table(table: pd.DataFrame, name: str, word: str, unit: str) -> str:
-    content, kind = table.to_csv(index=False, lineterminator="\n").encode(), "text/csv"
-    if len(content) > LARGE:
-        content, kind, name = gzip.compress(content, mtime=0), "application/gzip", f"{name}.gz"
-    return _link(content, kind, name, f"{word}, {len(table)} {unit}")
-
-
-def _zipped(pictures: Mapping[str, np.ndarray]) -> bytes:
-    """Pictures as PNG files in one archive, the same bytes whenever it is made."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as opened:
-        for name, pixels in pictures.items():
-            png = io.BytesIO()
-            Image.fromarray(pixels).save(png, "png", optimize=True)
-            opened.writestr(zipfile.ZipInfo(f"{name}.png"), png.getvalue())
-    return archive.getvalue()
-
-
-def _link(content: bytes, kind: str, name: str, words: str) -> str:
-    data = base64.b64encode(content).decode()
-    return f'<a download="{name}" href="data:{kind};base64,{data}">{words} ({name})</a>'
 
 
 def _grouped(ids: Iterable[str]) -> str:
