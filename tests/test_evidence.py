@@ -189,14 +189,14 @@ def test_a_summary_has_a_box_with_every_run_behind_its_verdicts(path):
     box = box_of(glued, GLUED)
     assert box.summary.span.text == "Data and provenance of this summary"
     data, runs = map(file_of, box.select("a"))
-    (own,) = [cell for chapter, name, _, cell in EVERY
-              if chapter == path.stem and name.startswith("tab-provenance")]  # fmt: skip
-    asked = file_of(box_of(own).select("a")[1])
+    claim = re.search(r'experiments\.grid\(profile, "([\w-]+)"\)', text)[1]
     named = set(runs[runs.role == "shown"].run)
-    assert set(data.run) - {""} == named and set(asked[asked.role == "shown"].run) & named
+    assert set(data.run) - {""} == named
+    assert {run.id for run in experiments.grid("mini", claim)} <= named
     kept = records.path_of(re.search(r'records\.read\("([\w-]+)", "full"\)', text)[1], "full")
     assert (f"book/records/{kept.name}" in box.text) == kept.exists()
-    assert ("verdict-study's" in text or "Verdict, study's" in text) == ("by article" in box.text)
+    told = re.search(r"study's numbers|`(paper|study)-", text.partition("```{code-cell}")[0])
+    assert ("book/records/reported.csv" in box.text) == bool(told)
 
 
 def test_what_is_made_by_hand_has_a_name_that_the_build_finds():
