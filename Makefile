@@ -38,8 +38,8 @@ book: venv  ## Runs, chapters, and the whole book, strictly built into _build/ht
 	$(SNAKEMAKE) book
 	@echo "The book is at _build/html/index.html"
 
-pdf: book  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked from its first page
-	$(PY) book/_press/pdf.py
+pdf: venv  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked from its first page
+	$(SNAKEMAKE) pdf
 
 test: venv  ## Run the tests
 	$(PY) -m pytest

@@ -4,7 +4,7 @@
     snakemake --profile profiles/slurm --config profile=paper book    on a cluster
     snakemake --cores all -n --config profile=full runs               only the plan and its cost
 
-Targets: book, chapters, runs, a claim (claim-3-mnist), a run, a chapter.  Runs are declared in
+Targets: book, pdf, chapters, runs, a claim (claim-3-mnist), a run, a chapter.  Runs are declared in
 cgnlib/experiments.py; what a run has left, cgnlib itself resumes, and what is done it leaves.
 """
 
@@ -26,8 +26,12 @@ except CGNError as error:
     raise WorkflowError(str(error)) from None
 TEXTS = [ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md"))]
 CODE = [*sorted((ROOT / "cgnlib").rglob("*.py")), *sorted((ROOT / "book/records").glob("*.csv"))]
+PRESS = [*ROOT.glob("_*.yml"), *sorted((ROOT / "book").glob("references.*"))]
+PRESS += [path for folder in ("_press", "_static", "_interactive")
+          for path in sorted((ROOT / "book" / folder).rglob("*.*")) if path.suffix != ".pyc"]
 TOOLS = Path(sys.executable).parent
 EXECUTED = ROOT / "_build" / "chapters"
+BUILT = "_build/html/.buildinfo"  # Sphinx writes it; after a failed build Snakemake removes it
 
 def was_executed(text):
     """Whether the notebook beside a text is of this profile; a text without one is of none."""
@@ -56,12 +60,23 @@ def runs_of(text):
 
 
 rule book:
-    input: [str(EXECUTED / text.stem) for text in TEXTS]
+    input:
+        [str(EXECUTED / text.stem) for text in TEXTS],
+        # a notebook may be there, or made on the way; a chapter executed by hand counts too
+        [str(path) for text in TEXTS if (path := text.with_suffix(".ipynb")).exists()],
+        [str(path) for path in [*CODE, *PRESS]]
+    output: BUILT
     localrule: True
     shell:
         "{sys.executable} book/_press/guard.py && rm -rf _build/html _build/.doctrees && "
         "{TOOLS}/jupyter-book build -W -n --keep-going . && "
         "{sys.executable} book/_press/links.py"
+
+rule pdf:
+    input: BUILT, "book/_press/pdf.py"
+    output: "_build/html/cgn-book.pdf"
+    localrule: True
+    shell: "{sys.executable} book/_press/pdf.py"
 
 rule chapters:
     input: [str(EXECUTED / text.stem) for text in TEXTS]

@@ -129,8 +129,8 @@ def _top(archive: Path, names: list[PurePosixPath], inside: list[str]) -> PurePo
             return fitting[0]
         if fitting:
             found = ", ".join(sorted(map(str, fitting))[:3])
-            raise CGNError(f"{archive} has more than one {pattern} ({found}): is it the right one?")
-    raise CGNError(f"{archive} holds none of {', '.join(inside)}: is it the right archive?")
+            raise CGNError(f"{archive} has more than one {pattern} ({found}): name another archive")
+    raise CGNError(f"{archive} holds none of {', '.join(inside)}: name another archive")
 
 
 def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:

@@ -34,6 +34,8 @@ def fetch(name: str, own: Path | None = None, keep: bool = False) -> Path:
     entry = sources.table()[name]
     if own is not None and not own.exists():
         raise CGNError(f"{own} does not exist: name the file that you have")
+    if own is not None and own.is_dir() and "files" not in entry:
+        raise CGNError(f"{own} is a folder: name the one file that {name} is, as it was downloaded")
     if "archive" in entry:
         _fetch_archive(name, entry, own, keep)
         return sources.place(name)
@@ -73,16 +75,19 @@ def check(path: Path, part: dict) -> bool:
     return bool(stated or record)
 
 
-def count_images(folder: Path, expected: dict[str, int]) -> None:
-    """Raises CGNError where a part of an unpacked folder has not the images that it should."""
+def count_images(folder: Path, expected: dict[str, int], said: Path | None = None) -> None:
+    """Raises CGNError where a part of an unpacked folder has not the images that it should.
+
+    said: what the message names, if not the folder: the archive that it came from.
+    """
     for part, wanted in expected.items():
         files = (folder / part).rglob("*")
         found = sum(path.suffix.lower() in IMAGES for path in files)
         if found != wanted:
             where = "it" if part == "." else part
             raise CGNError(
-                f"{folder} is not the published data set: {where} holds {found:,} images and not "
-                f"{wanted:,}"
+                f"{said or folder} is not the published data set: {where} holds {found:,} images "
+                f"and not {wanted:,}"
             )
 
 
@@ -117,13 +122,20 @@ def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None
             f"{entry['page']}, then {sources.command(name)}"
         )
     archive = own or paths.data() / part["file"]
+
+    def counted(folder: Path) -> None:
+        try:
+            count_images(folder, entry["images"], archive)
+        except CGNError as error:
+            again = _another(name) if own else f"delete {archive} to get it again"
+            raise CGNError(f"{error}; {again}") from error
+
     with _alone(name):
         if own is not None:
-            check(own, part)
+            _check_own(name, own, part)
         elif not _is_there(part):
             _check_space(archive, part["size"] + entry["unpacked"])
             _download(name, part)
-        counted = partial(count_images, expected=entry["images"])
         archives.unpack(archive, target, entry["inside"], counted)
         if own is None and not keep:
             archive.unlink()  # FILE.sha256 stays: another download has to be the same
@@ -132,30 +144,52 @@ def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None
 def _take_all(name: str, own: Path, missing: list[dict]) -> None:
     """Files of the user's: the one file itself, a folder, or an archive."""
     if "files" not in sources.table()[name]:
-        return _take(own, missing[0])
+        return _take(name, own, missing[0])
     if own.is_dir():
-        held = [(f"/{path.relative_to(own).as_posix()}", path) for path in own.rglob("*")]
-        for part in missing:
-            names = [part[key] for key in ("name", "original") if key in part]
-            ends = tuple(f"/{wanted}" for wanted in names)
-            found = [path for inner, path in held if inner.endswith(ends) and path.is_file()]
-            if not found:
-                raise CGNError(f"{own} does not hold {' or '.join(names)}")
-            _take(found[0], part)
-        return
+        return _take_from(name, own, missing, own)
     aside = paths.data() / sources.ARCHIVES / f"{name}.unpacked"
     shutil.rmtree(aside, ignore_errors=True)
     try:
         archives.unpack(own, aside, ["."], lambda folder: None)
-        _take_all(name, aside, missing)
+        _take_from(name, aside, missing, own)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         sources.beside(aside).unlink(missing_ok=True)
 
 
-def _take(own: Path, part: dict) -> None:
+def _take_from(name: str, folder: Path, missing: list[dict], own: Path) -> None:
+    """Files out of a folder, wherever in it they lie; own: what the user calls it."""
+    held = [(f"/{path.relative_to(folder).as_posix()}", path) for path in folder.rglob("*")]
+    for part in missing:
+        names = [part[key] for key in ("name", "original") if key in part]
+        ends = tuple(f"/{wanted}" for wanted in names)
+        found = [path for inner, path in held if inner.endswith(ends) and path.is_file()]
+        if not found:
+            raise CGNError(f"{own} does not hold {' or '.join(names)}; {_another(name)}")
+        _take(name, found[0], part)
+
+
+def _check_own(name: str, own: Path, part: dict) -> None:
+    """Raises CGNError where a file of the user's is another one, and says what to do."""
+    try:
+        check(own, part)
+    except CGNError as error:
+        raise CGNError(f"{error}; {_another(name)}") from error
+    except OSError as error:
+        raise CGNError(f"{own} cannot be read ({reason(error)}): mend it and run again") from error
+
+
+def _another(name: str) -> str:
+    """What to do about a copy of the user's that is the wrong one."""
+    entry = sources.table()[name]
+    if entry["urls"]:
+        return f"name another copy, or download it: {sources.command(name)}"
+    return f"name the one from {entry['page']}"
+
+
+def _take(name: str, own: Path, part: dict) -> None:
     """Copy a file of the user's to its place, if it is the right one."""
-    check(own, part)
+    _check_own(name, own, part)
     path = paths.data() / part["file"]
     temporary = path.with_name(f"{path.name}.copy")
     try:
@@ -262,4 +296,5 @@ def _alone(name: str) -> Iterator[None]:
     try:
         yield
     finally:
+        path.unlink(missing_ok=True)  # while it is ours: who opened it before sees that it went
         lock.release()

@@ -85,7 +85,7 @@ def test_the_first_pattern_that_fits_is_taken(inside, expected, archive, target)
 
 @pytest.mark.parametrize("inside", [["nothing"], ["a"], ["top/a/1.png"], ["*/*/top"]])
 def test_an_archive_of_something_else_is_refused(inside, archive, target):
-    with pytest.raises(CGNError, match="right archive"):
+    with pytest.raises(CGNError, match="name another archive"):
         unpack(archive, target, inside)
     assert left(target) == []
 

@@ -15,10 +15,13 @@ import boxes
 BOX = (
     '<details class="evidence" data-name="made"><summary><span>Data and provenance</span></summary>'
     '<a download="made-mini.csv" href="data:,">Data (made-mini.csv)</a>'
-    "<code>python book/_press/execute.py --profile mini</code></details>"
+    "<code>python book/_press/execute.py</code></details>"
 )
 BY_HAND = """
 # Title
+
+```{glue:} summary
+```
 
 {numref}`tab-a`, {numref}`fig-b`, {numref}`tab-c`
 
@@ -38,7 +41,10 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence"]
 numfig = True
 """
-PYTHON = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
+PYTHON = {
+    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+    "cgn": {"profile": "full"},
+}
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNg"
     "YGBgAAAABQABh6FO1AAAAABJRU5ErkJggg=="
@@ -48,6 +54,18 @@ PIXEL = (
 def code(name: str, *outputs) -> dict:
     figure = {"figure": {"name": name, "caption": f"Caption of {name}."}}
     cell = v4.new_code_cell("show()", metadata={"mystnb": figure}, outputs=list(outputs))
+    cell.execution_count = 1
+    return cell
+
+
+def glued() -> dict:
+    """A cell that glues a box under the name `summary`."""
+    output = v4.new_output(
+        "display_data",
+        {"application/papermill.record/text/html": BOX.replace("made", "sum")},
+        metadata={"scrapbook": {"name": "summary", "mime_prefix": "application/papermill.record/"}},
+    )
+    cell = v4.new_code_cell("glue()", metadata={"tags": ["remove-cell"]}, outputs=[output])
     cell.execution_count = 1
     return cell
 
@@ -64,6 +82,7 @@ def page(tmp_path_factory):
         v4.new_markdown_cell(BY_HAND),
         code("fig-b", output(image_png=PIXEL), output(text_html=BOX)),
         code("tab-a", output(text_html=f"<table id='t'><tr><td>1</td></tr></table>{BOX}")),
+        glued(),
     ]
     nbformat.write(v4.new_notebook(cells=cells, metadata=PYTHON), folder / "index.ipynb")
     warnings = (folder / "warnings").open("w+")
@@ -97,17 +116,19 @@ def test_the_caption_of_a_table_is_closed_before_it(page):
 def test_each_box_is_named_and_numbered(page):
     found = page.select("details.evidence")
     assert [box.summary.span.text for box in found] == [
-        f"Data and provenance of {name}" for name in ("Table 1", "Fig. 1", "Table 2")
+        "Data and provenance",
+        *(f"Data and provenance of {name}" for name in ("Table 1", "Fig. 1", "Table 2")),
     ]
     assert [box.a["download"] for box in found] == [
-        "tab-c-by-hand.csv", "fig-b-mini.csv", "tab-a-mini.csv",
+        "sum-mini.csv", "tab-c-by-hand.csv", "fig-b-mini.csv", "tab-a-mini.csv",
     ]  # fmt: skip
-    assert "execute.py index --profile mini" in found[1].code.text
+    for box in (found[0], *found[2:]):
+        assert box.code.text == "python book/_press/execute.py index --profile full"
     assert not page.select_one("#fig-b details")  # it stands below, not within
 
 
 def test_a_written_table_can_be_downloaded(page):
-    link = page.select_one("details.evidence a")["href"]
+    link = page.select_one('a[download^="tab-c"]')["href"]
     assert b64decode(link.partition("base64,")[2]).decode() == "One,Two\na,b\n"
 
 

@@ -13,7 +13,9 @@ import re
 import shutil
 import socketserver
 import threading
+import time
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -353,9 +355,9 @@ def test_another_file_in_the_place_is_left_alone(site, path):
 def test_an_own_copy_is_checked_and_copied(site, path, tmp_path):
     own = tmp_path / "copy.bin"
     own.write_bytes(OTHER)
-    with pytest.raises(CGNError, match=f"not {SHA}"):
+    with pytest.raises(CGNError, match=f"not {SHA}; name another .*: python .*fetch.py net$"):
         downloads.fetch("net", own)
-    assert not path.exists()
+    assert not path.exists() and left(path) == []
     own.write_bytes(CONTENT)
     downloads.fetch("net", own)
     assert path.read_bytes() == own.read_bytes() == CONTENT and not site.asked
@@ -366,6 +368,51 @@ def test_an_own_copy_is_checked_and_copied(site, path, tmp_path):
 def test_a_second_process_does_not_fetch_the_same(path):
     with downloads._alone("net"), pytest.raises(CGNError, match="another process"):
         downloads.fetch("net")
+
+
+def test_no_lock_is_left(path, no_data):
+    lock = no_data / "downloads" / "net.lock"
+    with downloads._alone("net"):
+        assert lock.exists()
+    assert not lock.exists()
+    with pytest.raises(ValueError), downloads._alone("net"):
+        raise ValueError("a download that failed")
+    assert not lock.exists()
+
+
+def test_no_two_pass_where_locks_come_and_go(path):
+    inside, seen = [], []
+
+    def try_often():
+        for _ in range(200):
+            with suppress(CGNError), downloads._alone("net"):
+                inside.append(threading.get_ident())
+                time.sleep(0.0001)
+                seen.append(len(inside))
+                inside.remove(threading.get_ident())
+
+    threads = [threading.Thread(target=try_often) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(seen) == {1} and len(seen) > 10
+
+
+def test_a_folder_in_place_of_a_file_is_told(path, tmp_path):
+    with pytest.raises(CGNError, match="is a folder: name the one file that net is"):
+        downloads.fetch("net", tmp_path)
+
+
+def test_an_own_copy_that_cannot_be_read_is_told(path, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    own = tmp_path / "own.bin"
+    own.write_bytes(CONTENT)
+    monkeypatch.setattr(downloads.sources, "sha256", refuse)
+    with pytest.raises(CGNError, match=r"own\.bin cannot be read \(.*denied\): mend it"):
+        downloads.fetch("net", own)
 
 
 # --- several files, and archives
@@ -418,7 +465,21 @@ def test_several_files_are_found_in_what_the_user_has(packed, first, several, no
     downloads.fetch("several", own)
     check_several(no_data / "several")
     assert sorted(p.name for p in no_data.iterdir()) == ["downloads", "several"]
-    assert [p.name for p in (no_data / "downloads").iterdir()] == ["several.lock"]
+    assert not list((no_data / "downloads").iterdir())
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_what_the_users_copy_lacks_is_told_by_its_own_name(packed, several, no_data, tmp_path):
+    own = tmp_path / ("own.zip" if packed else "own")
+    if packed:
+        own.write_bytes(zipped(["something/else.bin"]))
+    else:
+        own.mkdir()
+    with pytest.raises(CGNError) as error:
+        downloads.fetch("several", own)
+    assert str(error.value).startswith(f"{own} ")
+    assert str(error.value).endswith("; name another copy, or download it: "
+                                     "python data_prep/fetch.py several")  # fmt: skip
 
 
 def zipped(names):
@@ -476,6 +537,22 @@ def test_a_wrong_count_leaves_no_folder(part, images, no_data):
     with pytest.raises(CGNError, match=f"{part} holds") as error:
         downloads.fetch("set")
     assert "\n" not in str(error.value) and not (no_data / "set").exists()
+    archive = no_data / "downloads" / "set.zip"
+    assert str(error.value).startswith(f"{archive} is not the published data set")
+    assert str(error.value).endswith(f"; delete {archive} to get it again")
+
+
+def test_an_own_archive_of_a_wrong_count_is_told(site, images, no_data, tmp_path):
+    images |= {"urls": [], "page": "https://example.org/set"}
+    own = tmp_path / "own.zip"
+    own.write_bytes(zipped(["set/val/a/1.JPEG"]))
+    with pytest.raises(CGNError) as error:
+        downloads.fetch("set", own)
+    assert str(error.value) == (
+        f"{own} is not the published data set: val holds 1 images and not 2; name the one from "
+        "https://example.org/set"
+    )
+    assert own.is_file() and not (no_data / "set").exists()
 
 
 def test_a_folder_of_a_wrong_count_is_told(images, no_data):

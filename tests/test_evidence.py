@@ -2,8 +2,10 @@
 
 import base64
 import gzip
+import hashlib
 import io
 import re
+import zipfile
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -11,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup, Tag
+from PIL import Image
 
 import guard
 from cgnlib import experiments
@@ -22,9 +25,9 @@ NOTEBOOKS = [path for path in notebooks(ROOT) if path.exists()]
 BADGES = {*experiments.PROFILES, "reported", "no run"}
 
 
-def markup(cell) -> str:
+def markup(cell, kind: str = "text/html") -> str:
     """The HTML that a cell shows."""
-    found = (output.get("data", {}).get("text/html", "") for output in cell.outputs)
+    found = (output.get("data", {}).get(kind, "") for output in cell.outputs)
     return "\n".join("".join(part) for part in found)
 
 
@@ -47,19 +50,34 @@ EACH = pytest.mark.parametrize(
 )
 
 
-def box_of(cell) -> Tag:
-    boxes = BeautifulSoup(markup(cell), "html.parser").select("details.evidence")
+def box_of(cell, kind: str = "text/html") -> Tag:
+    boxes = BeautifulSoup(markup(cell, kind), "html.parser").select("details.evidence")
     assert len(boxes) == 1, cell.source
     return boxes[0]
 
 
+def content_of(link: Tag) -> tuple[str, bytes]:
+    """The kind of a file that a link downloads, and its bytes."""
+    kind, data = re.fullmatch(r"data:([\w/]+);base64,(.*)", link["href"]).groups()
+    return kind, base64.b64decode(data)
+
+
 def file_of(link: Tag) -> pd.DataFrame:
     """The table that a link downloads, as text."""
-    kind, data = re.fullmatch(r"data:([\w/]+);base64,(.*)", link["href"]).groups()
-    content = base64.b64decode(data)
+    kind, content = content_of(link)
     assert link["download"].endswith(".csv.gz" if kind == "application/gzip" else ".csv")
     content = gzip.decompress(content) if kind == "application/gzip" else content
     return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+
+
+def pictures_of(box: Tag) -> dict[str, np.ndarray]:
+    """The pixels of the pictures that a box offers, by name; none where it has none."""
+    found = {}
+    for link in box.select('a[href^="data:application/zip"]'):
+        with zipfile.ZipFile(io.BytesIO(content_of(link)[1])) as opened:
+            for name in opened.namelist():
+                found[name.removesuffix(".png")] = np.asarray(Image.open(opened.open(name)))
+    return found
 
 
 def cell_called(name: str):
@@ -117,12 +135,28 @@ def test_each_offers_its_data(chapter, name, caption, cell):
 
 
 @EACH
+def test_each_offers_its_pictures(chapter, name, caption, cell):
+    box = box_of(cell)
+    data, pictures = file_of(box.a), pictures_of(box)
+    if "series" not in data:
+        assert not pictures
+        return
+    wanted = set(data.value[data.series == "picture"])
+    if name == "fig-textures":  # which anyone can draw by formula
+        assert not pictures and f"{len(wanted)}, not carried here for their size" in box.text
+        return
+    assert set(pictures) == wanted and "not carried" not in box.text
+    for digest, pixels in pictures.items():
+        assert hashlib.sha256(pixels.tobytes()).hexdigest().startswith(digest)
+
+
+@EACH
 def test_each_names_runs_that_are_declared_and_a_command(chapter, name, caption, cell):
     box = box_of(cell)
     facts = {dt.text: dt.find_next_sibling("dd").get_text(" ") for dt in box.select("dt")}
     commands = [code.text for code in box.select("dt:last-of-type + dd code")]
-    assert commands[0].startswith("python book/_press/execute.py")
-    links = box.select("a")
+    assert commands[0] == "python book/_press/execute.py"  # the build adds chapter and profile
+    links = box.select('a:not([href^="data:application/zip"])')
     if len(links) == 1:
         assert any(
             fact.startswith(("Made by", "Declared", "Reported", "Profile")) for fact in facts
@@ -137,6 +171,32 @@ def test_each_names_runs_that_are_declared_and_a_command(chapter, name, caption,
         assert any(f"run --profile {profile} " in line for line in commands[1:])
     for fact in ("Runs", "Seeds", "Commit", "Device", "Wall time", "Versions"):
         assert any(term.startswith(f"{fact} (") for term in facts), fact
+    said = " ".join(text for term, text in facts.items() if term.startswith("Versions"))
+    for version in {*runs.python, *runs.torch} - {""}:
+        assert version in said
+
+
+GLUED = "application/papermill.record/text/html"
+SUMMARIES = [path for path in NOTEBOOKS if "## At a glance" in source_of(path).read_text()]
+
+
+@pytest.mark.parametrize("path", SUMMARIES, ids=lambda path: path.stem)
+def test_a_summary_has_a_box_with_every_run_behind_its_verdicts(path):
+    text = source_of(path).read_text()
+    assert re.search(r"^\| \| \|\n(\|.*\n)+\n```\{glue:\} at-a-glance\n```$", text, re.M)
+    cells = nbformat.read(path, as_version=4).cells
+    (glued,) = [cell for cell in cells if 'glue("at-a-glance"' in cell.source]
+    box = box_of(glued, GLUED)
+    assert box.summary.span.text == "Data and provenance of this summary"
+    data, runs = map(file_of, box.select("a"))
+    claim = re.search(r'experiments\.grid\(profile, "([\w-]+)"\)', text)[1]
+    named = set(runs[runs.role == "shown"].run)
+    assert set(data.run) - {""} == named
+    assert {run.id for run in experiments.grid("mini", claim)} <= named
+    kept = records.path_of(re.search(r'records\.read\("([\w-]+)", "full"\)', text)[1], "full")
+    assert (f"book/records/{kept.name}" in box.text) == kept.exists()
+    told = re.search(r"study's numbers|`(paper|study)-", text.partition("```{code-cell}")[0])
+    assert ("book/records/reported.csv" in box.text) == bool(told)
 
 
 def test_what_is_made_by_hand_has_a_name_that_the_build_finds():
@@ -190,6 +250,7 @@ RUN = [
     0,
     "abc",
     "a <CPU>",
+    "3.11",
     "2.14",
     90.0,
     "2026-01-02",
@@ -218,6 +279,7 @@ def test_a_box_has_the_facts_of_its_runs():
     assert found["Device (mini)"] == "a <CPU>"
     assert found["Wall time (mini)"].startswith("2 min in all, 90 s the longest run")
     assert "--profile mini classifier-colored-original-s0" in found["Make it again"]
+    assert found["Versions (mini)"] == "Python 3.11, torch 2.14"
     assert "Tracked in (mini)" not in found
 
 
@@ -228,7 +290,6 @@ def test_a_tracked_record_is_a_reference_run():
     assert [badge.text for badge in box.select(".profile-badge")] == ["full, reference run", "mini"]
     assert facts(box)["Tracked in (full, reference run)"] == "book/records/claim-full.csv"
     assert box.a["download"] == "name-full-mini.csv"
-    assert "execute.py --profile mini" in facts(box)["Make it again"]  # not that of the reference
 
 
 def test_records_know_that_they_are_tracked():
@@ -314,6 +375,35 @@ def test_pictures_are_told_apart_by_their_pixels(axis):
     found = rows(axis)
     assert [line[:3] for line in found] == [["picture", c, "row"] for c in range(3)]
     assert found[0][3] == found[2][3] != found[1][3]
+
+
+def test_pictures_come_back_as_they_were_and_in_the_same_bytes(axis):
+    images = np.random.default_rng(0).integers(0, 256, (2, 2, 4, 5, 3), np.uint8)
+    figures.tile(axis, images)
+    table, pictures = drawn.table(axis.figure), drawn.pictures(axis.figure)
+    markup = evidence.box("name", table, pictures=pictures)
+    found = pictures_of(BeautifulSoup(markup, "html.parser"))
+    assert list(found) == list(table.value)
+    assert np.array_equal(list(found.values()), images.reshape(4, 4, 5, 3))
+    assert evidence.box("name", table, pictures=pictures) == markup
+
+
+def test_large_pictures_are_not_carried(axis):
+    figures.tile(axis, np.random.default_rng(0).integers(0, 256, (1, 2, 300, 300, 3), np.uint8))
+    box = BeautifulSoup(
+        evidence.box("name", drawn.table(axis.figure), pictures=drawn.pictures(axis.figure)),
+        "html.parser",
+    )
+    assert not pictures_of(box)
+    assert facts(box)["Pictures"].startswith("2, not carried here for their size (0.5 MB)")
+
+
+def test_a_summary_offers_the_rows_of_all_its_sources():
+    told = records.reported("shape-bias")
+    box = BeautifulSoup(evidence.behind("name", FRAME, FRAME, told).markup, "html.parser")
+    data = file_of(box.a)
+    assert len(data) == 2 + len(told)
+    assert data.run.tolist()[:3] == [*FRAME.run, ""] and data.row.tolist()[2:] == list(told.row)
 
 
 def test_an_empty_figure_is_an_error(axis):

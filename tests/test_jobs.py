@@ -107,10 +107,10 @@ def test_the_cost_counts_what_is_left(folder):
 # --- the workflow
 
 
-def snakemake(*words, **env):
+def snakemake(*words, cwd=ROOT, **env):
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
     found = subprocess.run(
-        command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True, timeout=300
+        command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, timeout=300
     )
     return found.returncode, found.stdout + found.stderr
 
@@ -136,6 +136,34 @@ def test_what_is_done_is_planned_no_more(folder):
     assert not [run.id for run in claim[:-1] if f"\n{run.id} " in said]
     finish(folder, claim[-1])
     assert "Nothing to be done" in snakemake("-n", "claim-1-mnist")[1]
+
+
+@pytest.mark.slow
+def test_a_book_is_built_and_printed_only_when_something_changed(folder, tmp_path):
+    for run in experiments.with_needs(experiments.grid("mini")):
+        finish(folder, run)
+    project, made = tmp_path / "project", tmp_path / "project" / "_build"
+    ignored = shutil.ignore_patterns("runs", "data", "_build", ".git", ".venv", ".snakemake")
+    shutil.copytree(ROOT, project, ignore=ignored)
+    texts = [project / "index.md", *(project / "book").glob("[0-9]*.md")]
+    for path in [*(made / "chapters" / text.stem for text in texts),
+                 made / "html" / ".buildinfo", made / "html" / "cgn-book.pdf"]:  # fmt: skip
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def planned():
+        code, said = snakemake("-n", "pdf", cwd=project, PYTHONPATH=str(project))
+        assert code == 0, said
+        return {line.split()[0] for line in said.splitlines() if line.strip().endswith(" 1")}
+
+    assert planned() == set()
+    for changed in ("book/_static/book.css", "book/10_lessons.ipynb"):
+        stamp = (project / changed).stat().st_mtime
+        (project / changed).touch()
+        assert planned() == {"book", "pdf"}
+        os.utime(project / changed, (stamp, stamp))
+    (project / "book/10_lessons.md").touch()
+    assert planned() == {"10_lessons", "book", "pdf"}
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 
 import execute
@@ -405,6 +406,15 @@ def test_the_built_book_needs_no_network(built, capsys):
     [mathjax] = re.findall(r'src="([^"?]*tex-mml-chtml.js)', page)
     assert (built / "_build/html/book" / mathjax).resolve().is_file()
     assert "thebe.js" not in page and "unpkg" not in page
+
+
+def test_a_screen_reader_finds_the_way_home_and_a_list_of_sources(built):
+    html = (built / "_build/html/book/a.html").read_text()
+    page = BeautifulSoup(html, "html.parser")
+    [title] = page.select(".bd-sidebar-primary .navbar-brand")
+    assert title.get_text().strip() and title.find_parent("nav")["aria-label"] == "Home"
+    [entry] = page.select(".citation-list[role=list] > *")
+    assert entry["role"] == "listitem" and "doc-biblioentry" not in html
 
 
 @pytest.mark.browser

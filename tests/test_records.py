@@ -14,8 +14,8 @@ from cgnlib.experiments import grid
 from cgnlib.report import records, scorecard
 
 MINI = experiments.profile("mini")
-ENV = {"commit": "0a1b2c3d4e+", "device": "a CPU", "torch": "2.6.0", "seconds": 1.5}
-ENV |= {"finished": "2024-01-01T00:00:00+00:00"}
+ENV = {"commit": "0a1b2c3d4e+", "device": "a CPU", "python": "3.12.0", "torch": "2.6.0"}
+ENV |= {"seconds": 1.5, "finished": "2024-01-01T00:00:00+00:00"}
 ACCURACY = 0.1 + 0.2  # not a short decimal
 
 

@@ -97,7 +97,7 @@ def test_what_a_page_shows_is_named():
 def figure(monkeypatch):
     """The figure that is shown, open until the end of the test."""
     kept = []
-    monkeypatch.setattr(evidence, "box", lambda name, data, *sources: name)
+    monkeypatch.setattr(evidence, "box", lambda name, data, *sources, pictures: name)
     monkeypatch.setattr(plt, "show", lambda: kept.append(plt.gcf()))
     yield kept
     plt.close("all")

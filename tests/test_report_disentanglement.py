@@ -114,7 +114,7 @@ def test_heads_have_a_row_for_each_subject_that_was_asked():
 def figure(monkeypatch):
     """The figure that is drawn, when it is shown."""
     shown = []
-    monkeypatch.setattr(evidence, "box", lambda name, data, *sources: name)
+    monkeypatch.setattr(evidence, "box", lambda name, data, *sources, pictures: name)
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
     yield shown
     plt.close("all")

@@ -65,7 +65,7 @@ def figure(monkeypatch):
     """The figure that is drawn, when it is shown."""
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
-    monkeypatch.setattr(evidence, "box", lambda name, data, *sources: name)
+    monkeypatch.setattr(evidence, "box", lambda name, data, *sources, pictures: name)
     yield shown
     plt.close("all")
 

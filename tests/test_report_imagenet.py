@@ -226,7 +226,7 @@ def shown(monkeypatch):
     plt.switch_backend("Agg")
     figures = []
     monkeypatch.setattr(plt, "show", lambda: figures.append(plt.gcf()))
-    monkeypatch.setattr(evidence, "box", lambda name, data, *sources: name)
+    monkeypatch.setattr(evidence, "box", lambda name, data, *sources, pictures: name)
     yield figures
     plt.close("all")
 

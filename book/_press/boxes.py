@@ -4,7 +4,7 @@ MyST-NB wraps every output of a cell with a caption in a figure, and knows no ot
 box of a figure becomes the output of a cell of its own, and a figure whose name begins with `tab-`
 becomes a table with its caption above.  On the way a box learns what only the book knows: the name
 and number of its figure and the chapter it stands in.  What is written or drawn by hand gets a box
-that says so.
+that says so.  The box of a summary in the text is glued there, and only learns its chapter.
 """
 
 import base64
@@ -58,12 +58,14 @@ def place_boxes(app: Sphinx, page: str, source: list[str]) -> None:
     if not app.env.doc2path(page).endswith(".ipynb"):
         return
     notebook, cells = json.loads(source[0]), []
+    profile = notebook["metadata"].get("cgn", {}).get("profile")
+    chapter = page.rpartition("/")[2] + (f" --profile {profile}" if profile else "")
     for cell in notebook["cells"]:
         cells.append(cell)
         name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name", "")
         boxes = [output for output in cell.get("outputs", []) if BOX in markup_of(output)]
         for output in boxes:
-            output["data"]["text/html"] = named(markup_of(output), name, page.rpartition("/")[2])
+            output["data"][html_of(output)] = named(markup_of(output), name, chapter)
         if name.startswith("fig-") and boxes:
             cell["outputs"] = [output for output in cell["outputs"] if output not in boxes]
             tags = {"tags": ["remove-input"]}
@@ -71,13 +73,21 @@ def place_boxes(app: Sphinx, page: str, source: list[str]) -> None:
     source[0] = json.dumps(notebook | {"cells": cells})
 
 
+def html_of(output: dict) -> str:
+    """The kind under which an output has its HTML, if any: shown, or glued for the text."""
+    return next((kind for kind in output.get("data", {}) if kind.endswith("text/html")), "")
+
+
 def markup_of(output: dict) -> str:
     """The HTML of an output; the format keeps it in one piece or in lines."""
-    return "".join(output.get("data", {}).get("text/html", ""))
+    return "".join(output.get("data", {}).get(html_of(output), ""))
 
 
 def named(markup: str, name: str, chapter: str) -> str:
-    """A box that says whose it is, with files and a command of that name."""
+    """A box that says whose it is, with files of that name.
+
+    chapter: as the command has it that makes it again, with its profile.
+    """
     markup = markup.replace(BOX, f'{BOX} data-of="{name}"').replace(PAGE, f"{PAGE} {chapter}")
     if not name:
         return markup

@@ -28,8 +28,8 @@ def table(figure: Figure) -> pd.DataFrame:
 
     panel, x_axis, y_axis: title and axis labels of the panel, those of its column and row where
     it has none of its own.  series: as the legend has it.  x, y: where the axis has words, the
-    word.  value: of a bar its length, of a heat map the cell, of a picture the first digits of
-    the sha256 of its pixels.  Raises CGNError where nothing is drawn.
+    word.  value: of a bar its length, of a heat map the cell, of a picture its name among
+    `pictures`.  Raises CGNError where nothing is drawn.
     """
     panels = [axis for axis in figure.axes if axis.get_label() != "<colorbar>"]
     names = _legend(figure)
@@ -42,6 +42,19 @@ def table(figure: Figure) -> pd.DataFrame:
     if not rows:
         raise CGNError("the figure is empty: draw before evidence.show")
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def pictures(figure: Figure) -> dict[str, np.ndarray]:
+    """Every picture in a figure as it was before it was drawn, [H, W, 3] bytes.
+
+    Its name is the first digits of the sha256 of its pixels, so equal ones are there once.
+    """
+    return {
+        _digest(pixels): pixels
+        for axis in figure.axes
+        for image in axis.images
+        for *_, pixels in _cut(image)
+    }
 
 
 def _rows(axis: Axes, names: dict[tuple, str]) -> Iterator[list]:
@@ -84,16 +97,25 @@ def _marks(marks: Collection, row) -> Iterator[list]:
 
 
 def _pictures(image: AxesImage, row) -> Iterator[list]:
+    for r, c, y, x, pixels in _cut(image):
+        found = row("picture", x, y, _digest(pixels))
+        # without words on an axis a picture is told by its place, not by its pixels
+        words = [isinstance(found[1], str), isinstance(found[2], str)]
+        yield ["picture", found[1] if words[0] else c, found[2] if words[1] else r, found[3]]
+
+
+def _cut(image: AxesImage) -> Iterator[tuple[int, int, float, float, np.ndarray]]:
+    """The pictures in an image: row and column, the middle (y, x) in pixels, and their pixels."""
     canvas = np.asarray(image.get_array())
     height, width = canvas.shape[:2]
     h, w, gap = map(int, (image.get_gid() or GRID.format(height, width, 0)).split())
     for r, y in enumerate(range(0, height, h + gap)):
         for c, x in enumerate(range(0, width, w + gap)):
-            digest = hashlib.sha256(canvas[y : y + h, x : x + w].tobytes()).hexdigest()
-            found = row("picture", x + w / 2, y + h / 2, digest[:16])
-            # without words on an axis a picture is told by its place, not by its pixels
-            words = [isinstance(found[1], str), isinstance(found[2], str)]
-            yield ["picture", found[1] if words[0] else c, found[2] if words[1] else r, found[3]]
+            yield r, c, y + h / 2, x + w / 2, canvas[y : y + h, x : x + w]
+
+
+def _digest(pixels: np.ndarray) -> str:
+    return hashlib.sha256(pixels.tobytes()).hexdigest()[:16]
 
 
 def _words(axis: Axis):

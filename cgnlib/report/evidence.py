@@ -7,24 +7,24 @@ of reported numbers, results, declared runs, a profile, or a sentence on what ma
 did.
 """
 
-import base64
-import gzip
 import html
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from cgnlib import experiments
 from cgnlib.experiments import Profile, Run, with_needs
-from cgnlib.report import drawn, records
+from cgnlib.report import carried, drawn, records
 from cgnlib.runs import Result
 
 Source = pd.DataFrame | Result | Run | Profile | str | Iterable[Result | Run]
-RUN = ["run", "profile", "seed", "commit", "device", "torch", "seconds", "finished", "spec"]
-LARGE = 60_000  # bytes; a longer table is packed
+RUN = ["run", "profile", "seed", *records.ENVIRONMENT, "spec"]
+TITLE = "Data and provenance"
+ROOM = 300_000  # bytes; pictures that are larger when packed are not carried by the page
 SHOWN = 8  # groups of runs; the others are in the file
 
 
@@ -43,24 +43,42 @@ class Shown:
 
 def show(name: str, *sources: Source) -> Shown:
     """Show the figure that was just drawn, and return the box that stands under it."""
-    data = drawn.table(plt.gcf())
+    data, pictures = drawn.table(plt.gcf()), drawn.pictures(plt.gcf())
     plt.show()
-    return Shown(box(name, data, *sources))
+    return Shown(box(name, data, *sources, pictures=pictures))
 
 
-def box(name: str, data: pd.DataFrame, *sources: Source) -> str:
+def behind(name: str, *sources: Source) -> Shown:
+    """The box of numbers in the text; its data are the records and reported numbers behind them."""
+    frames = [part for source in sources for _, part, _ in _parts(source)
+              if isinstance(part, pd.DataFrame)]  # fmt: skip
+    data = pd.concat(frames).drop_duplicates()
+    return Shown(box(name, data, *sources).replace(TITLE, f"{TITLE} of this summary", 1))
+
+
+def box(
+    name: str,
+    data: pd.DataFrame,
+    *sources: Source,
+    pictures: Mapping[str, np.ndarray] | None = None,
+) -> str:
     """The closed box of one figure or table, as HTML.
 
     name: of the files that it offers, with the profiles behind them.  data: what is drawn.
+    pictures: [H, W, 3] bytes, by the names that they have in the data.
     """
     flat = [part for source in sources for part in _parts(source)]
     kinds = list(dict.fromkeys(kind for kind, _, _ in flat)) or ["no run"]
     stem = "-".join([name, *dict.fromkeys(re.sub(r"\W.*", "", k) if k != "no run" else "drawn"
                                           for k in kinds)])  # fmt: skip
     runs = _runs(part for _, part, _ in flat if isinstance(part, pd.DataFrame) and "spec" in part)
-    links = [_link(data, f"{stem}.csv", "Data", "rows")]
+    links = [carried.table(data, f"{stem}.csv", "Data", "rows")]
     if len(runs):
-        links.append(_link(_with_needed(runs), f"{stem}-runs.csv", "Runs", "runs"))
+        links.append(carried.table(_with_needed(runs), f"{stem}-runs.csv", "Runs", "runs"))
+    packed = carried.zipped(pictures) if pictures else b""
+    if pictures and len(packed) <= ROOM:
+        words = f"Pictures, {len(pictures)} files, named as in the data"
+        links.append(carried.link(packed, "application/zip", f"{stem}-pictures.zip", words))
     badges = " ".join(f'<span class="profile-badge {_css(k)}">{html.escape(k)}</span>'
                       for k in kinds)  # fmt: skip
     facts = "".join(
@@ -68,11 +86,17 @@ def box(name: str, data: pd.DataFrame, *sources: Source) -> str:
         for kind in kinds
         for term, text in _facts(kind, [(p, note) for k, p, note in flat if k == kind])
     )
+    if len(packed) > ROOM:
+        facts += (
+            f"<dt>Pictures</dt><dd>{len(pictures)}, not carried here for their size "
+            f"({len(packed) / 1e6:.1f} MB); the data have the first digits of the sha256 of their "
+            "pixels</dd>"
+        )
     return (
         f'<details class="evidence" data-name="{name}">'
-        f"<summary><span>Data and provenance</span> {badges}</summary>"
+        f"<summary><span>{TITLE}</span> {badges}</summary>"
         f"<p>{' '.join(links)}</p><dl>{facts}"
-        f"<dt>Make it again</dt><dd>{_commands(flat, runs)}</dd></dl></details>"
+        f"<dt>Make it again</dt><dd>{_commands(runs)}</dd></dl></details>"
     )
 
 
@@ -133,7 +157,7 @@ def _facts(kind: str, parts: Sequence[tuple[object, str]]) -> Iterator[tuple[str
             f"{_time(seconds.sum())} in all, {_time(seconds.max())} the longest run; finished "
             + " to ".join(sorted({runs.finished.min()[:10], runs.finished.max()[:10]})),
         )
-        yield f"Versions{badge}", f"torch {_list(runs.torch)}"
+        yield f"Versions{badge}", f"Python {_list(runs.python)}, torch {_list(runs.torch)}"
         for path in dict.fromkeys(note for _, note in parts if note):
             yield f"Tracked in{badge}", f"<code>book/records/{path}</code>"
 
@@ -172,15 +196,9 @@ def _declared(profile: str) -> tuple[dict[str, Run], dict[str, set[str]]]:
     return {run.id: run for run in with_needs(experiments.grid(profile))}, of
 
 
-def _commands(flat: Sequence[tuple[str, object, str]], runs: pd.DataFrame) -> str:
-    """The page, and the runs; the build puts the chapter's name after the first."""
-    live = dict.fromkeys(
-        kind.partition(",")[0]
-        for kind, part, tracked in flat
-        if not (isinstance(part, str | Profile) or kind == "reported" or tracked)
-    )
-    page = "".join(f" --profile {profile}" for profile in list(live)[:1])
-    lines = [f"python book/_press/execute.py{page}"]
+def _commands(runs: pd.DataFrame) -> str:
+    """The page, and the runs; the build puts the chapter and its profile after the first."""
+    lines = ["python book/_press/execute.py"]
     for profile, rows in runs.groupby("profile", sort=False):
         lines.append(f"python -m cgnlib run --profile {profile} {_targets(profile, rows.run)}")
     return "<br>".join(f"<code>{line}</code>" for line in lines)
@@ -198,17 +216,6 @@ def _targets(profile: str, ids: Iterable[str]) -> str:
             chosen.append(claim)
             left = [run for run in left if run not in claims[claim]]
     return " ".join([*chosen, *left])
-
-
-def _link(table: pd.DataFrame, name: str, word: str, unit: str) -> str:
-    content, kind = table.to_csv(index=False, lineterminator="\n").encode(), "text/csv"
-    if len(content) > LARGE:
-        content, kind, name = gzip.compress(content, mtime=0), "application/gzip", f"{name}.gz"
-    data = base64.b64encode(content).decode()
-    return (
-        f'<a download="{name}" href="data:{kind};base64,{data}">{word}, {len(table)} {unit} '
-        f"({name})</a>"
-    )
 
 
 def _grouped(ids: Iterable[str]) -> str:

@@ -12,13 +12,14 @@ from cgnlib.runs import Result
 # fmt: off
 COLUMNS = [
     "run", "variant", "train_on", "removed", "generator", "seed", "metric", "value", "unit", "n",
-    "profile", "commit", "device", "torch", "seconds", "finished", "spec",
+    "profile", "commit", "device", "python", "torch", "seconds", "finished", "spec",
 ]
 REPORTED = [
     "claim", "table", "row", "column", "metric", "value", "unit", "spread", "n",
     "source", "where", "note",
 ]
 # fmt: on
+ENVIRONMENT = ["commit", "device", "python", "torch", "seconds", "finished"]
 # What the records of a claim have besides: settings of each run, or of the set that it learns from.
 MORE = {"set-size": ["size", "per_shape", "epochs"], "union-shares": ["share"]}
 # the rest are names, also where they look like numbers
@@ -148,7 +149,7 @@ def _rows(result: Result) -> Iterator[dict]:
         "seed": run.seed,
         "profile": run.profile,
         "spec": run.digest(),
-        **{k: result.env[k] for k in ("commit", "device", "torch", "seconds", "finished")},
+        **{name: result.env[name] for name in ENVIRONMENT},
     }
     for metric, value in result.metrics.items():
         n = result.metrics.get(_count_of(metric), evaluated)
