@@ -40,8 +40,3 @@ def tracked() -> pd.DataFrame:
     for path in sorted(paths.records().glob("*.csv")):
         rows.append({"File": path.name, "Rows": len(pd.read_csv(path))})
     return pd.DataFrame(rows)
-
-
-def plain(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Some columns of a reported table, with headings a reader can read."""
-    return rows[columns].rename(columns=str.capitalize)

@@ -105,6 +105,16 @@ def retrained() -> pd.DataFrame:
     return grid(rows, {"Retrainings": _outcome}, lambda row: _RETRAINED[row.row])
 
 
+def usable_digits() -> pd.DataFrame:
+    """Usable digits of ten after those retrainings, on average."""
+    rows = _rows("edge-loss", row=tuple(_RETRAINED)).query("metric == 'usable_digits'")
+    down = {
+        "Retraining of C-MNIST": lambda row: _RETRAINED[row.row],
+        "Retrainings": lambda row: row.n,
+    }
+    return grid(rows, down, lambda row: "Usable digits, mean")
+
+
 def _outcome(row: Row) -> str:
     kind, _, rest = row.metric.partition("_with_")
     if rest:
@@ -223,7 +233,7 @@ def compute() -> pd.DataFrame:
             "What": " ".join(_SPELT.get(word, word) for word in _words_of(row.row)),
             "Cost": f"{_bound(row.metric)}{row.value} {_unit(row)}",
             "Told in": row.where,
-            "Remark": row.note,
+            "Remark": row.note.replace("CONTRADICTION", "contradiction"),
         }
         for row in rows.itertuples()
     )
