@@ -23,7 +23,7 @@ SETTINGS = {
 }
 WEIGHTS = {"published": ", published weights", "trained": ", trained here", "": ""}
 NONE = "–"
-NUMBER = r"[-–]|[-+]?\d[\d.,%()±/ ]*"
+NUMBER = r"[-–]|[-+]?\d[\d.,%()±/+ ]*"
 LONG = 24  # letters, from which on a cell may wrap
 
 
