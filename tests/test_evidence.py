@@ -123,7 +123,7 @@ def test_each_offers_its_data(chapter, name, caption, cell):
         return
     head, *rows = [
         [" ".join(cell.stripped_strings) for cell in row.select("th, td")]
-        for row in table.select("tr")
+        for row in without_print(table).select("tr")
     ]
     assert head == list(data.columns)
     printed = [[re.sub(r"\s+", " ", value).strip() for value in row] for row in rows]
@@ -131,7 +131,21 @@ def test_each_offers_its_data(chapter, name, caption, cell):
     for mine, theirs in zip(printed, kept, strict=True):
         for a, b in zip(mine, theirs, strict=True):
             linked = a.endswith(" evidence") and a.startswith(f"{b} ")  # of the scorecard
-            assert a == b or linked or float(a) == pytest.approx(float(b), abs=1e-4)  # rounded
+            if not (linked or b in (a, a.replace("−", "-"), TRUTH.get(a))):
+                assert float(a.replace(",", "")) == pytest.approx(float(b), abs=1e-4)  # rounded
+
+
+TRUTH = {"yes": "True", "no": "False"}
+
+
+def without_print(table):
+    """A table without what is there for the eye: places to break at, letters set lower."""
+    for tag in table.select("wbr, i, sub"):
+        if tag.name == "sub":
+            tag.insert_before("_")
+        tag.unwrap()
+    table.smooth()
+    return table
 
 
 @EACH

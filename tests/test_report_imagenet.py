@@ -207,14 +207,19 @@ def test_quality_shows_readings_in_percent():
 def test_the_records_of_the_parts_are_facts_in_lines(monkeypatch, tmp_path):
     monkeypatch.setattr(parts, "FOLDER", tmp_path)
     for name in parts.NAMES:
-        about = {"sha256": name + "0" * 40, "accuracy": 0.123456, "epochs": 3}
+        about = {"sha256": name + "0" * 40, "accuracy": 0.123456, "epochs": 3000}
         about |= {"iou": 0.5} if name == "u2net" else {}
         (tmp_path / f"{name}.json").write_text(json.dumps(about))
     made = imagenet.pretrained().set_index("Fact")
-    assert list(made.columns) == list(parts.NAMES)
-    assert list(made.index) == ["sha256", "accuracy", "epochs", "iou"]
-    assert made["biggan"].tolist() == ["biggan000000", "0.1235", "3", NONE]
-    assert made["u2net"].tolist() == ["u2net0000000", "0.1235", "3", "0.5"]
+    assert list(made.columns) == [imagenet.PARTS[name] for name in parts.NAMES]
+    assert list(made.index) == ["epochs", "accuracy", "mask IoU", "sha256, first 12 digits"]
+    assert made["BigGAN"].tolist() == ["3,000", "0.1235", NONE, "biggan000000"]
+    assert made["U2-Net"].tolist() == ["3,000", "0.1235", "0.5", "u2net0000000"]
+
+
+def test_every_fact_of_the_shipped_parts_is_shown():
+    facts = {fact for name in parts.NAMES for fact in parts.record(name)}
+    assert facts <= set(imagenet.FACTS)
 
 
 # --- figures

@@ -57,6 +57,11 @@ def test_the_gain_of_a_gan_and_the_cells_that_were_run():
     of = accuracies((0.5,), (0.4,))
     assert remarks.gan_gain(of) == pytest.approx(2)
     assert remarks.cells_run(of) == "4 of the 15 cells"
+    assert remarks.seeds_run({"colored": {"cgn": [0.5, 0.6]}}) == "two seeds each"
+    assert remarks.seeds_run({"colored": {"cgn": [0.5]}}) == "one seed each"
+    assert (
+        remarks.seeds_run({"a": {"cgn": [0.5], "original": [0.1] * 5}}) == "one to five seeds each"
+    )
     assert remarks.gan_gain(scorecard.told_accuracies("article")) < 1
 
 

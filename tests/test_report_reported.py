@@ -67,6 +67,6 @@ def test_tables_fit(table):
 
 
 def test_usable_digits_by_edge_loss():
-    table = reported.usable()
+    table = reported.usable_digits()
     assert list(table["Usable digits, mean"]) == ["5.6", "8.9", "9.7"]
     assert set(table["Retrainings"]) == {"47", "20"}

@@ -141,7 +141,7 @@ def interventions(results: Sequence[Result], n: int = 6) -> evidence.Shown:
     cgns = [r for r in results if r.run.kind == "disentanglement" and r.run.name != "truth"]
     first = {r.run.variant: r for r in reversed(cgns)}
     with plt.rc_context(STYLE):
-        _, axes = plt.subplots(2, 2, figsize=(8.6, 4.7), layout="constrained")
+        figure, axes = plt.subplots(2, 2, figsize=(9, 4.6), layout="constrained")
         rows = ("base", *MECHANISMS)
         for axis, (variant, title) in zip(axes.flat, WORLDS.items(), strict=True):
             arrays = arrays_of(first[variant])
@@ -152,6 +152,7 @@ def interventions(results: Sequence[Result], n: int = 6) -> evidence.Shown:
             axis.set_yticks(np.arange(4) * side + side / 2, labels)
             axis.tick_params(length=0)
             axis.set_title(title)
+        figure.get_layout_engine().set(w_pad=0.12)
     return evidence.show("interventions", first.values())
 
 

@@ -25,6 +25,28 @@ REMOVED = {
     "published": "none, published weights",
     "biggan": "BigGAN itself",
 }
+PARTS = {"biggan": "BigGAN", "u2net": "U2-Net", "classifier": "Classifier", "probe": "Probe"}
+FACTS = {
+    "images": "training images",
+    "epochs": "epochs",
+    "steps": "steps",
+    "batch": "batch",
+    "rate": "learning rate",
+    "seed": "seed",
+    "seconds": "seconds",
+    "accuracy": "accuracy",
+    "iou": "mask IoU",
+    "empty_coverage": "coverage without object",
+    "class_read": "class read",
+    "inception_score": "inception score",
+    "inception_score_real": "inception score of true images",
+    "shape": "shape read",
+    "texture": "texture read",
+    "background": "background read",
+    "bytes": "bytes",
+    "sha256": "sha256, first 12 digits",
+    "torch": "torch",
+}
 _TOLD = {"texture": "text", "background": "bg", "reconstruction": "rec"}
 _PANELS = {
     "mask": "mask $m$",
@@ -107,7 +129,8 @@ def trends(judged: Mapping[str, verdicts.Verdict]) -> pd.DataFrame:
                 row[source] = NONE
                 continue
             held = "yes" if trend in verdict.met else "no"
-            row[source] = f"{held} ({100 * verdict.effects[trend]:+.0f}%)"
+            percent = round(100 * verdict.effects[trend])  # to an int, which has no -0
+            row[source] = f"{held} ({f'{percent:+d}' if percent else 0}%)"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -139,15 +162,18 @@ def pretrained() -> pd.DataFrame:
 
     def shown(record: dict, fact: str) -> str:
         value = record.get(fact, NONE)
+        if isinstance(value, int):
+            return f"{value:,}"
         if isinstance(value, float):
             return f"{value:.4g}"
         return str(value)[:12]  # of a checksum, the first digits
 
     records_of = {name: parts.record(name) for name in parts.NAMES}
-    facts = dict.fromkeys(fact for record in records_of.values() for fact in record)
+    there = dict.fromkeys(fact for record in records_of.values() for fact in record)
     return pd.DataFrame(
-        {"Fact": fact, **{name: shown(record, fact) for name, record in records_of.items()}}
-        for fact in facts
+        {"Fact": words} | {PARTS[name]: shown(record, fact) for name, record in records_of.items()}
+        for fact, words in FACTS.items()
+        if fact in there
     )
 
 

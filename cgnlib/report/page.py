@@ -1,5 +1,6 @@
 """Parts of a page as HTML: the scorecard, and tables of sentences that fold on a narrow screen."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -51,7 +52,8 @@ def sentences(table: pd.DataFrame, name: str, *sources: evidence.Source) -> evid
 
 
 def _text(value: object) -> str:
-    return escape(str(value)) or NONE
+    """A cell as HTML; names of files and functions may break after their points and strokes."""
+    return re.sub(r"(?<=[^\W\d])([/_:.])(?=[^\W\d])", r"\1<wbr>", escape(str(value))) or NONE
 
 
 def _label(column: str) -> str:
@@ -67,7 +69,9 @@ def _claim(claim: Claim, folder: str) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    lines = [badge(finding.outcome), *map(escape, finding.effects)]
+    """A verdict, what it is made from, and the unit; an interval stays on one line."""
+    effects = (re.sub(r" (?=[^(]*\))", "\u00a0", escape(effect)) for effect in finding.effects)
+    lines = [badge(finding.outcome), *effects]
     return "<br>".join(lines + [f"<small>{escape(finding.unit)}</small>"] * bool(finding.unit))
 
 

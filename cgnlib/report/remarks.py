@@ -13,7 +13,7 @@ from cgnlib.report import explanations, scorecard, set_size, verdicts
 from cgnlib.report.findings import Claim
 from cgnlib.report.tables import NAMES
 
-NUMBERS = ("none", "one", "two", "three", "four")
+NUMBERS = ("none", "one", "two", "three", "four", "five")
 LOSSES = {
     "shape": "L_shape",
     "texture": "L_text",
@@ -77,6 +77,15 @@ def cells_run(accuracies: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """How much of the table of accuracies a source has."""
     done = sum(len(set(of) & set(TRAIN_SETS)) for of in accuracies.values())
     return f"{done} of the {len(VARIANTS) * len(TRAIN_SETS)} cells"
+
+
+def seeds_run(accuracies: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """How many seeds the cells that a source has were run with."""
+    counts = [len(values) for of in accuracies.values() for values in of.values()]
+    least, most = min(counts), max(counts)
+    if least < most:
+        return f"{NUMBERS[least]} to {NUMBERS[most]} seeds each"
+    return f"{NUMBERS[most]} seed{'s' if most > 1 else ''} each"
 
 
 def union_against_alone(accuracies: Mapping[str, Mapping[str, Sequence[float]]]) -> str:

@@ -105,18 +105,14 @@ def retrained() -> pd.DataFrame:
     return grid(rows, {"Retrainings": _outcome}, lambda row: _RETRAINED[row.row])
 
 
-def usable() -> pd.DataFrame:
-    """Usable digits of C-MNIST's CGN after the study trained it again: the mean, by edge loss."""
-    by = records.reported("edge-loss", metric="usable_digits").set_index("row")
-    return pd.DataFrame(
-        {
-            "Retrained": words,
-            "Usable digits, mean": f"{float(by.value[row]):.1f}",
-            "Retrainings": str(by.n[row]),
-            "In the study's files": by["where"][row],
-        }
-        for row, words in _RETRAINED.items()
-    )
+def usable_digits() -> pd.DataFrame:
+    """Usable digits of ten after those retrainings, on average."""
+    rows = _rows("edge-loss", row=tuple(_RETRAINED)).query("metric == 'usable_digits'")
+    down = {
+        "Retraining of C-MNIST": lambda row: _RETRAINED[row.row],
+        "Retrainings": lambda row: row.n,
+    }
+    return grid(rows, down, lambda row: "Usable digits, mean")
 
 
 def _outcome(row: Row) -> str:
@@ -237,7 +233,7 @@ def compute() -> pd.DataFrame:
             "What": " ".join(_SPELT.get(word, word) for word in _words_of(row.row)),
             "Cost": f"{_bound(row.metric)}{row.value} {_unit(row)}",
             "Told in": row.where,
-            "Remark": row.note,
+            "Remark": row.note.replace("CONTRADICTION", "contradiction"),
         }
         for row in rows.itertuples()
     )

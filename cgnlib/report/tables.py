@@ -1,7 +1,10 @@
 """Tables of the chapters: percentages, spread over seeds, sources side by side."""
 
+import re
 from collections.abc import Iterable
+from html import escape
 
+import numpy as np
 import pandas as pd
 
 from cgnlib import runs
@@ -20,37 +23,56 @@ SETTINGS = {
 }
 WEIGHTS = {"published": ", published weights", "trained": ", trained here", "": ""}
 NONE = "–"
-NUMBER = r"[-–]|[-+]?\d[\d.,%()±/ ]*"
+NUMBER = r"[-–]|[-+]?\d[\d.,%()±/+ ]*"
+LONG = 24  # letters, from which on a cell may wrap
 
 
 def show(table: pd.DataFrame, name: str, *sources: evidence.Source) -> evidence.Shown:
     """A table as the page shows it: no index, numbers to the right, its box below.
 
+    Columns with long cells wrap where a page is narrow; the box keeps the values as they are.
     name: its id in the page, and of its files.  sources: what stands behind it.
     """
     numbers = [c for c in table.columns if table[c].astype(str).str.fullmatch(NUMBER).all()]
     words = [c for c in table.columns if c not in numbers]
-    styler = table.style.hide(axis="index").set_uuid(name).format(escape="html")
+    styler = table.style.hide(axis="index").set_uuid(name).format(_shown)
     styler = styler.set_properties(subset=numbers, **{"text-align": "right"})
     styler = styler.set_properties(subset=words, **{"text-align": "left"})
+    long = [c for c in words if table[c].astype(str).str.len().max() > LONG]
+    styler = styler.set_properties(subset=long, **{"white-space": "normal", "min-width": "9em"})
     markup = styler.to_html().replace("<th id=", '<th scope="col" id=')
     return evidence.Shown(markup + evidence.box(name, table, *sources))
 
 
+def _shown(value: object) -> str:
+    """A cell as HTML: minus signs and thousands as in print, losses as in the formulas."""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        value = f"{value:,}"
+    text = re.sub(r"(?<![\w.–-])-(?=\d)", "−", escape(str(value)))
+    return re.sub(r"\bL_([a-z]+)\b", r"<i>L</i><sub>\1</sub>", text)
+
+
 def protocol(declared: Iterable[Run]) -> pd.DataFrame:
-    """The declared runs in groups: how many of each kind, with which sizes and seeds."""
+    """The declared runs in groups: how many of each kind, with which sizes and seeds.
+
+    Groups of a kind stand together, kinds in the order in which they are first needed.
+    """
     rows = []
     for run in with_needs(declared):
         s = dict(run.settings)
         rows.append(
             {
                 "Run": run.kind,
-                "On": SETTINGS.get(s.get("train_on", ""), s.get("train_on", "")) or NONE,
+                "On": _set(s.get("train_on", "")),
                 "Variant": NAMES.get(run.variant, run.variant),
                 "Size": _size(s),
                 "seed": run.seed,
             }
         )
+    kinds = list(dict.fromkeys(row["Run"] for row in rows))
+    rows.sort(key=lambda row: kinds.index(row["Run"]))
     table = pd.DataFrame(rows).groupby(["Run", "On", "Size"], sort=False)
     return table.agg(
         Variants=("Variant", lambda v: ", ".join(dict.fromkeys(v))),
@@ -193,6 +215,11 @@ def by_contrast(results: Iterable[Result], train_on: str) -> pd.DataFrame:
     )
 
 
+def _set(train_on: str) -> str:
+    """The name of a training set on the page."""
+    return SETTINGS.get(train_on) or train_on.replace("+cgn", " + CGN") or NONE
+
+
 def _size(settings: dict) -> str:
     """How much work a run is, in words: the first of these settings that it has."""
     for name, words in (
@@ -204,7 +231,8 @@ def _size(settings: dict) -> str:
         ("conditions", "{tests} tests"),
     ):
         if name in settings:
-            return words.format(**settings, tests=len(settings.get("conditions", ())))
+            words = words.format(**settings, tests=len(settings.get("conditions", ())))
+            return re.sub(r"^1 epochs", "1 epoch", words)
     return "published weights"
 
 
