@@ -68,5 +68,5 @@ def test_tables_fit(table):
 
 def test_usable_digits_by_edge_loss():
     table = reported.usable_digits()
-    assert list(table["Usable digits, mean"]) == ["5.6", "8.9", "9.7"]
+    assert list(table["Usable digits, mean"]) == ["5.62", "8.90", "9.65"]
     assert set(table["Retrainings"]) == {"47", "20"}
