@@ -77,8 +77,8 @@ def _stamped(side: race.Side, wanted: int) -> list[float]:
 def million(steps: int = 200) -> dict[str, float]:
     """GiB that training on a stored set of a million images takes, in a process of its own.
 
-    private: what the process holds for itself.  mapped: pages of the file, which the system takes
-    back when it needs them.  on_disk: the set.
+    private: what the process holds for itself, at most.  mapped: what it adds to that of files, at
+    most, its libraries among them.  on_disk: the set.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -107,7 +107,7 @@ def _trained(folder: Path, steps: int) -> dict[str, float]:
         train.train_classifier(data, s, 0, Checkpoint(stop=clock))
     return {
         "private": max(private),
-        "mapped": _status("RssFile"),
+        "mapped": _status("VmHWM") - max(private),
         "on_disk": (folder / "images.npy").stat().st_size / 2**30,
     }
 

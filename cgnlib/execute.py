@@ -4,6 +4,7 @@ Each function writes its artefacts into `folder` and returns (metrics, history o
 """
 
 import csv
+import mmap
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -152,12 +153,13 @@ def load_set(folder: Path) -> Images:
     arrays = []
     for name, mode in (("images.npy", "c"), ("labels.npy", None)):
         try:
-            arrays.append(torch.from_numpy(np.load(folder / name, mmap_mode=mode)))
+            arrays.append(np.load(folder / name, mmap_mode=mode))
         except (OSError, ValueError, EOFError) as error:
             raise CGNError(
                 f"{folder / name} cannot be read ({reason(error)}): delete {folder} and run again"
             ) from error
-    return Images(*arrays)
+    pages = arrays[0].base if hasattr(mmap, "MADV_DONTNEED") else None
+    return Images(*map(torch.from_numpy, arrays), pages)
 
 
 def _classifier(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):

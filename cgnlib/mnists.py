@@ -10,6 +10,7 @@ the published CGN (see the data chapter).
 
 import gzip
 import hashlib
+import mmap
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -197,10 +198,15 @@ def digit_masks(digits: Digits, variant: str = "double_colored") -> Tensor:
 
 @dataclass(frozen=True)
 class Images:
-    """A frozen set of images: x [N, 32, 32, 3], uint8 (0...255) or float32 (-1...1); y [N]."""
+    """A frozen set of images: x [N, 32, 32, 3], uint8 (0...255) or float32 (-1...1); y [N].
+
+    pages: of the file that x is a view of, where it is one; let go of after each batch, or a pass
+    over a large set would end with all of it in memory.
+    """
 
     x: Tensor
     y: Tensor
+    pages: mmap.mmap | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -208,6 +214,8 @@ class Images:
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images [B, 3, 32, 32] float32 in about -1...1, channels last in memory, and labels."""
         x = self.x[index]
+        if self.pages is not None:
+            self.pages.madvise(mmap.MADV_DONTNEED)
         return (to_signed(x) if x.dtype == torch.uint8 else x).permute(0, 3, 1, 2), self.y[index]
 
 

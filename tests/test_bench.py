@@ -131,10 +131,10 @@ def test_times_of_three_sizes_grow():
 def test_a_million_images_are_trained_on_without_a_copy():
     if not sys.platform.startswith("linux"):
         pytest.skip("memory is read from /proc")
-    found = bench.million(steps=12)
+    found = bench.million(steps=24)
     assert found["on_disk"] > 2.8  # GiB
     assert found["private"] < 2  # of which libraries and the batch's maps are nearly all
-    assert found["private"] + found["mapped"] < 3
+    assert found["mapped"] < 1  # pages of the file stay no longer than a batch
 
 
 def test_an_unknown_row_is_one_line_that_names_the_rows():

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageColor
 
-from cgnlib import mnists, textures
+from cgnlib import execute, mnists, textures
 from cgnlib.errors import CGNError, MissingError
 from cgnlib.mnists import Digits, Images, Union, Variant
 
@@ -392,6 +392,17 @@ def test_bytes_and_floats_are_the_same_images(rng):
     assert torch.equal(x, Images(mnists.to_signed(stored), y).batch(index)[0])
     assert torch.equal(mnists.to_bytes(mnists.to_signed(stored)), stored)
     assert torch.allclose(x, (stored[index].permute(0, 3, 1, 2) / 255 - 0.5) / 0.5, atol=1e-6)
+
+
+def test_a_stored_set_reads_the_same_however_often(tmp_path):
+    stored = np.random.default_rng(0).integers(0, 256, (50, 32, 32, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", stored)
+    np.save(tmp_path / "labels.npy", np.arange(50) % 10)
+    data, index = execute.load_set(tmp_path), torch.tensor([49, 3, 3, 0])
+    whole = Images(torch.from_numpy(stored), torch.arange(50) % 10)
+    for _ in range(3):  # its pages are let go of after each time
+        for ours, theirs in zip(data.batch(index), whole.batch(index), strict=True):
+            assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize("index", [[6, 0, 3, 4, 1], [2, 0], [6, 3], [0, 1, 2, 3, 4, 5, 6]], ids=str)

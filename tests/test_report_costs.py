@@ -43,6 +43,13 @@ def test_growth_is_one_where_time_follows_size(times, expected):
     assert costs.growth(measured) == {"work": expected}
 
 
+def test_a_ratio_at_the_peak_is_told_of_what_is_below_it():
+    rows = [("half", "ratio", 1.5), ("half", "peak_share", 0.5), ("less work", "ratio", 4.0)]
+    rows += [("less work", "peak_share", 1.2), ("uncounted", "ratio", 2.0)]
+    frame = pd.DataFrame(rows, columns=["benchmark", "metric", "value"])
+    assert costs.at_peak(frame) == {"half": 3.0}
+
+
 def test_a_chain_is_as_long_as_the_needs_before_it():
     run = experiments.grid("mini", "claim-3-mnist")[-1]
     chain = run

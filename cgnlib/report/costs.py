@@ -70,6 +70,16 @@ def reached(measured: pd.DataFrame) -> tuple[list[str], list[str]]:
     return list(of.index[done]), list(of.index[~done])
 
 
+def at_peak(measured: pd.DataFrame) -> dict[str, float]:
+    """The ratio that a piece of work would have, were all of its operations at the peak's rate.
+
+    Only of what is below the peak: who leaves operations out may be above it.
+    """
+    of = measured.pivot_table("value", "benchmark", "metric", sort=False)
+    below = of[of["peak_share"] < 1]
+    return (below["ratio"] / below["peak_share"]).to_dict()
+
+
 def growth(measured: pd.DataFrame) -> dict[str, float]:
     """By piece of work: time for the largest of three sizes over that for the smallest, divided by
     the ratio of sizes.  1 is linear."""
