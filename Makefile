@@ -22,23 +22,26 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install -c constraints.txt -e '.[dev]'
+	@# what is imported is compiled then; pip would take a minute over the rest as well
+	$(PY) -m pip install --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# Here one pool of processes computes them, and not a process for each, which would start for
+# seconds; on a cluster each is a job of the workflow (profiles/slurm).
 runs: venv  ## Compute every run that the chapters need and that is not there yet
-	$(SNAKEMAKE) runs
+	$(PY) -m cgnlib run --profile $(PROFILE) all
 
-chapters: venv  ## Execute the chapters that are not up to date, after the runs they need
+chapters: runs  ## Execute the chapters that are not up to date, after the runs they need
 	$(SNAKEMAKE) chapters
 
 guard: venv  ## Refuse stale, failed or never-run notebooks
 	$(PY) book/_press/guard.py
 
-book: venv  ## Runs, chapters, and the whole book, strictly built into _build/html
+book: runs  ## Runs, chapters, and the whole book, strictly built into _build/html
 	$(SNAKEMAKE) book
 	@echo "The book is at _build/html/index.html"
 
-pdf: venv  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked from its first page
+pdf: runs  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked from its first page
 	$(SNAKEMAKE) pdf
 
 test: venv  ## Run the tests

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgnlib import paths
-from cgnlib.experiments import Run
+from cgnlib.experiments import Run, with_needs
 
 START = 10.0  # seconds until a job computes
 SLACK = 4  # times what is expected may pass before a job is ended; it is resumed then
@@ -115,6 +115,19 @@ def cost(runs: Iterable[Run]) -> str:
     gpu = sum(expected_seconds(run) for run in left if uses_gpu(run)) / 3600
     done = f"{len(runs) - len(left)} of {len(runs)} runs are done"
     return f"{done}; about {core:.1f} core hours and {gpu:.0f} GPU hours are left"
+
+
+def chains(runs: Iterable[Run]) -> dict[str, float]:
+    """By id: the expected seconds from a run's start to the end of all that waits for it, if
+    nothing else kept a core busy.
+    """
+    behind: dict[str, float] = {}
+    chain = {}
+    for run in reversed(with_needs(runs)):
+        chain[run.id] = expected_seconds(run) + behind.get(run.id, 0)
+        for _, need in run.needs:
+            behind[need.id] = max(behind.get(need.id, 0), chain[run.id])
+    return chain
 
 
 def _images(run: Run) -> float:

@@ -15,7 +15,7 @@ from multiprocessing.connection import wait as wait_for
 import torch
 from tqdm import tqdm
 
-from cgnlib import attempts, execute
+from cgnlib import attempts, execute, jobs
 from cgnlib.artefacts import Result, folder_of, is_done, load
 from cgnlib.errors import CGNError
 from cgnlib.experiments import Run, with_needs
@@ -68,8 +68,8 @@ def compute_here(run: Run) -> None:
 
 
 def _compute(missing: list[Run], workers: int) -> None:
-    # the longest first: the generators, for which everything else waits
-    waiting = {run.id: run for run in sorted(missing, key=_images_seen, reverse=True)}
+    chain = jobs.chains(missing)  # what most waits for comes first, so that cores idle late
+    waiting = {run.id: run for run in sorted(missing, key=lambda r: chain[r.id], reverse=True)}
     under_way: dict[Future, Run] = {}
     failure: tuple[Run, BaseException] | None = None
     processes = min(workers, len(missing))
@@ -110,12 +110,6 @@ def _compute(missing: list[Run], workers: int) -> None:
         raise RuntimeError(f"run {run.id} failed: {type(error).__name__}: {error}") from error
     if waiting:
         raise Interrupted(f"stopped with {len(waiting)} runs left")
-
-
-def _images_seen(run: Run) -> int:
-    settings = dict(run.settings)
-    passes = settings.get("steps", 0) * settings.get("accumulate", 1)
-    return passes * settings.get("batch", 0)
 
 
 def _compute_one(run: Run) -> None:

@@ -35,6 +35,8 @@ IGNORED: dict[str, int] = {
     "10_discussion": 2,
 }
 
+# What a run took, and where: another machine says otherwise, though nothing has changed.
+CLOCKS = re.compile(r"\.env\[|costs\.(hours|by_kind)|tables\.provenance")
 A_PATH = re.compile(r"^(/|~|\.\.?/)|^(runs|data|book)/|\.(csv|json|npz|png|pth?|safetensors)$")
 
 
@@ -72,6 +74,12 @@ def test_tags_come_from_the_closed_list(source):
 def test_ignored_cells_are_counted(source):
     ignored = sum("nbval-ignore-output" in tags(cell) for cell in code_cells(source))
     assert ignored == IGNORED.get(source.stem, 0)
+
+
+@by_name(SOURCES)
+def test_clocks_are_not_compared(source):
+    timed = [cell for cell in code_cells(source) if CLOCKS.search(cell.source)]
+    assert all("nbval-ignore-output" in tags(cell) for cell in timed)
 
 
 @by_name(SOURCES)

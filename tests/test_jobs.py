@@ -72,6 +72,19 @@ def test_originals_in_the_place_of_others_cost_nothing_more():
     assert {jobs.expected_seconds(run) for run in mixed} == {jobs.expected_seconds(alone)}
 
 
+def test_a_chain_ends_with_the_last_run_that_waits():
+    p = experiments.profile("mini")
+    source = experiments.cgn(p, "wildlife", 0)
+    images = experiments.generated(p, source, 0)
+    trained = experiments.classifier(p, "wildlife", "cgn", 0, source)
+    judged = experiments.evaluation(p, source)
+    chain = jobs.chains([judged, trained])
+    of = {run.id: jobs.expected_seconds(run) for run in (source, images, trained, judged)}
+    assert chain[trained.id] == of[trained.id] and chain[judged.id] == of[judged.id]
+    assert chain[images.id] == of[images.id] + of[trained.id]
+    assert chain[source.id] == of[source.id] + max(chain[images.id], chain[judged.id])
+
+
 def test_marks_follow_the_finished_runs(folder):
     runs = experiments.with_needs(experiments.grid("mini", "claim-1-mnist"))
     finish(folder, runs[0])

@@ -50,16 +50,6 @@ def test_a_ratio_at_the_peak_is_told_of_what_is_below_it():
     assert costs.at_peak(frame) == {"half": 3.0}
 
 
-def test_a_chain_is_as_long_as_the_needs_before_it():
-    run = experiments.grid("mini", "claim-3-mnist")[-1]
-    chain = run
-    seconds = jobs.expected_seconds(run)
-    while chain.needs:
-        chain = max((n for _, n in chain.needs), key=lambda n: costs._chain(n, {}))
-        seconds += jobs.expected_seconds(chain)
-    assert costs._chain(run, {}) == pytest.approx(seconds)
-
-
 def test_plans_name_every_profile_and_grow():
     table = costs.plans().set_index("Profile")
     assert list(table.index) == list(experiments.PROFILES)

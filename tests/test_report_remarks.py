@@ -33,6 +33,32 @@ def test_the_variants_that_miss_the_rule_are_named():
     assert remarks.digits_short(ceiling, ceiling) == "on no variant does the rule say so"
 
 
+@pytest.mark.parametrize(
+    ("generators", "words"),
+    [
+        (["published"] * 2, "the published ones alone"),
+        (["trained-0", "trained-2"], "two of our own for each variant alone"),
+        (["trained-0", "published"], "the published ones and one of our own for each variant"),
+    ],
+)
+def test_the_cgns_that_were_judged_are_named(generators, words):
+    assert remarks.cgns_judged(pd.DataFrame({"generator": generators})) == words
+
+
+def test_usable_digits_are_those_of_a_variant_and_its_cgns():
+    columns = ["metric", "variant", "generator", "value"]
+    rows = [
+        ("usable_digits", "colored", "published", "9"),
+        ("usable_digits", "colored", "trained-0", "6"),
+        ("usable_digits", "colored", "trained-1", "7"),
+        ("usable_digits", "wildlife", "published", "4"),
+        ("mask_iou", "colored", "published", "0.5"),
+    ]
+    frame = pd.DataFrame(rows, columns=columns)
+    assert scorecard.usable(frame, "colored", "published") == 9
+    assert scorecard.usable(frame, "colored") == 6.5
+
+
 def test_a_loss_is_needed_where_fewer_parts_are_read_without_it():
     reads = {"none": 0.7, "shape": 0.8, "texture": 0.6, "background": 0.2, "reconstruction": 0.3}
     measured = {a: {"all_read": [v]} for a, v in reads.items()}

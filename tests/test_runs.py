@@ -62,7 +62,7 @@ def evaluation(source):
 
 def simple(name="", needs=(), **settings):
     """A run that reads no data: what `execute` makes of it is up to a test."""
-    settings = {"source": "none", "steps": 3} | settings
+    settings = {"source": "none", "steps": 3, "batch": 1} | settings
     return Run("cgn", "colored", name, 0, "mini", tuple(sorted(settings.items())), needs)
 
 
@@ -368,6 +368,13 @@ def test_needs_are_computed_before_their_users(fake, threads):
     results = runs.ensure([c, a], workers=3)
     assert fake.started[-1] == c.id and sorted(fake.started) == sorted(r.id for r in (a, b, c))
     assert [result.run for result in results] == [c, a]
+
+
+def test_what_others_wait_for_comes_first(fake, threads):
+    a, b = simple("a"), simple("b")
+    c = simple("c", needs=(("x", b),))
+    runs.ensure([a, c], workers=1)
+    assert fake.started == [b.id, a.id, c.id]
 
 
 @pytest.mark.parametrize(

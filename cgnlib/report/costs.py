@@ -178,8 +178,7 @@ def plans() -> pd.DataFrame:
         declared = with_needs(experiments.grid(name))
         core = sum(jobs.expected_seconds(r) for r in declared if not jobs.uses_gpu(r)) / 3600
         gpu = sum(jobs.expected_seconds(r) for r in declared if jobs.uses_gpu(r)) / 3600
-        chain: dict[str, float] = {}
-        longest = max(_chain(run, chain) for run in declared) / 3600
+        longest = max(jobs.chains(declared).values()) / 3600
         rows.append(
             {
                 "Profile": name,
@@ -221,14 +220,6 @@ def _ours(declared: dict[str, Sequence[Run]]) -> dict[str, str]:
     columns = {"paper, GPU h": ("paper", True), "paper, core h": ("paper", False)}
     columns["full, core h"] = ("full", False)
     return {column: hours(*which) for column, which in columns.items()}
-
-
-def _chain(run: Run, known: dict[str, float]) -> float:
-    """Seconds of the longest chain of needs that ends in a run."""
-    if run.id not in known:
-        before = max((_chain(need, known) for _, need in run.needs), default=0.0)
-        known[run.id] = before + jobs.expected_seconds(run)
-    return known[run.id]
 
 
 def _rate(value: float) -> str:

@@ -49,6 +49,15 @@ def digits_short(read: Mapping[str, float], ceiling: Mapping[str, float]) -> str
     return f"on {listed(missed)} the rule says so"
 
 
+def cgns_judged(frame: pd.DataFrame) -> str:
+    """Which CGNs of MNIST a source has judged: the published ones, ours, or both."""
+    found = frame["generator"].drop_duplicates()
+    own = int(found.str.startswith("trained").sum())
+    parts = ["the published ones"] * bool((found == "published").any())
+    parts += [f"{NUMBERS[own]} of our own for each variant"] * bool(own)
+    return " and ".join(parts) + " alone" * (len(parts) == 1)
+
+
 def losses_by_probe(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """Without which losses fewer counterfactuals show all three parts, and without which more.
 

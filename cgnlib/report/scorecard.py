@@ -50,6 +50,13 @@ def readings(frame: pd.DataFrame, generator: str = "trained") -> tuple[dict, dic
     return tuple(by[m].to_dict() if m in by else {} for m in ("image_read", "image_read_true"))
 
 
+def usable(frame: pd.DataFrame, variant: str, generator: str = "trained") -> float:
+    """Usable digits of ten of a variant's CGNs, the mean over them; see `readings`."""
+    rows = frame[(frame["metric"] == "usable_digits") & (frame["variant"] == variant)]
+    chosen = rows[rows["generator"].str.startswith(generator)]
+    return float(chosen["value"].astype(float).mean())
+
+
 def badge(outcome: str) -> str:
     """A verdict as the page shows it."""
     css = {verdicts.REPRODUCED: "reproduced", verdicts.PARTLY: "partly", verdicts.NOT: "not"}
