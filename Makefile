@@ -22,8 +22,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	@# what is imported is compiled then; pip would take a minute over the rest as well
-	$(PY) -m pip install --no-compile -c constraints.txt -e '.[dev]'
+	$(PY) -m pip install -c constraints.txt -e '.[dev]'
 	@touch $@
 
 # Here one pool of processes computes them, and not a process for each, which would start for

@@ -43,7 +43,7 @@ def was_executed(text):
 if workflow.is_main_process:
     jobs.renew_marks(RUNS)
     for text in TEXTS:
-        if not was_executed(text):
+        if not was_executed(text) and not workflow.output_settings.dryrun:
             (EXECUTED / text.stem).unlink(missing_ok=True)
     print(f"profile {PROFILE}: {jobs.cost(RUNS)}", file=sys.stderr)
 

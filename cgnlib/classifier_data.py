@@ -1,6 +1,5 @@
 """What the classifiers of claim 3 start from, learn from and are tested on, by world."""
 
-import os
 from collections.abc import Iterator
 from functools import partial
 
@@ -11,7 +10,7 @@ from torchvision.models import resnet50
 from torchvision.models.resnet import ResNet
 from torchvision.transforms import v2
 
-from cgnlib import benchmarks, categories, menagerie, sources
+from cgnlib import benchmarks, categories, menagerie, provenance, sources
 from cgnlib.datasets import Dataset
 from cgnlib.errors import CGNError
 from cgnlib.inputs import Input
@@ -194,7 +193,7 @@ def _chunks(data: Menagerie) -> Iterator[Tensor]:
 
 def _workers() -> int:
     """Processes that read images ahead: none where the CPU is what computes."""
-    return min(8, os.cpu_count() or 1) if torch.cuda.is_available() else 0
+    return min(8, provenance.cores()) if torch.cuda.is_available() else 0
 
 
 def _menagerie_test(condition: str, split: str, n: int, seed: int) -> Stimuli:

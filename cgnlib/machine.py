@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 import torchvision
 
+from cgnlib import provenance
 from cgnlib.errors import reason
 
 SLURM_SECONDS = 10  # how long sinfo may take to answer
@@ -73,7 +74,7 @@ def look() -> Machine:
         platform.python_version(),
         torch.__version__,
         torchvision.__version__,
-        _cores(),
+        provenance.cores(),
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         _gpus(),
         look_for_slurm(),
@@ -124,11 +125,6 @@ def _gpus() -> list[Gpu]:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     found = (torch.cuda.get_device_properties(i) for i in range(count))
     return [Gpu(gpu.name, gpu.total_memory) for gpu in found]
-
-
-def _cores() -> int:
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _existing(folder: Path) -> Path:

@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,8 +36,12 @@ def place() -> str:
     return f"{platform.node()}, process {os.getpid()}" + (f", Slurm job {job}" if job else "")
 
 
+@cache
 def commit() -> str:
-    """The commit of the working tree, with `+` where it has changes; `unknown` outside git."""
+    """The commit of the working tree, with `+` where it has changes; `unknown` outside git.
+
+    As it was when this process asked first: the code that it has loaded is of that time.
+    """
     try:
         git = ["git", "-C", str(paths.ROOT)]
         head = subprocess.check_output(
@@ -48,6 +53,12 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.strip() + ("+" if changed.strip() else "")
+
+
+def cores() -> int:
+    """CPU cores that this process may use, which are not always all that there are."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def device() -> str:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
@@ -15,7 +15,7 @@ from multiprocessing.connection import wait as wait_for
 import torch
 from tqdm import tqdm
 
-from cgnlib import attempts, execute, jobs
+from cgnlib import attempts, execute, jobs, mnists, provenance
 from cgnlib.artefacts import Result, folder_of, is_done, load
 from cgnlib.errors import CGNError
 from cgnlib.experiments import Run, with_needs
@@ -47,13 +47,14 @@ def ensure(runs: Iterable[Run], workers: int | None = None) -> list[Result]:
     """The results of all runs, in order; what is missing is computed first, needs before users.
 
     workers: processes at work, one CPU thread each, so that a result does not depend on the
-    number of cores; all cores unless told.  With a GPU there is one worker.  Raises CGNError
+    number of cores; all cores unless told.  A run that asks for several cores takes the place of
+    as many, and of the runs that compute on a GPU one is at work at a time.  Raises CGNError
     naming the first run that failed; the others that were under way are finished.  Asked to stop,
     by Ctrl-C or a signal, it saves what is under way and raises Interrupted.
     """
     runs = list(runs)
     if wanted := missing(runs):
-        _compute(wanted, workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1))
+        _compute(wanted, workers or provenance.cores())
     return [load(run) for run in runs]
 
 
@@ -85,7 +86,7 @@ def _compute(missing: list[Run], workers: int) -> None:
         while under_way or (waiting and not stop.is_set()):
             busy = waiting.keys() | {run.id for run in under_way.values()}
             for run in list(waiting.values()):
-                free = len(under_way) < workers and not stop.is_set()
+                free = _has_room(run, under_way.values(), workers) and not stop.is_set()
                 if free and not any(n.id in busy for _, n in run.needs):
                     under_way[pool.submit(_compute_one, run)] = waiting.pop(run.id)
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
@@ -102,6 +103,8 @@ def _compute(missing: list[Run], workers: int) -> None:
         run, error = failure
         if isinstance(error, CGNError | Interrupted):
             raise error
+        if isinstance(error, BrokenProcessPool) and stop.is_set():
+            raise Interrupted("stopped before the first run had begun") from error
         if isinstance(error, BrokenProcessPool):
             raise CGNError(
                 f"the process that computed {run.id} was killed (out of memory?): run again with "
@@ -112,17 +115,45 @@ def _compute(missing: list[Run], workers: int) -> None:
         raise Interrupted(f"stopped with {len(waiting)} runs left")
 
 
+def _has_room(run: Run, busy: Collection[Run], workers: int) -> bool:
+    """Whether a run fits beside those under way; alone it always does."""
+    if not busy:
+        return True
+    if _on_gpu(run) and any(map(_on_gpu, busy)):
+        return False
+    return sum(jobs.resources(other).cores for other in (run, *busy)) <= workers
+
+
+def _on_gpu(run: Run) -> bool:
+    """Whether a run computes on a GPU here; the nets of the MNISTs are too small to gain."""
+    return torch.cuda.is_available() and run.variant not in (*mnists.VARIANTS, "digits")
+
+
 def _compute_one(run: Run) -> None:
     attempts.compute(run, _stop)
+
+
+class _Either:
+    """A worker's own flag beside that of its pool: a handler of signals must not touch the latter,
+    whose lock the interrupted code may hold."""
+
+    def __init__(self, pools: Flag):
+        self.pools, self.own = pools, False
+
+    def set(self) -> None:
+        self.own = True
+
+    def is_set(self) -> bool:
+        return self.own or self.pools.is_set()
 
 
 def _start_worker(stop: Flag) -> None:
     """A worker stops when its parent is asked to, and ends when its parent ends: a worker alone
     would wait for ever."""
     global _stop
-    _stop = stop
+    _stop = _Either(stop)
     for number in SIGNALS:  # Ctrl-C and a cluster reach every process of a job
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: _stop.set())
     _prepare_process()
 
     def follow_parent() -> None:

@@ -100,7 +100,7 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
             terms["edge"] = s["edge"] * losses.edge_mass(mask)
         _update(opt_g, sum(terms.values()))
         critic.requires_grad_(True)
-        loss = losses.discriminator_mse(critic(x, y), critic(x_gen.detach(), y_gen))
+        loss = losses.discriminator_mse(*_scores(critic, (x, y), (x_gen.detach(), y_gen)))
         _update(opt_d, loss)
         return terms | {"discriminator": loss, "mask_mean": mask.mean()}
 
@@ -135,7 +135,7 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         adversarial = losses.generator_bce(critic(x_gen, y_gen))
         _update(opt_g, adversarial)
         critic.requires_grad_(True)
-        loss = losses.discriminator_bce(critic(x, y), critic(x_gen.detach(), y_gen))
+        loss = losses.discriminator_bce(*_scores(critic, (x, y), (x_gen.detach(), y_gen)))
         _update(opt_d, loss)
         return {"adversarial": adversarial, "discriminator": loss}
 
@@ -176,6 +176,18 @@ def _discriminator(s: dict, rng: torch.Generator) -> nn.Module:
     if s["discriminator"] == "conv":
         return nets.ConvDiscriminator(s["ndf"])
     return nets.LinearDiscriminator(s["ndf"], rng)
+
+
+def _scores(critic: nn.Module, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """A critic's scores of several batches of images and labels.
+
+    In one pass where nothing in the critic looks across a batch: its gradients, of millions of
+    weights, are then made once and not added up.
+    """
+    if isinstance(critic, nets.ConvDiscriminator):  # its batch norms tell real from generated
+        return [critic(x, y) for x, y in batches]
+    x, y = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    return list(critic(x, y).split([len(labels) for _, labels in batches]))
 
 
 def _adam(net: nn.Module, lr: float, s: dict) -> torch.optim.Adam:

@@ -76,6 +76,10 @@ def test_ignored_cells_are_counted(source):
     assert ignored == IGNORED.get(source.stem, 0)
 
 
+def test_some_chapters_show_clocks():
+    assert sum(bool(CLOCKS.search(cell.source)) for s in SOURCES for cell in code_cells(s)) > 5
+
+
 @by_name(SOURCES)
 def test_clocks_are_not_compared(source):
     timed = [cell for cell in code_cells(source) if CLOCKS.search(cell.source)]

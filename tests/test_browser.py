@@ -29,7 +29,7 @@ HTML, SCREENS = ROOT / "_build/html", ROOT / "_build/screens"
 WIDTHS = {1440: 900, 390: 844}
 THEMES = ("light", "dark")
 CHAPTERS = [page.relative_to(ROOT).with_suffix(".html").as_posix() for page in pages(ROOT)]
-EVERY = [*CHAPTERS, "search.html", "genindex.html"]
+EVERY = [*CHAPTERS, "search.html"]
 COMPOSER = "book/02_composer.html"
 # The theme looks 0.3 s after a change of width which boxes scroll, and lets the keyboard in there.
 RESIZED = "new Promise(done => requestAnimationFrame(() => setTimeout(done, 500)))"

@@ -180,6 +180,16 @@ def test_a_book_is_built_and_printed_only_when_something_changed(folder, tmp_pat
 
 
 @pytest.mark.slow
+def test_what_failed_after_it_wrote_is_made_again(tmp_path):
+    """As a strict build does that finds something amiss at its end."""
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    rule = 'rule book:\n    output: "built"\n    shell: "echo again >> log; touch built; exit 1"\n'
+    (tmp_path / "Snakefile").write_text(rule)
+    assert [snakemake("book", cwd=tmp_path)[0] for _ in range(2)] == [1, 1]
+    assert (tmp_path / "log").read_text().split() == ["again", "again"]
+
+
+@pytest.mark.slow
 def test_an_unknown_profile_is_an_error():
     code, said = snakemake("-n", "--config", "profile=huge", "--", "book")
     assert code != 0 and "unknown profile 'huge': choose mini, full, paper" in said

@@ -29,8 +29,8 @@ def test_the_mechanisms_that_miss_the_rule_are_named(shape, texture, words):
 def test_the_variants_that_miss_the_rule_are_named():
     read = {"colored": 0.5, "double_colored": 0.9, "wildlife": 0.9}
     ceiling = dict.fromkeys(read, 1.0)
-    assert remarks.digits_short(read, ceiling) == "on C-MNIST the rule says so"
-    assert remarks.digits_short(ceiling, ceiling) == "on no variant does the rule say so"
+    assert remarks.digits_short(read, ceiling) == "C-MNIST falls short"
+    assert remarks.digits_short(ceiling, ceiling) == "no variant falls short"
 
 
 @pytest.mark.parametrize(

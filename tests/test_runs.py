@@ -377,6 +377,20 @@ def test_what_others_wait_for_comes_first(fake, threads):
     assert fake.started == [b.id, a.id, c.id]
 
 
+def test_runs_share_the_cores_and_take_turns_on_a_gpu(monkeypatch):
+    declared = experiments.with_needs(experiments.grid("paper"))
+    large, small = (
+        next(r for r in declared if r.variant == variant and r.kind == kind)
+        for variant, kind in (("imagenet", "ensemble"), ("wildlife", "classifier"))
+    )
+    assert runs._has_room(large, [], 2)  # alone, whatever it asks for
+    assert not runs._has_room(large, [small], 2) and runs._has_room(large, [small], 9)
+    assert runs._has_room(small, [small], 2) and not runs._has_room(small, [small, small], 2)
+    assert runs._has_room(large, [large], 16)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert not runs._has_room(large, [large], 16) and runs._has_room(small, [large], 16)
+
+
 @pytest.mark.parametrize(
     ("error", "kind"), [(CGNError("mend me"), CGNError), (ValueError("a bug"), RuntimeError)]
 )
@@ -575,10 +589,14 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(tmp_path, folder, m
 
 
 def test_the_commit_is_named_where_there_is_one(monkeypatch, tmp_path):
+    provenance.commit.cache_clear()
     known = provenance.commit().removesuffix("+")
     assert known == "unknown" or (len(known) == 10 and int(known, 16))
     monkeypatch.setattr(provenance.paths, "ROOT", tmp_path)
+    assert provenance.commit().removesuffix("+") == known  # as it was when first asked
+    provenance.commit.cache_clear()
     assert provenance.commit() == "unknown"
+    provenance.commit.cache_clear()
 
 
 def test_a_run_that_failed_before_it_left_anything_starts_anew(fake, folder):

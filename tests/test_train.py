@@ -346,7 +346,8 @@ def test_cgn_training_equals_a_plain_loop(plain_steps):
         loss = F.mse_loss(critic(x_gen, y_gen), ones)
         loss = loss + 0.3 * entropy + 0.3 * (gram[0] - gram[1].detach()).abs().mean()
         descend(net, 0.02, loss)
-        real, fake = critic(x, y), critic(x_gen.detach(), y_gen)
+        both = torch.cat([x, x_gen.detach()]), torch.cat([y, y_gen])  # in one: so its dropout draws
+        real, fake = critic(*both).chunk(2)
         loss = (F.mse_loss(real, ones) + F.mse_loss(fake, zeros)) / 2
         critics.append(descend(critic, 0.01, loss))
     check(train_cgn(settings=CGN | {"steps": 4}), net, critics)
@@ -364,9 +365,26 @@ def test_gan_training_equals_a_plain_loop(plain_steps):
         y_gen = torch.randint(0, 10, (4,), generator=rng)
         x_gen = net(torch.randn(4, 4, generator=rng), y_gen)
         descend(net, 0.02, bce(critic(x_gen, y_gen), ones))
-        real, fake = critic(x, y), critic(x_gen.detach(), y_gen)
+        both = torch.cat([x, x_gen.detach()]), torch.cat([y, y_gen])
+        real, fake = critic(*both).chunk(2)
         critics.append(descend(critic, 0.01, (bce(real, ones) + bce(fake, zeros)) / 2))
     check(train_gan(settings=TINY | {"ndf": 8, "steps": 4}), net, critics)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [lambda rng: nets.LinearDiscriminator(8, rng), lambda _: nets.ConvDiscriminator(4)],
+)
+def test_batches_are_scored_as_if_each_were_alone(build, rng):
+    """Dropout apart: the linear critic's has draws of its own for each image."""
+    critic = build(rng)
+    for layer in critic.modules():
+        if type(layer).__name__ == "_Dropout":
+            layer.eval()
+    batches = [(torch.randn(n, 3, 32, 32, generator=rng), torch.arange(n)) for n in (3, 5)]
+    together, alone = train._scores(critic, *batches), [critic(x, y) for x, y in batches]
+    for ours, theirs in zip(together, alone, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 # --- direction

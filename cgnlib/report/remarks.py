@@ -45,8 +45,8 @@ def digits_short(read: Mapping[str, float], ceiling: Mapping[str, float]) -> str
     verdict = verdicts.counterfactual_quality(read, ceiling, VARIANTS)
     missed = [NAMES[v] for v in verdict.effects if v not in verdict.met]
     if not missed:
-        return "on no variant does the rule say so"
-    return f"on {listed(missed)} the rule says so"
+        return "no variant falls short"
+    return f"{listed(missed)} {'falls' if len(missed) == 1 else 'fall'} short"
 
 
 def cgns_judged(frame: pd.DataFrame) -> str:
