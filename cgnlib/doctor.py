@@ -14,6 +14,7 @@ from cgnlib import (
     experiments,
     imagenet,
     inputs,
+    jobs,
     machine,
     mnists,
     paths,
@@ -89,10 +90,11 @@ def examine(profile: str, thorough: bool = False) -> Report:
     runs = experiments.with_needs(experiments.grid(profile))
     found = [_found(what, n, thorough) for what, n in needs(runs).items()]
     to_get = {f.source: f for f in found if f.status == "missing" and f.source}
+    to_compute = (run for run in runs if not jobs.is_finished(run))
     disks = machine.look_at_disks(
         {
             "data": (paths.data(), sum(map(_bytes_of_source, to_get))),
-            "runs": (paths.runs(profile), int(sum(run_bytes(r) for r in runs if not _done(r)))),
+            "runs": (paths.runs(profile), int(sum(map(run_bytes, to_compute)))),
         }
     )
     looked = machine.look()
@@ -249,7 +251,7 @@ def _problems_of_disks(disks: list[Disk]) -> list[str]:
         f"{disk.folder} cannot be written, and {disk.what} are to come: mend it or set "
         f"CGN_{disk.what.upper()}"
         for disk in disks
-        if disk.needed and not disk.writable
+        if disk.own and not disk.writable
     ]
     return problems + [
         f"the disk of {disk.folder} has {disk.free / 1e9:.1f} GB free of about "
@@ -257,10 +259,6 @@ def _problems_of_disks(disks: list[Disk]) -> list[str]:
         for disk in disks
         if not disk.enough
     ]
-
-
-def _done(run: Run) -> bool:
-    return (paths.runs(run.profile) / run.id / "metrics.json").is_file()
 
 
 def _look_at_digits(name: str) -> None:

@@ -41,6 +41,7 @@ class Slurm:
 class Disk:
     """A folder that data or runs go to.  free: bytes.  needed: bytes that are still to come.
 
+    own: those of them that come into this folder, and not into another on the same disk.
     writable: whether it, or the folder that it will be made in, can be written.
     """
 
@@ -48,6 +49,7 @@ class Disk:
     folder: str
     free: int
     needed: int
+    own: int
     writable: bool
 
     @property
@@ -98,9 +100,10 @@ def look_at_disks(needed: dict[str, tuple[Path, int]]) -> list[Disk]:
             str(folder),
             shutil.disk_usage(places[what]).free,
             together[devices[what]],
+            size,
             os.access(places[what], os.W_OK | os.X_OK),
         )
-        for what, (folder, _) in needed.items()
+        for what, (folder, size) in needed.items()
     ]
 
 

@@ -267,6 +267,7 @@ def test_space_is_wanted_for_what_is_still_to_come(no_data, computer, tmp_path):
     done = tmp_path / "runs" / "paper" / first.id
     done.mkdir(parents=True)
     (done / "metrics.json").write_text("{}")
+    (done / "spec.json").write_text(json.dumps(first.spec()))
     assert runs.needed > total > 10 * GB
     again = doctor.examine("paper").disks[1]
     assert runs.needed - again.needed == pytest.approx(doctor.run_bytes(first), abs=1)
@@ -295,6 +296,12 @@ def test_a_folder_that_cannot_be_written_is_a_problem(no_data, computer, monkeyp
     assert sum("cannot be written" in problem for problem in report.problems) == 2
 
 
+def test_a_folder_that_nothing_comes_into_need_not_be_written(no_data, computer, monkeypatch):
+    monkeypatch.setattr(machine.os, "access", lambda place, _: place != paths.data())
+    monkeypatch.setattr(doctor, "_bytes_of_source", lambda _: 0)
+    assert not any("cannot be written" in problem for problem in doctor.examine("full").problems)
+
+
 # --- how it is said
 
 
@@ -302,7 +309,7 @@ KEYS = {
     "": {"schema", "ok", "profile", "thorough", "inputs", "disks", "machine", "gpu_needed"}
     | {"problems"},
     "inputs": {"kind", "name", "status", "source", "size", "get", "detail", "runs"},
-    "disks": {"what", "folder", "free", "needed", "writable", "enough"},
+    "disks": {"what", "folder", "free", "needed", "own", "writable", "enough"},
     "machine": {"python", "torch", "torchvision", "cores", "memory", "gpus", "slurm"},
     "slurm": {"sbatch", "answers", "partitions", "gpu", "trouble"},
 }

@@ -63,4 +63,5 @@ def test_a_folder_to_come_is_judged_by_the_one_above(tmp_path):
     data, runs = machine.look_at_disks(needed)
     assert data.folder == str(tmp_path / "a" / "b") and data.writable
     assert data.needed == runs.needed == 12  # one disk holds both
+    assert (data.own, runs.own) == (5, 7)
     assert data.enough and not (tmp_path / "a").exists()
