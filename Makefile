@@ -43,8 +43,8 @@ book: runs  ## Runs, chapters, and the whole book, strictly built into _build/ht
 pdf: runs  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked from its first page
 	$(SNAKEMAKE) pdf
 
-test: venv  ## Run the tests
-	$(PY) -m pytest
+test: venv  ## Run the tests, the files spread over two processes
+	$(PY) -m pytest -n 2 --dist loadfile
 
 slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may install here
 	$(PY) -m pip install -q -c constraints.txt -e '.[dev,slurm]'
