@@ -30,7 +30,7 @@ PRESS = [*ROOT.glob("_*.yml"), *sorted((ROOT / "book").glob("references.*"))]
 PRESS += [path for folder in ("_press", "_static", "_interactive")
           for path in sorted((ROOT / "book" / folder).rglob("*.*")) if path.suffix != ".pyc"]
 TOOLS = Path(sys.executable).parent
-EXECUTED = ROOT / "_build" / "chapters"
+EXECUTED = ROOT / "_build" / "chapters" / PROFILE
 BUILT = "_build/html/.buildinfo"  # Sphinx writes it; after a failed build Snakemake removes it
 
 def was_executed(text):
@@ -43,7 +43,7 @@ def was_executed(text):
 if workflow.is_main_process:
     jobs.renew_marks(RUNS)
     for text in TEXTS:
-        if not was_executed(text) and not workflow.output_settings.dryrun:
+        if not (was_executed(text) or workflow.output_settings.dryrun):
             (EXECUTED / text.stem).unlink(missing_ok=True)
     print(f"profile {PROFILE}: {jobs.cost(RUNS)}", file=sys.stderr)
 

@@ -128,14 +128,23 @@ def snakemake(*words, cwd=ROOT, **env):
     return found.returncode, found.stdout + found.stderr
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project in which nothing was made yet."""
+    copy = tmp_path_factory.mktemp("copy") / "project"
+    ignored = shutil.ignore_patterns("runs", "data", "_build", ".git", ".venv", ".snakemake")
+    return Path(shutil.copytree(ROOT, copy, ignore=ignored))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", list(experiments.PROFILES))
-def test_a_dry_run_plans_every_run_and_chapter_and_says_the_cost(profile):
-    code, said = snakemake("-n", "--config", f"profile={profile}", "--", "book")
+def test_a_dry_run_plans_every_run_and_chapter_and_says_the_cost(profile, project):
+    planned = ("-n", "--config", f"profile={profile}", "--", "book")
+    code, said = snakemake(*planned, cwd=project, PYTHONPATH=str(project))
     assert code == 0, said
     runs = experiments.with_needs(experiments.grid(profile))
-    planned = {line.split()[0] for line in said.splitlines() if line.strip().endswith(" 1")}
-    assert {run.id for run in runs} <= planned and "book" in planned
+    jobs_of_it = {line.split()[0] for line in said.splitlines() if line.strip().endswith(" 1")}
+    assert {run.id for run in runs} <= jobs_of_it and "book" in jobs_of_it
     assert f"profile {profile}: 0 of {len(runs)} runs are done; about" in said
 
 
@@ -152,14 +161,12 @@ def test_what_is_done_is_planned_no_more(folder):
 
 
 @pytest.mark.slow
-def test_a_book_is_built_and_printed_only_when_something_changed(folder, tmp_path):
+def test_a_book_is_built_and_printed_only_when_something_changed(folder, project):
     for run in experiments.with_needs(experiments.grid("mini")):
         finish(folder, run)
-    project, made = tmp_path / "project", tmp_path / "project" / "_build"
-    ignored = shutil.ignore_patterns("runs", "data", "_build", ".git", ".venv", ".snakemake")
-    shutil.copytree(ROOT, project, ignore=ignored)
+    made = project / "_build"
     texts = [project / "index.md", *(project / "book").glob("[0-9]*.md")]
-    for path in [*(made / "chapters" / text.stem for text in texts),
+    for path in [*(made / "chapters" / "mini" / text.stem for text in texts),
                  made / "html" / ".buildinfo", made / "html" / "cgn-book.pdf"]:  # fmt: skip
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

@@ -166,7 +166,11 @@ SENTENCES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("chapter", "words", "holds"), SENTENCES, ids=lambda v: str(v)[:50])
+def named(part):
+    return getattr(part, "__name__", str(part)[:50])
+
+
+@pytest.mark.parametrize(("chapter", "words", "holds"), SENTENCES, ids=named)
 def test_the_record_bears_the_sentence_out(chapter, words, holds):
     text = re.sub(r"\s+", " ", (BOOK / Path(chapter).with_suffix(".md")).read_text())
     assert words in text, "the sentence has changed: change its test with it"
