@@ -15,7 +15,7 @@ import torch
 from cgnlib import artefacts, attempts, experiments, imagenet_kinds
 from cgnlib.errors import CGNError
 from cgnlib.experiments import with_needs
-from cgnlib.interruption import Interrupted, signals_set
+from cgnlib.interruption import SIGNALS, Interrupted, signals_set
 from cgnlib.nets import parts
 
 KILLS = 4  # of each run
@@ -175,6 +175,16 @@ def test_a_senseless_interval_is_an_error(told, monkeypatch):
     monkeypatch.setenv("CGN_CHECKPOINT_SECONDS", told)
     with pytest.raises(CGNError, match="CGN_CHECKPOINT_SECONDS"):
         attempts.checkpoint_seconds()
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda n: n.name)
+def test_every_signal_asks_to_stop(number):
+    """SIGUSR1 is what a cluster sends before a time limit."""
+    stop, before = threading.Event(), signal.getsignal(number)
+    with signals_set(stop):
+        os.kill(os.getpid(), number)
+        assert stop.wait(5)
+    assert signal.getsignal(number) == before
 
 
 def test_only_a_second_ctrl_c_ends_at_once():
