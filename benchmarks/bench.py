@@ -215,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_records()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = (
-        *(len(os.sched_getaffinity(0)), round(memory), provenance.device(), torch.__version__),
+        *(provenance.cores(), round(memory), provenance.device(), torch.__version__),
         *(provenance.commit(), datetime.now(UTC).isoformat(timespec="seconds")),
     )
     try:

@@ -69,8 +69,11 @@ def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> N
         check()
         if history:
             _write_csv(folder / "history.csv", history)
+        for path in folder.iterdir():  # what is said to be done is to outlast a loss of power
+            _reach_the_disk(path)
         seconds = checkpoint.spent + time.monotonic() - start
-        _write_json(folder / "env.json", provenance.record(seconds, number))
+        made = provenance.record(seconds, number, execute.on_gpu(run))
+        _write_json(folder / "env.json", made)
         _write_json(folder / "metrics.json", metrics)
         checkpoint.remove()
 
@@ -163,6 +166,12 @@ def _logged(folder: Path) -> Iterator[int]:
         package.removeHandler(handler)
         package.setLevel(level)
         handler.close()
+
+
+def _reach_the_disk(path: Path) -> None:
+    if path.is_file():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def _write_json(path: Path, content: dict) -> None:

@@ -52,6 +52,11 @@ def reads(run: Run) -> dict[str, Input]:
     return found
 
 
+def on_gpu(run: Run) -> bool:
+    """Whether a run computes on a GPU here; the nets of the MNISTs are too small to gain."""
+    return torch.cuda.is_available() and run.variant not in (*mnists.VARIANTS, "digits")
+
+
 def inputs(run: Run) -> dict[str, str]:
     """Checksums of what a run reads: part of what must match.
 

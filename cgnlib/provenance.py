@@ -14,13 +14,13 @@ import torch
 from cgnlib import paths
 
 
-def record(seconds: float, attempts: int) -> dict:
+def record(seconds: float, attempts: int, on_gpu: bool) -> dict:
     """What env.json holds.  seconds: of all attempts, as far as their work was kept."""
     return {
         "seconds": round(seconds, 2),
         "attempts": attempts,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": device(),
+        "device": device() if on_gpu else _cpu(),
         "threads": torch.get_num_threads(),
         "peak_memory_mb": peak_memory_mb(),
         "python": platform.python_version(),

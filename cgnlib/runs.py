@@ -15,7 +15,7 @@ from multiprocessing.connection import wait as wait_for
 import torch
 from tqdm import tqdm
 
-from cgnlib import attempts, execute, jobs, mnists, provenance
+from cgnlib import attempts, execute, jobs, provenance
 from cgnlib.artefacts import Result, folder_of, is_done, load
 from cgnlib.errors import CGNError
 from cgnlib.experiments import Run, with_needs
@@ -119,14 +119,9 @@ def _has_room(run: Run, busy: Collection[Run], workers: int) -> bool:
     """Whether a run fits beside those under way; alone it always does."""
     if not busy:
         return True
-    if _on_gpu(run) and any(map(_on_gpu, busy)):
+    if execute.on_gpu(run) and any(map(execute.on_gpu, busy)):
         return False
     return sum(jobs.resources(other).cores for other in (run, *busy)) <= workers
-
-
-def _on_gpu(run: Run) -> bool:
-    """Whether a run computes on a GPU here; the nets of the MNISTs are too small to gain."""
-    return torch.cuda.is_available() and run.variant not in (*mnists.VARIANTS, "digits")
 
 
 def _compute_one(run: Run) -> None:
