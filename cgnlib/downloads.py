@@ -72,6 +72,13 @@ def check(path: Path, part: dict) -> bool:
             f"{path.name} has sha256 {found}, and at the first download it was {record}: if you "
             f"trust the new file, delete {sources.beside(place)}"
         )
+    size = path.stat().st_size
+    near = part["size"] / 2 < size < part["size"] * 2  # stated sizes are rounded
+    if not (record or near or "archive" in part):  # of an archive the images are counted
+        raise CGNError(
+            f"{path.name} has {size:,} bytes, and about {part['size']:,} are stated: "
+            "it is another file, or a part of it"
+        )
     return bool(stated or record)
 
 

@@ -542,6 +542,18 @@ def test_a_wrong_count_leaves_no_folder(part, images, no_data):
     assert str(error.value).endswith(f"; delete {archive} to get it again")
 
 
+def test_a_first_copy_of_another_size_is_not_taken(tmp_path):
+    """Nobody states its checksum, so it would be what later copies are compared with."""
+    part = {"file": "weights/net.pth", "sha256": "", "size": 1000}
+    for size, taken in ((5, False), (600, True), (1900, True), (2500, False)):
+        (tmp_path / "net.pth").write_bytes(b"x" * size)
+        if taken:
+            assert downloads.check(tmp_path / "net.pth", part) is False
+            continue
+        with pytest.raises(CGNError, match=rf"has {size:,} bytes, and about 1,000 are stated"):
+            downloads.check(tmp_path / "net.pth", part)
+
+
 def test_an_own_archive_of_a_wrong_count_is_told(site, images, no_data, tmp_path):
     images |= {"urls": [], "page": "https://example.org/set"}
     own = tmp_path / "own.zip"
