@@ -104,7 +104,7 @@ def _compute(missing: list[Run], workers: int) -> None:
         if isinstance(error, CGNError | Interrupted):
             raise error
         if isinstance(error, BrokenProcessPool) and stop.is_set():
-            raise Interrupted("stopped before the first run had begun") from error
+            raise Interrupted("stopped while its processes were starting") from error
         if isinstance(error, BrokenProcessPool):
             raise CGNError(
                 f"the process that computed {run.id} was killed (out of memory?): run again with "
