@@ -18,10 +18,12 @@ def interventions(
 
     The mask is drawn once and kept; each time the textures get noise of their own and labels that
     are two independent permutations of y.  y: [B].  The net should be in evaluation mode.
+    rng: on the CPU, wherever the net is.
     """
+    y = y.to(net.label_emb.weight.device)
     mask = net.mask(net.draw_latent(len(y), rng), y)
     for _ in range(n):
-        y_fg, y_bg = (y[torch.randperm(len(y), generator=rng)] for _ in range(2))
+        y_fg, y_bg = (y[torch.randperm(len(y), generator=rng).to(y.device)] for _ in range(2))
         fg = net.foreground(net.draw_latent(len(y), rng), y_fg, rng)
         bg = net.background(net.draw_latent(len(y), rng), y_bg, rng)
         yield mask, fg, bg, y_fg, y_bg
@@ -37,7 +39,7 @@ def sample_cgn(net: CGN, size: int, per_shape: int, rng: torch.Generator) -> Ite
     for _ in range(size // BATCH // per_shape):
         y = torch.randint(0, 10, (BATCH,), generator=rng)
         for mask, fg, bg, _, _ in interventions(net, y, rng, per_shape):
-            yield Images(to_stored(compose(mask, fg, bg)), y)
+            yield Images(to_stored(compose(mask, fg, bg)).cpu(), y)
 
 
 @torch.inference_mode()
@@ -47,7 +49,8 @@ def sample_gan(net: GAN, size: int, per_shape: int, rng: torch.Generator) -> Ite
     for _ in range(size // BATCH // per_shape):
         y = torch.randint(0, 10, (BATCH,), generator=rng)
         for _ in range(per_shape):
-            yield Images(to_stored(net(net.draw_latent(len(y), rng), y)), y)
+            u = net.draw_latent(len(y), rng)
+            yield Images(to_stored(net(u, y.to(u.device))).cpu(), y)
 
 
 def set_size(size: int, per_shape: int) -> int:

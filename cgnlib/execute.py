@@ -4,6 +4,7 @@ Each function writes its artefacts into `folder` and returns (metrics, history o
 """
 
 import csv
+import math
 import mmap
 from collections.abc import Callable
 from importlib import import_module
@@ -27,6 +28,7 @@ from cgnlib.train import generator
 
 TEST_SEED = 2021  # all runs of a profile are tested on the same images
 CHUNK = 500
+LONG = ("cgn", "gan", "set", "classifier")  # on the MNISTs
 
 
 def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoint):
@@ -53,8 +55,25 @@ def reads(run: Run) -> dict[str, Input]:
 
 
 def on_gpu(run: Run) -> bool:
-    """Whether a run computes on a GPU here; the nets of the MNISTs are too small to gain."""
-    return torch.cuda.is_available() and run.variant not in (*mnists.VARIANTS, "digits")
+    """Whether a run computes on a GPU here; the nets of the MNISTs gain by it where they are
+    trained or make many images."""
+    if not torch.cuda.is_available():
+        return False
+    return run.variant not in (*mnists.VARIANTS, "digits") or run.kind in LONG
+
+
+def device_of(run: Run) -> torch.device:
+    """Where a run computes."""
+    return torch.device("cuda" if on_gpu(run) else "cpu")
+
+
+def gpu_memory_mb(run: Run) -> float:
+    """How much of a GPU's memory to keep free for a run; for what is on ImageNet, all of it."""
+    if not on_gpu(run):
+        return 0
+    if run.variant in (*mnists.VARIANTS, "digits"):
+        return 4_000
+    return 6_000 if run.variant == "menagerie" else math.inf
 
 
 def inputs(run: Run) -> dict[str, str]:
@@ -99,12 +118,12 @@ def nets_from_checkpoint(path: Path, net: nn.Module) -> nn.Module:
 
 
 def predict(net: nets.CNN, data: Images | Variant) -> Tensor:
-    """Predicted classes of a whole set, in order, [N]."""
+    """Predicted classes of a whole set, in order, [N] on the CPU."""
     net.eval()
+    device = net.cls[0].weight.device
+    batches = (data.batch(part)[0].to(device) for part in torch.arange(len(data)).split(CHUNK))
     with torch.inference_mode():
-        return torch.cat(
-            [net(data.batch(part)[0]).argmax(1) for part in torch.arange(len(data)).split(CHUNK)]
-        )
+        return torch.cat([net(x).argmax(1) for x in batches]).cpu()
 
 
 def split_of(run: Run, split: str, rng: torch.Generator, **kwargs) -> Variant:
@@ -116,7 +135,7 @@ def _cgn(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
     if run["source"] == "published":
         net, history = published_cgn(run.variant), None
     else:
-        data = split_of(run, "train", generator(run.seed, "data"))
+        data = split_of(run, "train", generator(run.seed, "data")).to(device_of(run))
         net, history = train.train_cgn(data, dict(run.settings), run.seed, checkpoint)
     _save(net, folder)
     final = {} if history is None else {f"loss_{k}": v for k, v in history[-1].items()}
@@ -125,7 +144,7 @@ def _cgn(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
 
 
 def _gan(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
-    data = split_of(run, "train", generator(run.seed, "data"))
+    data = split_of(run, "train", generator(run.seed, "data")).to(device_of(run))
     net, history = train.train_gan(data, dict(run.settings), run.seed, checkpoint)
     _save(net, folder)
     final = {f"loss_{k}": v for k, v in history[-1].items() if k != "step"}
@@ -139,6 +158,7 @@ def _set(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
         "gan": (nets.GAN, counterfactuals.sample_gan),
     }[source.kind]
     net = _load(build(source["latent"], source["ngf"]), needs["generator"] / "weights.safetensors")
+    net.to(device_of(run))
     n = counterfactuals.set_size(run["size"], run["per_shape"])
     labels = []
     part = folder / "images.part"
@@ -179,7 +199,7 @@ def _classifier(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
         parts.append(load_set(needs["set"]))
     if "share" in dict(run.settings):
         parts = mix(*parts, run["share"], rng)
-    data = parts[0] if len(parts) == 1 else Union(*parts)
+    data = (parts[0] if len(parts) == 1 else Union(*parts)).to(device_of(run))
     net, history = train.train_classifier(data, dict(run.settings), run.seed, checkpoint)
     test = split_of(run, "test", generator(TEST_SEED, "test"))
     predicted = predict(net, test.freeze())

@@ -8,6 +8,7 @@ The colours of C-MNIST were never published: ours are a documented substitute, i
 the published CGN (see the data chapter).
 """
 
+import copy
 import gzip
 import hashlib
 import mmap
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cgnlib import paths, textures
+from cgnlib import paths, replay, textures
 from cgnlib.errors import CGNError, MissingError, reason
 
 VARIANTS = ("colored", "double_colored", "wildlife")
@@ -209,6 +210,16 @@ class Images:
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def device(self) -> torch.device:
+        return self.y.device
+
+    def to(self, device: torch.device) -> "Images":
+        """The set in the memory of a device."""
+        if device == self.device:
+            return self
+        return Images(self.x.to(device), self.y.to(device))
+
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images [B, 3, 32, 32] float32 in about -1...1, channels last in memory, and labels."""
         x = self.x[index]
@@ -230,6 +241,19 @@ class Union:
 
     def __len__(self) -> int:
         return len(self.first) + len(self.second)
+
+    @property
+    def device(self) -> torch.device:
+        return self.first.device
+
+    def to(self, device: torch.device) -> "Images | Union":
+        """On a GPU one set, so that batches are always of the same shapes."""
+        if device.type == "cpu":
+            return self
+        parts = [part.to(device).x for part in (self.first, self.second)]
+        if {part.dtype for part in parts} != {torch.uint8}:
+            parts = [to_signed(x) if x.dtype == torch.uint8 else x for x in parts]
+        return Images(torch.cat(parts), self.y.to(device))
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """As `Images.batch`; rows from the first set come before rows from the second."""
@@ -289,11 +313,32 @@ class Variant:
         elif name == "double_colored":
             self._palettes = _palette(OBJECT_COLORS), _palette(BACKGROUND_COLORS)
         elif name == "wildlife":
-            crops = textures.load(source).unfold(2, SIZE, 1).unfold(3, SIZE, 1)
-            self._crops = crops.permute(0, 1, 2, 3, 5, 6, 4)  # [2, 10, 125, 125, 32, 32, 3], a view
+            self._textures = textures.load(source)
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def device(self) -> torch.device:
+        return self.y.device
+
+    def to(self, device: torch.device) -> "Variant":
+        """The split in the memory of a device, with a generator there."""
+        if device == self.device:
+            return self
+        moved = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(moved, name, value.to(device))
+        if self.name == "double_colored":
+            moved._palettes = tuple(palette.to(device) for palette in self._palettes)
+        moved.rng = replay.like(self.rng, device)
+        return moved
+
+    @property
+    def _crops(self) -> Tensor:
+        """Every place of every texture, [2, 10, 125, 125, 32, 32, 3]; a view."""
+        return self._textures.unfold(2, SIZE, 1).unfold(3, SIZE, 1).permute(0, 1, 2, 3, 5, 6, 4)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images [B, 3, 32, 32] float32 in about -1...1, channels last in memory, and labels."""
@@ -325,10 +370,11 @@ class Variant:
         """
         n = len(classes)
         if self.name == "wildlife":
-            rows, columns = torch.randint(0, self._crops.shape[2], (2, n), generator=rng)
-            return self._crops[of, classes, rows, columns]
+            crops, device = self._crops, classes.device
+            rows, columns = torch.randint(crops.shape[2], (2, n), generator=rng, device=device)
+            return crops[of, classes, rows, columns]
         if self.name == "double_colored":
-            noise = DOUBLE_COLOR_STD * torch.randn(n, 3, generator=rng)
+            noise = DOUBLE_COLOR_STD * torch.randn(n, 3, generator=rng, device=classes.device)
             return (self._palettes[of][classes] + noise).view(-1, 1, 1, 3)
         if of == 1:
             return torch.zeros(n, 1, 1, 3)  # C-MNIST's background is black

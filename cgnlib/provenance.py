@@ -38,8 +38,9 @@ def place() -> str:
 
 @cache
 def commit() -> str:
-    """The commit of the working tree, with `+` where it has changes; `unknown` outside git.
+    """The commit of the working tree, with `+` where it has changes.
 
+    Outside git, as on a machine that only got a copy, what CGN_COMMIT says, else `unknown`.
     As it was when this process asked first: the code that it has loaded is of that time.
     """
     try:
@@ -51,7 +52,7 @@ def commit() -> str:
             [*git, "status", "--porcelain", "cgnlib"], text=True, stderr=subprocess.DEVNULL
         )
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return os.environ.get("CGN_COMMIT") or "unknown"
     return head.strip() + ("+" if changed.strip() else "")
 
 

@@ -48,7 +48,7 @@ def ensure(runs: Iterable[Run], workers: int | None = None) -> list[Result]:
 
     workers: processes at work, one CPU thread each, so that a result does not depend on the
     number of cores; all cores unless told.  A run that asks for several cores takes the place of
-    as many, and of the runs that compute on a GPU one is at work at a time.  Raises CGNError
+    as many, and a GPU has as many runs at a time as its memory holds.  Raises CGNError
     naming the first run that failed; the others that were under way are finished.  Asked to stop,
     by Ctrl-C or a signal, it saves what is under way and raises Interrupted.
     """
@@ -119,9 +119,14 @@ def _has_room(run: Run, busy: Collection[Run], workers: int) -> bool:
     """Whether a run fits beside those under way; alone it always does."""
     if not busy:
         return True
-    if execute.on_gpu(run) and any(map(execute.on_gpu, busy)):
+    together = (run, *busy)
+    if execute.on_gpu(run) and sum(map(execute.gpu_memory_mb, together)) > _gpu_memory_mb():
         return False
-    return sum(jobs.resources(other).cores for other in (run, *busy)) <= workers
+    return sum(jobs.resources(other).cores for other in together) <= workers
+
+
+def _gpu_memory_mb() -> float:
+    return torch.cuda.get_device_properties(0).total_memory / 2**20
 
 
 def _compute_one(run: Run) -> None:
@@ -159,8 +164,11 @@ def _start_worker(stop: Flag) -> None:
 
 
 def _prepare_process() -> None:
-    """One CPU thread, so that a result does not depend on how many there are."""
+    """One CPU thread, so that a result does not depend on how many there are; on a GPU only what
+    gives the same bits each time."""
     torch.set_num_threads(1)
+    torch.backends.cudnn.deterministic = True
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     keep_memory()
 
 

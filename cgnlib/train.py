@@ -1,8 +1,9 @@
 """The training loops: CGN, GAN baseline and classifier; seeded, resumable, on tensors.
 
-A loop owns one generator (`rng`) for everything it draws but the order of the data, which is a
-function of seed and epoch.  With a `Checkpoint` a stopped loop goes on from the last saved step
-and ends with the same weights, bit for bit on the same CPU with the same number of threads.
+A loop owns one generator for everything it draws but the order of the data, which is a function
+of seed and epoch; it works where its data is.  With a `Checkpoint` a stopped loop goes on from the
+last saved step and ends with the same weights, bit for bit on the same CPU with the same number of
+threads.
 """
 
 import hashlib
@@ -16,13 +17,14 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ExponentialLR
 from tqdm import tqdm
 
-from cgnlib import losses
+from cgnlib import losses, replay
 from cgnlib.checkpoints import Checkpoint
 from cgnlib.mnists import Images, Union, Variant
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
 
 logger = logging.getLogger(__name__)
+CPU = torch.device("cpu")
 REPORTED = 30.0  # seconds between two lines in a log about how far a loop is
 
 
@@ -64,14 +66,15 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
     Source: CGN paper, MNIST experiments; published configurations.
     """
     rng = generator(seed, "cgn")
+    draws = replay.like(rng, data.device)
     net = seeded(lambda: nets.CGN(s["latent"], s["ngf"]), rng)
     nets.init_weights(net, s["init"], s["gain"], rng)
-    critic = seeded(lambda: _discriminator(s, rng), rng)
+    critic = seeded(lambda: _discriminator(s, draws), rng)
     if s["discriminator"] == "conv":
         nets.init_weights(critic, "normal", 0.02, rng)
     features = perceptual.build(s["perceptual"], s["layers"])
-    for part in (net, critic):
-        part.to(memory_format=torch.channels_last)
+    for part in (net, critic, features):
+        part.to(data.device, memory_format=torch.channels_last)
     opt_g, opt_d = _adam(net, s["lr"], s), _adam(critic, s["lr_critic"], s)
 
     parts = {
@@ -79,14 +82,14 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         "critic": critic,
         "opt_g": opt_g,
         "opt_d": opt_d,
-        "rng": rng,
+        "rng": draws,
         "data": data.rng,
     }
 
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
-        y_gen = torch.randint(0, 10, y.shape, generator=rng)
-        mask, fg, bg = net(net.draw_latent(len(y), rng), y_gen, rng)
+        y_gen = torch.randint(0, 10, y.shape, generator=draws, device=y.device)
+        mask, fg, bg = net(net.draw_latent(len(y), draws), y_gen, draws)
         x_gen = nets.compose(mask, fg, bg)
         with torch.no_grad():
             target = features(x)
@@ -104,7 +107,7 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         _update(opt_d, loss)
         return terms | {"discriminator": loss, "mask_mean": mask.mean()}
 
-    return net, run_loop(step, len(data), s, seed, checkpoint, parts, window=50)
+    return net, run_loop(step, len(data), s, seed, checkpoint, parts, 50, device=data.device)
 
 
 def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tuple[nets.GAN, list]:
@@ -113,9 +116,10 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
     s: batch, steps, lr, lr_critic, betas, latent, ngf, ndf.  Returns the net and its history.
     """
     rng = generator(seed, "gan")
+    draws = replay.like(rng, data.device)
     net = seeded(lambda: nets.GAN(s["latent"], s["ngf"]), rng)
-    critic = seeded(lambda: nets.LinearDiscriminator(s["ndf"], rng), rng)
-    net.to(memory_format=torch.channels_last)
+    critic = seeded(lambda: nets.LinearDiscriminator(s["ndf"], draws), rng).to(data.device)
+    net.to(data.device, memory_format=torch.channels_last)
     opt_g, opt_d = _adam(net, s["lr"], s), _adam(critic, s["lr_critic"], s)
 
     parts = {
@@ -123,14 +127,14 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         "critic": critic,
         "opt_g": opt_g,
         "opt_d": opt_d,
-        "rng": rng,
+        "rng": draws,
         "data": data.rng,
     }
 
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
-        y_gen = torch.randint(0, 10, y.shape, generator=rng)
-        x_gen = net(net.draw_latent(len(y), rng), y_gen)
+        y_gen = torch.randint(0, 10, y.shape, generator=draws, device=y.device)
+        x_gen = net(net.draw_latent(len(y), draws), y_gen)
         critic.requires_grad_(False)
         adversarial = losses.generator_bce(critic(x_gen, y_gen))
         _update(opt_g, adversarial)
@@ -139,7 +143,7 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         _update(opt_d, loss)
         return {"adversarial": adversarial, "discriminator": loss}
 
-    return net, run_loop(step, len(data), s, seed, checkpoint, parts, window=50)
+    return net, run_loop(step, len(data), s, seed, checkpoint, parts, 50, device=data.device)
 
 
 def train_classifier(
@@ -151,8 +155,10 @@ def train_classifier(
     accuracy in training mode, on whatever set is trained on, as the study reports it.
     """
     rng = generator(seed, "classifier")
-    net = seeded(nets.CNN, rng).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.Adadelta(net.parameters(), lr=s["lr"])
+    net = seeded(nets.CNN, rng).to(data.device, memory_format=torch.channels_last)
+    on_gpu = data.device.type == "cuda"
+    rate = torch.tensor(s["lr"], device=data.device) if on_gpu else s["lr"]  # replays read it there
+    optimiser = torch.optim.Adadelta(net.parameters(), lr=rate, capturable=on_gpu)
     schedule = ExponentialLR(optimiser, s["gamma"])
     per_epoch = -(-len(data) // s["batch"])
 
@@ -169,13 +175,15 @@ def train_classifier(
     def lower_rate(_: int) -> None:
         schedule.step()
 
-    return net, run_loop(step, len(data), s, seed, checkpoint, parts, per_epoch, lower_rate)
+    return net, run_loop(
+        step, len(data), s, seed, checkpoint, parts, per_epoch, lower_rate, device=data.device
+    )
 
 
-def _discriminator(s: dict, rng: torch.Generator) -> nn.Module:
+def _discriminator(s: dict, draws: torch.Generator) -> nn.Module:
     if s["discriminator"] == "conv":
         return nets.ConvDiscriminator(s["ndf"])
-    return nets.LinearDiscriminator(s["ndf"], rng)
+    return nets.LinearDiscriminator(s["ndf"], draws)
 
 
 def _scores(critic: nn.Module, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:
@@ -191,7 +199,10 @@ def _scores(critic: nn.Module, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:
 
 
 def _adam(net: nn.Module, lr: float, s: dict) -> torch.optim.Adam:
-    return torch.optim.Adam(net.parameters(), lr=lr, betas=tuple(s["betas"]), fused=True)
+    weights = list(net.parameters())
+    return torch.optim.Adam(
+        weights, lr=lr, betas=tuple(s["betas"]), fused=True, capturable=weights[0].is_cuda
+    )
 
 
 def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -210,6 +221,7 @@ def run_loop(
     window: int,
     after_window: Callable[[int], dict | None] = lambda step: None,
     batches: Callable[[int, int], Iterator[Sized]] | None = None,
+    device: torch.device = CPU,
 ) -> list[dict]:
     """Run s["steps"] steps over shuffled epochs of n items.
 
@@ -217,6 +229,8 @@ def run_loop(
     after_window: called with the step, after each row; what it returns joins the row.
     batches: what the steps from a first to before a last one are called with, where that is more
     than the indices of `index_batches`.
+    device: a GPU where the step can be replayed there, see `Replayed`; of `parts` it draws from all
+    generators.
     """
     loop = checkpoint.load(parts) or {"step": 0, "seen": 0, "sums": {}, "history": []}
     if batches is None:
@@ -225,18 +239,30 @@ def run_loop(
         ordered = batches(loop["step"], s["steps"])
     bar = tqdm(ordered, initial=loop["step"], total=s["steps"], disable=None, unit="step")
     report = _progress(loop["step"], s["steps"], logging.INFO if bar.disable else logging.DEBUG)
-    for index in bar:
+    sums = loop["sums"]
+
+    def tally(index: Sized) -> None:
         for name, value in step(index).items():
-            loop["sums"][name] = loop["sums"].get(name, 0.0) + value.detach().double() * len(index)
-        loop["seen"] += len(index)
-        loop["step"] += 1
-        if loop["step"] % window == 0 or loop["step"] == s["steps"]:
-            means = {name: float(total / loop["seen"]) for name, total in loop["sums"].items()}
-            loop["history"].append({"step": loop["step"], **means})
-            loop["seen"], loop["sums"] = 0, {}
-            loop["history"][-1] |= after_window(loop["step"]) or {}
-        report(loop["step"])
-        checkpoint.after_step(loop, parts)
+            total = value.detach().double() * len(index)
+            sums[name] = sums[name].add_(total) if name in sums else total
+
+    if device.type != "cpu":
+        draws = [part for part in parts.values() if isinstance(part, torch.Generator)]
+        tally = replay.Replayed(tally, s["batch"], device, draws)
+    with replay.stream(device):
+        for index in bar:
+            tally(index)
+            loop["seen"] += len(index)
+            loop["step"] += 1
+            if loop["step"] % window == 0 or loop["step"] == s["steps"]:
+                means = {name: float(total / loop["seen"]) for name, total in sums.items()}
+                loop["history"].append({"step": loop["step"], **means})
+                loop["seen"] = 0
+                for total in sums.values():
+                    total.zero_()
+                loop["history"][-1] |= after_window(loop["step"]) or {}
+            report(loop["step"])
+            checkpoint.after_step(loop, parts)
     return loop["history"]
 
 

@@ -381,13 +381,14 @@ def test_runs_share_the_cores_and_take_turns_on_a_gpu(monkeypatch):
     declared = experiments.with_needs(experiments.grid("paper"))
     large, small = (
         next(r for r in declared if r.variant == variant and r.kind == kind)
-        for variant, kind in (("imagenet", "ensemble"), ("wildlife", "classifier"))
+        for variant, kind in (("imagenet", "ensemble"), ("wildlife", "evaluation"))
     )
     assert runs._has_room(large, [], 2)  # alone, whatever it asks for
     assert not runs._has_room(large, [small], 2) and runs._has_room(large, [small], 9)
     assert runs._has_room(small, [small], 2) and not runs._has_room(small, [small, small], 2)
     assert runs._has_room(large, [large], 16)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr(runs, "_gpu_memory_mb", lambda: 80_000)
     assert not runs._has_room(large, [large], 16) and runs._has_room(small, [large], 16)
 
 

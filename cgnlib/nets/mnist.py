@@ -318,5 +318,8 @@ class CNN(nn.Module):
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
         shift = (conv.weight * norm.bias.view(1, 3, 1, 1)).sum(1, keepdim=True)
         kernel = torch.cat([conv.weight * norm.weight.view(1, 3, 1, 1), shift], 1)
+        if x.is_cuda:  # cuDNN's repeatable gradient takes 30 times as long with four channels
+            x, kernel = (F.pad(part, (0, 0, 0, 0, 0, 4)) for part in (x, kernel))
+            x = x.contiguous(memory_format=torch.channels_last)
         kernel = kernel.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, kernel, conv.bias, padding=2)

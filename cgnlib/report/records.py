@@ -197,7 +197,10 @@ def _generator(run: experiments.Run) -> experiments.Run | None:
 
 
 def _named(source: experiments.Run) -> str:
-    return "published" if source.name == "published" else f"trained-{source.seed}"
+    """`published`, or how it was trained and with which seed."""
+    if source.name == "published":
+        return source.name
+    return f"{'edge' if source.name == 'edge' else 'trained'}-{source.seed}"
 
 
 def as_printed(name: str, columns: list[str]) -> pd.DataFrame:
