@@ -467,16 +467,21 @@ def claim_1_mnist(p: Profile) -> list[Run]:
 
 
 def edge_loss(p: Profile) -> list[Run]:
-    """The study's remedy for C-MNIST's broken masks, beside the CGNs of claim 1 that go without.
+    """The study's remedy for C-MNIST's broken masks, and classifiers that learn from what it makes.
 
-    Not at `mini`, whose CGNs have an edge loss already.
+    Claims 1 and 3 have the CGNs that go without.  Not at `mini`, whose CGNs have an edge loss
+    already.
     """
     if p.cgn["colored"]["edge"]:
         return []
     grid = []
     for plain in (cgn(p, "colored", seed) for seed in p.generator_seeds):
         settings = _sorted(**dict(plain.settings) | {"edge": EDGE})
-        grid.append(evaluation(p, replace(plain, name="edge", settings=settings)))
+        mended = replace(plain, name="edge", settings=settings)
+        grid += [
+            evaluation(p, mended),
+            classifier(p, "colored", "cgn", mended.seed, mended),
+        ]
     return grid
 
 
