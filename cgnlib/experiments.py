@@ -265,7 +265,7 @@ _MINI = Profile(
 )
 _FULL = Profile(
     name="full",
-    purpose="the paper's MNIST protocol on all of MNIST, days of CPU",
+    purpose="the paper's MNIST protocol on all of MNIST: days of CPU, on a GPU far less",
     digits="mnist",
     textures="dtd",
     cgn=_cgns(_OFFLINE),

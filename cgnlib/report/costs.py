@@ -162,6 +162,18 @@ def against_work(results: Sequence[Result], measured: pd.DataFrame) -> evidence.
     return evidence.show("fig-cost", results, made_by())
 
 
+def on_gpu(profile: str = "full") -> dict[str, str | float]:
+    """The recorded runs on MNIST that were made on a GPU: on which, how many, and the minutes from
+    the start of the first to the end of the last."""
+    claims = ("claim-1-mnist", "claim-3-mnist", "edge-loss", "union-shares", "set-size")
+    every = pd.concat([records.needed(claim, profile) for claim in claims])
+    of = every[~every.device.str.contains("CPU")].drop_duplicates("run")
+    ended = pd.to_datetime(of.finished)
+    began = ended - pd.to_timedelta(of.seconds.astype(float), unit="s")
+    took = (ended.max() - began.min()).total_seconds() / 60
+    return {"gpu": of.device.mode()[0], "gpu-runs": len(of), "gpu-minutes": took}
+
+
 def made_by() -> str:
     """What stands behind the benchmarks, for the box under a figure or table."""
     row = benchmarks().iloc[0]

@@ -14,19 +14,20 @@ RECIPES = {
 COLUMNS = ["variant", "recipe", "generator", "usable", "read", "alone", "union"]
 
 
-def cgns(judged: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
+def cgns(*frames: pd.DataFrame) -> pd.DataFrame:
     """A row for each CGN of the MNISTs, with the columns COLUMNS, in the order of RECIPES.
 
-    judged: records of claim 1; learned: of claim 3; either with those of `edge-loss`.  usable: of
-    ten digits.  read: share of its counterfactuals in which the oracle sees the intended digit.
+    frames: records of claims 1 and 3 and of `edge-loss`, whichever are wanted.  usable: of ten
+    digits.  read: share of its counterfactuals in which the oracle sees the intended digit.
     alone, union: test accuracies of the classifiers that learned from it, by what else they saw.
     """
+    every = pd.concat(frames)
+    learned = every[every.metric == "test_accuracy"]
+    found = every[every.metric.isin(("usable_digits", "image_read"))]
     rows = []
-    found = judged[judged.metric.isin(("usable_digits", "image_read"))]
     for (variant, generator), of in found.groupby(["variant", "generator"], sort=False):
         value = of.set_index("metric").value.astype(float)
         mine = learned[(learned.variant == variant) & (learned.generator == generator)]
-        mine = mine[mine.metric == "test_accuracy"]
         by = {t: part.value.astype(float).tolist() for t, part in mine.groupby("train_on")}
         rows.append(
             [variant, generator.split("-")[0], generator, int(value.usable_digits),
@@ -77,14 +78,20 @@ def accuracies(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def facts(found: pd.DataFrame) -> dict[str, float]:
-    """In points of test accuracy of counterfactuals alone: how far retrained CGNs of a variant lie
-    apart, and how far the classifiers of one CGN do; the widest of each."""
+    """What the accuracies of counterfactuals alone say of the draw, in points.
+
+    apart-...: how far retrained CGNs of a variant lie apart; within: how far the classifiers of
+    one CGN do, at most.  rank: Spearman's correlation with `read`, over all CGNs.
+    """
     of = found[found.alone.str.len() > 0]
-    means = of.assign(mean=of.alone.map(lambda a: sum(a) / len(a)))
-    apart = means[means.recipe == "trained"].groupby("variant")["mean"].agg(lambda m: m.max() - m.min())
-    within = max(max(a) - min(a) for a in of.alone)
-    found = {f"apart-{v.replace('_', '-')}": 100 * float(d) for v, d in apart.items()}
-    return found | {"within": 100 * within}
+    of = of.assign(mean=of.alone.map(lambda accuracies: sum(accuracies) / len(accuracies)))
+    by = of[of.recipe == "trained"].groupby("variant")["mean"]
+    apart = {f"apart-{v.replace('_', '-')}": 100 * d for v, d in (by.max() - by.min()).items()}
+    return apart | {
+        "within": 100 * max(max(accuracies) - min(accuracies) for accuracies in of.alone),
+        "rank": of["mean"].corr(of.read, method="spearman"),
+        "cgns": len(of),
+    }
 
 
 def _told(row: str) -> str:

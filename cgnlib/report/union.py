@@ -9,7 +9,7 @@ import pandas as pd
 
 from cgnlib.report import evidence, scorecard
 from cgnlib.report.figures import STYLE
-from cgnlib.report.tables import NONE, SETTINGS, pct, spread
+from cgnlib.report.tables import NAMES, NONE, SETTINGS, pct, spread
 
 CLASSIFIERS = ("original", "cgn", "original+cgn", "original+decorrelated")
 DOMAINS = {"real": "real", "cgn": "counterfactual"}
@@ -25,6 +25,7 @@ NO_FALL, GATE, GENERAL, UNEXPLAINED, NOT_RUN = (
 )
 _COLOURS = {"shape": "#0072B2", "foreground": "#E69F00", "background": "#D55E00"}
 _OTHER = "0.85"
+_LINES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"))  # by variant
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,102 @@ def bars(sources: Mapping[str, pd.DataFrame]) -> evidence.Shown:
         figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False,
                       title="the answer names")  # fmt: skip
     return evidence.show("bars", *sources.values())
+
+
+def by_share(shares: pd.DataFrame, claim_3: pd.DataFrame) -> dict[str, dict[float, list[float]]]:
+    """Test accuracies of classifiers by variant and by the share of originals in their set.
+
+    shares: records of `union-shares`; the ends, counterfactuals of the published CGNs alone and
+    originals alone, are those of claim 3.
+    """
+    found: dict[str, dict[float, list[float]]] = {}
+    ends = scorecard.accuracies(claim_3, "published")
+    rows = shares[shares.metric == "test_accuracy"]
+    for variant, of in rows.groupby("variant", sort=False):
+        inner = {float(s): part.value.astype(float).tolist() for s, part in of.groupby("share")}
+        outer = {0.0: ends[variant]["cgn"], 1.0: ends[variant]["original"]}
+        found[variant] = dict(sorted((inner | outer).items()))
+    return found
+
+
+def share_table(found: Mapping[str, Mapping[float, list[float]]]) -> pd.DataFrame:
+    """`by_share` in percent."""
+    return pd.DataFrame(
+        {"Data": NAMES[v]} | {f"{100 * s:.0f}% originals": spread(a) for s, a in of.items()}
+        for v, of in found.items()
+    )
+
+
+def by_look(shares: pd.DataFrame, whole: pd.DataFrame) -> dict[float, dict[str, float]]:
+    """What W-MNIST classifiers follow, by the share of originals; mean over seeds.
+
+    shares: records of `union-shares`; whole: of `union`, for the ends.
+    """
+    of = shares[shares.metric.str.contains("_follows_")]
+    of = of.assign(value=of.value.astype(float)).groupby(["share", "metric"]).value.mean()
+    inner = {float(s): part.droplevel(0).to_dict() for s, part in of.groupby(level=0)}
+    ends = means(whole)
+    return dict(sorted((inner | {0.0: ends["cgn"], 1.0: ends["original"]}).items()))
+
+
+def mixture_facts(
+    found: Mapping[str, Mapping[float, list[float]]],
+    looks: Mapping[float, Mapping[str, float]],
+    claim_3: pd.DataFrame,
+) -> dict[str, float | str]:
+    """What the text says of the mixtures, in points; see `by_share` and `by_look`.
+
+    fall-...: of the union of claim 3, the least and the most of all pairs of seeds.
+    """
+    mean = {v: {s: 100 * sum(a) / len(a) for s, a in of.items()} for v, of in found.items()}
+    lost = {v: {s: of[0.0] - m for s, m in of.items()} for v, of in mean.items()}
+    by = scorecard.accuracies(claim_3, "published")["wildlife"]
+    alone = {"cgn": looks[0.0]}
+    return {
+        "lost-half": lost["wildlife"][0.5],
+        "lost-most": lost["wildlife"][0.9],
+        "lost-double-colored-half": lost["double_colored"][0.5],
+        "lost-double-colored-most": lost["double_colored"][0.9],
+        "gained-colored-tenth": -lost["colored"][0.1],
+        "fall-least": 100 * (min(by["cgn"]) - max(by["original+cgn"])),
+        "fall-most": 100 * (max(by["cgn"]) - min(by["original+cgn"])),
+        "half-real-background": 100 * looks[0.5]["real_follows_background"],
+        "half-cgn-background": 100 * looks[0.5]["cgn_follows_background"],
+        "rule-half": explain(change(alone | {"original+cgn": looks[0.5]})),
+        "rule-most": explain(change(alone | {"original+cgn": looks[0.9]})),
+    }
+
+
+def tipping(
+    found: Mapping[str, Mapping[float, list[float]]],
+    looks: Mapping[float, Mapping[str, float]],
+    *behind: evidence.Source,
+) -> evidence.Shown:
+    """Accuracy over the share of originals, and which cue is followed where on W-MNIST."""
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.2), layout="constrained")
+        for (variant, of), (colour, mark) in zip(found.items(), _LINES, strict=True):
+            mean = [100 * sum(a) / len(a) for a in of.values()]
+            lengths = [
+                [m - 100 * min(a) for m, a in zip(mean, of.values(), strict=True)],
+                [100 * max(a) - m for m, a in zip(mean, of.values(), strict=True)],
+            ]
+            at = [100 * share for share in of]
+            left.errorbar(at, mean, lengths, color=colour, marker=mark, lw=1.2, capsize=3,
+                          label=NAMES[variant])  # fmt: skip
+        left.set(title="Accuracy on real test images", ylabel="per cent")
+        for cue, (domain, title) in product(("shape", "background"), DOMAINS.items()):
+            values = [100 * of[f"{domain}_follows_{cue}"] for of in looks.values()]
+            right.plot([100 * s for s in looks], values, "o-" if domain == "real" else "s--",
+                       color=_COLOURS[cue], lw=1.2, mfc=None if domain == "real" else "white",
+                       label=f"the {cue}, {title} images")  # fmt: skip
+        right.set(title="W-MNIST: answers that name", ylabel="share of answers, %")
+        for axis in (left, right):
+            axis.set(xlabel="originals in the training set, %", ylim=(0, 100))
+            axis.grid(alpha=0.25)
+        left.legend(frameon=False)
+        right.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    return evidence.show("tipping", *behind)
 
 
 def _stack(axis: plt.Axes, of: Mapping[str, Mapping[str, float]]) -> None:
