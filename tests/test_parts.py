@@ -7,9 +7,15 @@ import shutil
 import pytest
 import torch
 
+from cgnlib import metrics, mnists
+from cgnlib.counterfactuals import interventions
 from cgnlib.errors import CGNError
 from cgnlib.nets import parts
 from cgnlib.nets.menagerie import Reader
+from cgnlib.nets.mnist import CGN
+from cgnlib.train import generator
+
+SHIPPED = parts.FOLDER
 
 
 @pytest.fixture(autouse=True)
@@ -147,3 +153,22 @@ def test_a_part_that_cannot_be_shipped_leaves_the_earlier_one(monkeypatch):
         parts.ship("classifier", reader(1), {})
     found = parts.load("classifier", reader(2))
     assert torch.equal(found.heads[0].weight, reader().heads[0].weight.half().float())
+
+
+@pytest.mark.parametrize("variant", mnists.VARIANTS)
+def test_shipped_cgns_make_digits(variant, monkeypatch):
+    """Masks as like real digits as those are told to be that the oracle reads; labels rule them."""
+    monkeypatch.setattr(parts, "FOLDER", SHIPPED)
+    net, about = parts.load(parts.CGN + variant, CGN()), parts.record(parts.CGN + variant)
+    assert about["usable_digits"] == 10 and about["settings"]["digits"] == "mnist"
+    y = torch.arange(10).repeat(20)
+    with torch.inference_mode():
+        mask, *_ = next(interventions(net, y, generator(0, "shipped")))
+    assert 0.1 < mask.mean() < 0.25 and ((mask < 0.1) | (mask > 0.9)).float().mean() > 0.9
+    digits = mnists.load_digits("mnist-5k", "train", variant)
+    true = mnists.digit_masks(digits, variant)
+    right, wrong = (
+        metrics.nearest_iou(mask > 0.5, labels, true, digits.labels).mean()
+        for labels in (y, (y + 1) % 10)
+    )
+    assert right > 0.55 and right > wrong + 0.1

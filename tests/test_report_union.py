@@ -148,3 +148,61 @@ def test_a_bar_for_each_share(monkeypatch):
     widths = [bar.get_width() for bar in here.patches]
     assert sum(widths) == pytest.approx(800) and min(widths) >= -1e-9
     plt.close("all")
+
+
+# --- mixtures of originals and counterfactuals
+
+MIXED = {0.1: (0.8, 0.02, 0.01), 0.5: (0.6, 0.2, 0.02), 0.9: (0.2, 0.6, 0.5)}
+
+
+def mixtures(seeds=(0, 1)):
+    """By share: accuracy, and backgrounds named on real images and on counterfactuals."""
+    rows = []
+    for share, (accuracy, real, made) in MIXED.items():
+        metrics = {"test_accuracy": accuracy, "real_follows_background": real}
+        metrics |= {"cgn_follows_background": made, "real_follows_shape": accuracy}
+        metrics |= {"cgn_follows_shape": 0.9 - made, "real_follows_foreground": 0.0}
+        for metric, value in (metrics | {"cgn_follows_foreground": 0.0}).items():
+            for seed in seeds:
+                row = {"variant": "wildlife", "share": share, "metric": metric, "seed": seed}
+                rows.append(row | {"value": value + seed / 100})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def ends(monkeypatch):
+    """What claim 3 says of counterfactuals alone, of originals alone and of both."""
+    by = {"cgn": [0.8, 0.82], "original": [0.1], "original+cgn": [0.7, 0.6]}
+    monkeypatch.setattr(union.scorecard, "accuracies", lambda *_: {"wildlife": by})
+
+
+def test_mixtures_lie_between_the_two_ends(ends):
+    found = union.by_share(mixtures(), None)["wildlife"]
+    assert list(found) == [0.0, 0.1, 0.5, 0.9, 1.0]
+    assert found[0.0] == [0.8, 0.82] and found[0.5] == pytest.approx([0.6, 0.61])
+    table = union.share_table({"wildlife": found})
+    assert table.columns.tolist()[1:] == [f"{n}% originals" for n in (0, 10, 50, 90, 100)]
+    assert table.iloc[0, 1] == "81.0 ± 1.4 (2)" and table.iloc[0, -1] == "10.0"
+
+
+def test_the_rule_is_put_to_every_mixture(ends):
+    shares = mixtures(seeds=(0,))
+    looks = union.by_look(shares, frame(background=0.0))
+    assert list(looks) == [0.0, 0.1, 0.5, 0.9, 1.0] and looks[0.0]["real_follows_shape"] == 0.8
+    found = union.mixture_facts(
+        {v: union.by_share(shares, None)["wildlife"] for v in union.NAMES}, looks, None
+    )
+    assert found["rule-half"] == union.GATE and found["rule-most"] == union.GENERAL
+    assert found["lost-half"] == pytest.approx(21) and found["lost-most"] == pytest.approx(61)
+    assert (found["fall-least"], found["fall-most"]) == pytest.approx((10, 22))
+    assert found["half-real-background"] == pytest.approx(20)
+
+
+def test_the_figure_shows_every_share(ends):
+    shares = mixtures()
+    found = {v: union.by_share(shares, None)["wildlife"] for v in union.NAMES}
+    union.tipping(found, union.by_look(shares, frame()), "made by hand")
+    left, right = plt.gcf().axes
+    assert len(left.containers) == 3 and len(right.lines) == 4
+    for line in right.lines:
+        assert list(line.get_xdata()) == [0, 10, 50, 90, 100]

@@ -1,6 +1,7 @@
-"""The menagerie's pretrained parts: weights in half precision and the record of their training.
+"""Weights that come with the book, in half precision, and the record of their training.
 
-They are made by scripts in data_prep/ and shipped in data_prep/menagerie/.
+The menagerie's pretrained parts, and a CGN of each MNIST variant, trained here as published.  They
+are made by scripts in data_prep/ and shipped in folders beside these.
 """
 
 import json
@@ -16,7 +17,8 @@ from cgnlib.errors import CGNError, MissingError, reason
 from cgnlib.nets import weights
 
 FOLDER = paths.ROOT / "data_prep" / "menagerie"
-NAMES = ("biggan", "u2net", "classifier", "probe")
+NAMES = ("biggan", "u2net", "classifier", "probe")  # of the menagerie
+CGN = "cgn-"  # before the name of a variant
 
 
 def record(name: str) -> dict:
@@ -24,7 +26,7 @@ def record(name: str) -> dict:
 
     Raises CGNError when the record is missing or is none.
     """
-    path = FOLDER / f"{name}.json"
+    path = _file(name).with_suffix(".json")
     try:
         found = json.loads(path.read_text())
         if not isinstance(found, dict) or "sha256" not in found:
@@ -39,7 +41,7 @@ def look(name: str) -> Path:
 
     Raises MissingError where it is not there, CGNError for a record that is none.
     """
-    path = FOLDER / f"{name}.safetensors"
+    path = _file(name)
     if not path.is_file():
         raise MissingError(f"{path} is missing: {_again(path)}")
     record(name)
@@ -68,13 +70,19 @@ def load(name: str, net: nn.Module) -> nn.Module:
 
 def ship(name: str, net: nn.Module, about: dict) -> None:
     """Write a part and its record."""
-    FOLDER.mkdir(exist_ok=True)
-    path, part = FOLDER / f"{name}.safetensors", FOLDER / f"{name}.part"
+    path = _file(name)
+    part = path.with_suffix(".part")
+    path.parent.mkdir(exist_ok=True)
     save_file({key: _small(value) for key, value in net.state_dict().items()}, part)
     about = about | {"torch": torch.__version__, "bytes": part.stat().st_size}
     about["sha256"] = sources.sha256(part)
     os.replace(part, path)
     path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _file(name: str) -> Path:
+    folder = FOLDER.with_name("mnists") if name.startswith(CGN) else FOLDER
+    return folder / f"{name}.safetensors"
 
 
 def _again(path: Path) -> str:

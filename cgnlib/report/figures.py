@@ -6,14 +6,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import torch
 from torch import Tensor
 
+from cgnlib.counterfactuals import interventions
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
 from cgnlib.mnists import Variant, to_bytes
+from cgnlib.nets.mnist import CGN, compose
 from cgnlib.report import drawn, evidence, records
 from cgnlib.report.tables import NAMES, SETTINGS
 from cgnlib.runs import Result
+from cgnlib.train import generator
 
+SHEET_SEED = 2022
 STYLE = {
     "figure.dpi": 110,
     "savefig.dpi": 110,
@@ -64,6 +69,22 @@ def mechanisms(result: Result) -> evidence.Shown:
             axis.set_ylabel(label, rotation=0, ha="right", va="center")
         axes[0].set_title(NAMES[result.run.variant])
     return evidence.show("mechanisms", result)
+
+
+def shipped(nets: Mapping[str, CGN], *made_by: evidence.Source, n: int = 3) -> evidence.Shown:
+    """Counterfactuals of one CGN a variant, n of each digit, a column for each digit."""
+    with plt.rc_context(STYLE):
+        _, axes = plt.subplots(
+            len(nets), 1, figsize=(8.2, 0.82 * n * len(nets) + 0.3), layout="constrained"
+        )
+        for axis, (variant, net) in zip(axes, nets.items(), strict=True):
+            y = torch.arange(10).repeat(n)
+            with torch.inference_mode():
+                mask, fg, bg, _, _ = next(interventions(net, y, generator(SHEET_SEED, variant)))
+                images = bytes_of(compose(mask, fg, bg))
+            tile(axis, images.reshape(n, 10, *images.shape[1:]))
+            axis.set_ylabel(NAMES[variant], fontsize=12, fontweight="bold")
+    return evidence.show("shipped", *made_by)
 
 
 def digit_quality(frame: pd.DataFrame) -> evidence.Shown:

@@ -107,7 +107,7 @@ def effects(found: pd.DataFrame) -> dict[str, Effect]:
 
 
 def repeated(found: pd.DataFrame) -> dict[str, Steps]:
-    """From `cells`, by variant; one whose small set was not trained longer is left out."""
+    """From `cells`, by variant; one of whose three sets was not run is left out."""
     answers = {}
     for variant, of in found.groupby("variant", sort=False):
         by = of.groupby(["per_shape", "size", "epochs"]).accuracy.mean()
@@ -115,7 +115,10 @@ def repeated(found: pd.DataFrame) -> dict[str, Steps]:
             usual = of[~of.longer & (of.per_shape == ratio)]
             few = usual.epochs.min()
             larger = usual["size"][usual["size"] * few <= size * passes].max()
-            three = by[ratio, size, few], by[ratio, size, passes], by[ratio, larger, few]
+            cells = [(ratio, size, few), (ratio, size, passes), (ratio, larger, few)]
+            if not set(cells) <= set(by.index):
+                continue
+            three = (by[cell] for cell in cells)
             answers[variant] = Steps(*map(int, (size, passes, larger)), *map(float, three))
     return answers
 

@@ -246,7 +246,7 @@ def tipping(
 ) -> evidence.Shown:
     """Accuracy over the share of originals, and which cue is followed where on W-MNIST."""
     with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.2), layout="constrained")
+        _, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.2), layout="constrained")
         for (variant, of), (colour, mark) in zip(found.items(), _LINES, strict=True):
             mean = [100 * sum(a) / len(a) for a in of.values()]
             lengths = [
@@ -261,13 +261,15 @@ def tipping(
             values = [100 * of[f"{domain}_follows_{cue}"] for of in looks.values()]
             right.plot([100 * s for s in looks], values, "o-" if domain == "real" else "s--",
                        color=_COLOURS[cue], lw=1.2, mfc=None if domain == "real" else "white",
-                       label=f"the {cue}, {title} images")  # fmt: skip
+                       label=f"the {cue}, {title}")  # fmt: skip
         right.set(title="W-MNIST: answers that name", ylabel="share of answers, %")
         for axis in (left, right):
             axis.set(xlabel="originals in the training set, %", ylim=(0, 100))
             axis.grid(alpha=0.25)
-        left.legend(frameon=False)
-        right.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15), "frameon": False}
+        below |= {"fontsize": 8.5, "columnspacing": 1.0, "handlelength": 1.8}
+        left.legend(ncols=3, **below)
+        right.legend(ncols=2, **below)
     return evidence.show("tipping", *behind)
 
 
