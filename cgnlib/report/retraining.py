@@ -86,9 +86,7 @@ def facts(found: pd.DataFrame) -> dict[str, float]:
     of = found[found.alone.str.len() > 0]
     of = of.assign(mean=of.alone.map(lambda accuracies: sum(accuracies) / len(accuracies)))
     by = of[of.recipe == "trained"].groupby("variant")["mean"]
-    apart = {
-        f"apart-{v.replace('_', '-')}": 100 * float(d) for v, d in (by.max() - by.min()).items()
-    }
+    apart = 100 * (by.max() - by.min())
     return {f"apart-{v.replace('_', '-')}": float(points) for v, points in apart.items()} | {
         "within": 100 * max(max(accuracies) - min(accuracies) for accuracies in of.alone),
         "rank": float(of["mean"].corr(of.read, method="spearman")),
