@@ -469,7 +469,7 @@ def claim_1_mnist(p: Profile) -> list[Run]:
 def edge_loss(p: Profile) -> list[Run]:
     """The study's remedy for C-MNIST's broken masks, and classifiers that learn from what it makes.
 
-    Claims 1 and 3 have the CGNs that go without.  Not at `mini`, whose CGNs have an edge loss
+    Beside the CGNs of claim 1 that go without, and measured as these are.  Not at `mini`, whose CGNs have an edge loss
     already.
     """
     if p.cgn["colored"]["edge"]:
@@ -481,6 +481,7 @@ def edge_loss(p: Profile) -> list[Run]:
         grid += [
             evaluation(p, mended),
             classifier(p, "colored", "cgn", mended.seed, mended),
+            disentanglement(p, "colored", mended),
         ]
     return grid
 

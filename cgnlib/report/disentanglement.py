@@ -159,10 +159,11 @@ def interventions(results: Sequence[Result], n: int = 6) -> evidence.Shown:
 def points(scores: pd.DataFrame, classifiers: pd.DataFrame) -> pd.DataFrame:
     """Of each MNIST CGN: disentanglement as a share of the renderer's, and the mean test accuracy
     of the classifiers that learned from its counterfactuals alone."""
-    rows, truth = [], 1.0
-    for run, m in sources(scores).items():
+    rows, found = [], sources(scores)
+    truth = {m["variant"]: m["disentanglement"] for m in found.values()
+             if m["name"] == "the renderer"}  # fmt: skip
+    for run, m in found.items():
         if m["name"] == "the renderer":
-            truth = m["disentanglement"]
             continue
         at = scores[scores.run == run].iloc[0]
         of = classifiers[
@@ -172,27 +173,54 @@ def points(scores: pd.DataFrame, classifiers: pd.DataFrame) -> pd.DataFrame:
             & (classifiers.metric == "test_accuracy")
         ].value.astype(float)
         if len(of):
-            share = m["disentanglement"] / truth
+            share = m["disentanglement"] / truth[at.variant]
             rows.append({"variant": at.variant, "name": m["name"], "share": share, "n": len(of),
                          "accuracy": of.mean()})  # fmt: skip
     return pd.DataFrame(rows, columns=["variant", "name", "share", "n", "accuracy"])
 
 
+def association(
+    found: pd.DataFrame, draws: int = 20_000, seed: int = 0
+) -> tuple[dict[str, float], float]:
+    """Rank correlation of disentanglement and accuracy over the CGNs of each variant, and how
+    often chance gives as much.
+
+    found: `points`.  The second number is the share of draws, accuracies exchanged among the CGNs
+    of a variant, whose correlations sum to as much or more; variants are never compared with each
+    other.  A variant with fewer than three CGNs is left out.
+    """
+    rng, rhos, drawn = np.random.default_rng(seed), {}, np.zeros(draws)
+    for variant, of in found.groupby("variant", sort=False):
+        if len(of) < 3:
+            continue
+        x, y = (of[axis].rank().to_numpy() for axis in ("share", "accuracy"))
+        x, y = ((v - v.mean()) / v.std() for v in (x, y))
+        rhos[variant] = float((x * y).mean())
+        drawn += (rng.permuted(np.tile(y, (draws, 1)), axis=1) * x).mean(1)
+    chance = (1 + (drawn >= sum(rhos.values()) - 1e-9).sum()) / (1 + draws)
+    return rhos, float(chance)
+
+
 def scatter(frames: dict[str, pd.DataFrame], *sources: evidence.Source) -> evidence.Shown:
-    """Robustness over disentanglement: a mark for each CGN.  frames: `points`, by their source."""
+    """Robustness over disentanglement: a mark for each CGN.  frames: `points`, by their source.
+
+    Hollow marks: the published CGNs.
+    """
+    colours = dict(zip(NAMES, ("#0072B2", "#E69F00", "#009E73"), strict=True))
     with plt.rc_context(STYLE):
-        _, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+        _, axis = plt.subplots(figsize=(8.2, 4.2), layout="constrained")
         for (source, frame), mark in zip(frames.items(), "o^", strict=True):
-            for row in frame.itertuples():
-                axis.plot(100 * row.share, 100 * row.accuracy, mark, ms=8,
-                          label=f"{NAMES[row.variant]}, {source}",
-                          color=plt.cm.tab10(list(NAMES).index(row.variant)))  # fmt: skip
-                axis.annotate(f"{NAMES[row.variant]}, {source}", (100 * row.share,
-                              100 * row.accuracy), xytext=(7, 4), textcoords="offset points",
-                              fontsize=8)  # fmt: skip
-        axis.margins(0.2)
+            for variant, of in frame.groupby("variant", sort=False):
+                published = of.name.str.contains("published").to_numpy()
+                label = f"{NAMES[variant]}, {source}"
+                for part, fill in ((of[~published], None), (of[published], "none")):
+                    axis.plot(100 * part.share, 100 * part.accuracy, mark, ms=8, mfc=fill, mew=1.6,
+                              color=colours[variant], label=label if fill is None else None)
+        axis.margins(0.08)
+        axis.grid(alpha=0.25)
         axis.set_xlabel("disentanglement, % of the renderer's")
         axis.set_ylabel("test accuracy, %")
+        axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
     return evidence.show("scatter", *sources)
 
 

@@ -30,6 +30,14 @@ def listed(names: Sequence[str], word: str = "and") -> str:
     return f"{', '.join(first)} {word} {last}" if first else last
 
 
+def rarely(share: float) -> str:
+    """A small probability in words that do not claim more digits than it has."""
+    for bound in (1000, 100, 20):
+        if share < 1 / bound:
+            return f"less than once in {bound:,} times"
+    return f"in {100 * share:.0f} of a hundred times"
+
+
 def short_of_ceiling(read: Mapping[str, float], ceiling: Mapping[str, float]) -> str:
     """Which mechanisms of the ImageNet model miss the rule of claim 1."""
     verdict = verdicts.mechanisms_apart(read, ceiling)
