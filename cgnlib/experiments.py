@@ -469,8 +469,8 @@ def claim_1_mnist(p: Profile) -> list[Run]:
 def edge_loss(p: Profile) -> list[Run]:
     """The study's remedy for C-MNIST's broken masks, and classifiers that learn from what it makes.
 
-    Beside the CGNs of claim 1 that go without, and measured as these are.  Not at `mini`, whose CGNs have an edge loss
-    already.
+    Beside the CGNs of claim 1 that go without, and measured as these are.  Not at `mini`, whose
+    CGNs have an edge loss already.
     """
     if p.cgn["colored"]["edge"]:
         return []

@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cgnlib import paths
 from cgnlib.report import (
+    disentanglement,
     explanations,
     imagenet,
     records,
@@ -175,7 +177,20 @@ def readers_tell_in_advance():
     return found["rank"] > 0.8 and min(apart) > 3 * found["within"]
 
 
+def separation_and_accuracy_rise_together():
+    scores, accuracies, edged = (
+        records.read(c, "full") for c in ("disentanglement", "claim-3-mnist", "edge-loss")
+    )
+    found = disentanglement.points(pd.concat([scores, edged]), pd.concat([accuracies, edged]))
+    rhos, chance = disentanglement.association(found)
+    return len(rhos) == 3 and min(rhos.values()) > 0 and chance < 0.01
+
+
 SENTENCES = [
+    ("08_disentanglement", "So on the digits the answer is yes",
+     separation_and_accuracy_rise_together),
+    ("10_discussion", "disentanglement and the accuracy of the classifiers that learn from it rise",
+     separation_and_accuracy_rise_together),
     ("08_union", "A tenth of originals does no harm",
      a_tenth_is_harmless_and_c_mnist_holds_out_longest),
     ("03_claim1_mnist", "no ticket of ours comes near the published checkpoint",

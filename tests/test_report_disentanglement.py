@@ -179,11 +179,28 @@ def test_the_facts_of_the_text_are_those_of_the_table():
     assert 0 < of["diagonal"] <= 100 and 0 <= of["into-shape"] <= 100
 
 
-def test_ahead_is_ahead_on_both_axes():
-    def of(*rows):
-        return pd.DataFrame(rows, columns=["variant", "share", "accuracy"])
+def cgns(*accuracies, variant="colored"):
+    """CGNs of rising disentanglement."""
+    rows = [(variant, str(i), i / 10, 1, a) for i, a in enumerate(accuracies)]
+    return pd.DataFrame(rows, columns=["variant", "name", "share", "n", "accuracy"])
 
-    there = of(("colored", 0.9, 0.9), ("wildlife", 0.8, 0.9))
-    here = of(("colored", 0.8, 0.6), ("wildlife", 0.9, 0.4))
-    assert disentanglement.both_ahead(there, here) == 1
-    assert disentanglement.both_ahead(here, there) == 0
+
+def test_ranks_are_compared_within_a_variant():
+    rhos, chance = disentanglement.association(cgns(0.1, 0.2, 0.9, 0.95))
+    assert rhos == {"colored": pytest.approx(1)}
+    assert chance == pytest.approx(1 / 24, abs=0.01)  # one order of four
+    other = cgns(0.9, 0.5, 0.1, variant="wildlife")
+    rhos, less = disentanglement.association(pd.concat([cgns(0.1, 0.2, 0.9, 0.95), other]))
+    assert rhos["wildlife"] == pytest.approx(-1) and less > chance
+    # worse on average, but as well ordered: a comparison across variants would see no order
+    low = cgns(0.01, 0.02, 0.03, variant="wildlife").assign(share=[5.0, 6.0, 7.0])
+    both, chance = disentanglement.association(pd.concat([cgns(0.7, 0.8, 0.9), low]))
+    assert list(both.values()) == pytest.approx([1, 1]) and chance == pytest.approx(
+        1 / 36, abs=0.01
+    )
+
+
+def test_an_order_by_chance_is_no_association():
+    _, chance = disentanglement.association(cgns(0.5, 0.1, 0.9, 0.4))
+    assert chance > 0.3
+    assert disentanglement.association(cgns(0.1, 0.2)) == ({}, 1.0)

@@ -126,3 +126,17 @@ def test_the_sentence_follows_the_verdicts():
 
     assert "in every comparison" in remarks.in_one_sentence(claims(verdicts.REPRODUCED))
     assert "holds in 2 of the 3" in remarks.in_one_sentence(claims(verdicts.PARTLY))
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.0004, "less than once in 1,000 times"),
+        (0.001, "less than once in 100 times"),
+        (0.03, "less than once in 20 times"),
+        (0.05, "in 5 of a hundred times"),
+        (1.0, "in 100 of a hundred times"),
+    ],
+)
+def test_a_small_probability_is_not_told_finer_than_it_is(share, words):
+    assert remarks.rarely(share) == words

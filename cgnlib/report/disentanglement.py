@@ -99,16 +99,6 @@ def facts(frame: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def both_ahead(there: pd.DataFrame, here: pd.DataFrame) -> int:
-    """On how many variants the first CGN of one source leads that of another on both axes."""
-    pairs = [of.drop_duplicates("variant").set_index("variant") for of in (there, here)]
-    shared = pairs[0].index.intersection(pairs[1].index)
-    ahead = (
-        pairs[0].loc[shared, ["share", "accuracy"]] > pairs[1].loc[shared, ["share", "accuracy"]]
-    )
-    return int(ahead.all(axis=1).sum())
-
-
 def matrices(frame: pd.DataFrame) -> evidence.Shown:
     """Share of readings that an exchanged class changes: the renderer above, a CGN below."""
     found = sources(frame)
@@ -211,11 +201,12 @@ def scatter(frames: dict[str, pd.DataFrame], *sources: evidence.Source) -> evide
         _, axis = plt.subplots(figsize=(8.2, 4.2), layout="constrained")
         for (source, frame), mark in zip(frames.items(), "o^", strict=True):
             for variant, of in frame.groupby("variant", sort=False):
-                published = of.name.str.contains("published").to_numpy()
                 label = f"{NAMES[variant]}, {source}"
-                for part, fill in ((of[~published], None), (of[published], "none")):
+                for published, part in of.groupby(of.name.str.contains("published")):
+                    fill = "none" if published else None
                     axis.plot(100 * part.share, 100 * part.accuracy, mark, ms=8, mfc=fill, mew=1.6,
-                              color=colours[variant], label=label if fill is None else None)
+                              color=colours[variant], label=label)  # fmt: skip
+                    label = None  # once in the legend
         axis.margins(0.08)
         axis.grid(alpha=0.25)
         axis.set_xlabel("disentanglement, % of the renderer's")
