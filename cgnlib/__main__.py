@@ -76,6 +76,9 @@ def main(argv: list[str] | None = None) -> int:
         if name == "run":
             command.add_argument("--workers", type=_positive, help="processes (default: all cores)")
             command.add_argument("--dry-run", action="store_true", help="only print the plan")
+            command.add_argument(
+                "--keep-going", action="store_true", help="after a failure, what does not need it"
+            )
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     logging.getLogger().handlers[0].setLevel(logging.INFO)  # a run sets its own loggers lower
@@ -165,7 +168,7 @@ def _run(args: argparse.Namespace) -> None:
     left = runs.missing(chosen)
     if len(left) == 1:  # as in a job of a workflow: no second process has to start
         runs.compute_here(left[0])
-    results = runs.ensure(chosen, args.workers)
+    results = runs.ensure(chosen, args.workers, args.keep_going)
     print(f"{len(results)} runs are done in {paths.runs(args.profile)}")
 
 

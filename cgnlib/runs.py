@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from cgnlib import attempts, execute, jobs, provenance
 from cgnlib.artefacts import Result, folder_of, is_done, load
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run, with_needs
 from cgnlib.interruption import SIGNALS, Flag, Interrupted, signals_set
 
@@ -43,18 +43,21 @@ def missing(runs: Iterable[Run]) -> list[Run]:
     return found
 
 
-def ensure(runs: Iterable[Run], workers: int | None = None) -> list[Result]:
+def ensure(
+    runs: Iterable[Run], workers: int | None = None, keep_going: bool = False
+) -> list[Result]:
     """The results of all runs, in order; what is missing is computed first, needs before users.
 
     workers: processes at work, one CPU thread each, so that a result does not depend on the
     number of cores; all cores unless told.  A run that asks for several cores takes the place of
     as many, and a GPU has as many runs at a time as its memory holds.  Raises CGNError
-    naming the first run that failed; the others that were under way are finished.  Asked to stop,
+    naming the first run that failed; the others that were under way are finished first, and with
+    keep_going all that do not need it.  Asked to stop,
     by Ctrl-C or a signal, it saves what is under way and raises Interrupted.
     """
     runs = list(runs)
     if wanted := missing(runs):
-        _compute(wanted, workers or provenance.cores())
+        _compute(wanted, workers or provenance.cores(), keep_going)
     return [load(run) for run in runs]
 
 
@@ -68,7 +71,7 @@ def compute_here(run: Run) -> None:
         _compute_one(run)
 
 
-def _compute(missing: list[Run], workers: int) -> None:
+def _compute(missing: list[Run], workers: int, keep_going: bool) -> None:
     chain = jobs.chains(missing)  # what most waits for comes first, so that cores idle late
     waiting = {run.id: run for run in sorted(missing, key=lambda r: chain[r.id], reverse=True)}
     under_way: dict[Future, Run] = {}
@@ -94,7 +97,11 @@ def _compute(missing: list[Run], workers: int) -> None:
                 run = under_way.pop(future)
                 if error := future.exception():
                     failure = failure or (run, error)
-                    waiting.clear()
+                    lost = _users(run, waiting.values()) if keep_going else list(waiting)
+                    for name in lost:
+                        del waiting[name]
+                    if keep_going:
+                        logger.warning("%s failed: %s", run.id, reason(error))
                 bar.set_postfix_str(run.id)
                 bar.update()
                 if bar.disable:  # not a terminal: a line that a log file can hold
@@ -113,6 +120,11 @@ def _compute(missing: list[Run], workers: int) -> None:
         raise RuntimeError(f"run {run.id} failed: {type(error).__name__}: {error}") from error
     if waiting:
         raise Interrupted(f"stopped with {len(waiting)} runs left")
+
+
+def _users(needed: Run, among: Iterable[Run]) -> list[str]:
+    """The ids of those that need a run, by way of others too."""
+    return [run.id for run in among if needed.id in {need.id for need in with_needs([run])}]
 
 
 def _has_room(run: Run, busy: Collection[Run], workers: int) -> bool:

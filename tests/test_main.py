@@ -79,9 +79,11 @@ def test_a_run_comes_with_its_needs(capsys):
 
 def test_run_computes_what_is_asked_with_the_workers_asked_for(monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr(runs, "ensure", lambda r, workers: asked.append((r, workers)) or r)
-    assert main(["run", "--workers", "3", "gan-colored-s0", "claim-1-mnist"]) == 0
-    (chosen, workers), *rest = asked
+    monkeypatch.setattr(runs, "ensure", lambda r, *how: asked.append((r, *how)) or r)
+    what = ["gan-colored-s0", "claim-1-mnist"]
+    assert main(["run", "--workers", "3", "--keep-going", *what]) == main(["run", *what]) == 0
+    (chosen, workers, keep_going), (_, *usual), *rest = asked
+    assert keep_going and usual == [None, False]
     ids = [run.id for run in experiments.grid("mini", "claim-1-mnist")]
     assert [run.id for run in chosen] == ["gan-colored-s0", *ids] and workers == 3 and not rest
     assert capsys.readouterr().out.startswith(f"{len(chosen)} runs are done")
@@ -100,7 +102,7 @@ def test_a_run_that_was_asked_to_stop_may_come_again(monkeypatch, capsys):
 def test_one_run_needs_no_second_process(monkeypatch, capsys):
     computed = []
     monkeypatch.setattr(runs, "compute_here", computed.append)
-    monkeypatch.setattr(runs, "ensure", lambda r, workers: r)
+    monkeypatch.setattr(runs, "ensure", lambda r, *_: r)
     assert main(["run", "gan-colored-s0"]) == 0
     assert [run.id for run in computed] == ["gan-colored-s0"]
 
@@ -213,7 +215,7 @@ def test_every_example_of_the_help_is_right_usage(monkeypatch, capsys):
     for command in ("doctor", "bench"):
         monkeypatch.setitem(__main__.COMMANDS, command, lambda args: True)
     monkeypatch.setattr(runs, "missing", lambda r: [])
-    monkeypatch.setattr(runs, "ensure", lambda r, workers: r)
+    monkeypatch.setattr(runs, "ensure", lambda r, *_: r)
     monkeypatch.setattr(records, "write", lambda profile: [])
     every = "\n".join(EXAMPLES.values()).splitlines()
     lines = [line.split("python -m cgnlib ")[1] for line in every]

@@ -418,6 +418,18 @@ def test_what_is_under_way_is_finished_and_nothing_else_started(fake, threads):
     assert sorted(fake.started) == [simple("a").id, simple("b").id]
 
 
+def test_keeping_going_leaves_out_only_what_needs_the_failed_run(fake, threads, caplog):
+    need = simple("need")
+    user = simple("user", needs=(("generator", need),))
+    indirect = simple("indirect", needs=(("set", user),))
+    fake.errors["need"] = CGNError("mend me")
+    with pytest.raises(CGNError, match="mend me"):
+        runs.ensure([indirect, simple("a"), simple("b")], workers=1, keep_going=True)
+    done = [runs.is_done(run) for run in (need, user, indirect, simple("a"), simple("b"))]
+    assert done == [False, False, False, True, True]
+    assert f"{need.id} failed: mend me" in caplog.text
+
+
 @pytest.mark.parametrize("blocked", [".", "mini", "mini/cgn-colored-s0", "mini/.locks"])
 def test_a_file_in_place_of_a_folder_is_named(blocked, fake, folder):
     path = folder.parent / blocked
@@ -597,6 +609,9 @@ def test_the_commit_is_named_where_there_is_one(monkeypatch, tmp_path):
     assert provenance.commit().removesuffix("+") == known  # as it was when first asked
     provenance.commit.cache_clear()
     assert provenance.commit() == "unknown"
+    provenance.commit.cache_clear()
+    monkeypatch.setenv("CGN_COMMIT", "0123456789")
+    assert provenance.commit() == "0123456789"
     provenance.commit.cache_clear()
 
 

@@ -144,13 +144,14 @@ def overlap_changes(live: pd.DataFrame) -> str:
 def size_rule(found: Mapping[str, Mapping[str, set_size.Effect]]) -> str:
     """Where the study's reading holds that size matters and the ratio does not.
 
-    found: the effects by variant of `study` and of `live`.
+    found: the effects by variant of `study`, `reference` and `live`, or some of these.
     """
+    words = {"study": "the study's numbers", "reference": "the reference run", "live": "this run"}
     said = []
-    for source, words in (("study", "the study's numbers"), ("live", "this run")):
+    for source in filter(found.__contains__, words):
         held = [v for v, e in found[source].items() if set_size.judge(e) == set_size.ALONE]
-        said.append(f"on {len(held)} of {len(found[source])} variants in {words}")
-    return " and ".join(said)
+        said.append(f"on {len(held)} of {len(found[source])} variants in {words[source]}")
+    return listed(said)
 
 
 def in_one_sentence(claims: Sequence[Claim]) -> str:
