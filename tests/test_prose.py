@@ -15,6 +15,7 @@ from cgnlib.report import (
     retraining,
     robustness,
     scorecard,
+    set_size,
     union,
     verdicts,
 )
@@ -186,7 +187,17 @@ def separation_and_accuracy_rise_together():
     return len(rhos) == 3 and min(rhos.values()) > 0 and chance < 0.01
 
 
+def ten_thousand_are_nearly_enough():
+    of = set_size.repeated(set_size.cells(records.read("set-size", "full")))
+    hard = [of[v] for v in ("double_colored", "wildlife")]
+    return all(o.size == 10_000 and o.share > 0.75 for o in hard) and (
+        set_size.behind(of["colored"]) == set_size.NO_RISE
+    )
+
+
 SENTENCES = [
+    ("08_set_size", "Ten thousand counterfactuals were nearly enough",
+     ten_thousand_are_nearly_enough),
     ("08_disentanglement", "So on the digits the answer is yes",
      separation_and_accuracy_rise_together),
     ("10_discussion", "disentanglement and the accuracy of the classifiers that learn from it rise",
