@@ -97,10 +97,10 @@ def _compute(missing: list[Run], workers: int, keep_going: bool) -> None:
                 run = under_way.pop(future)
                 if error := future.exception():
                     failure = failure or (run, error)
-                    lost = _users(run, waiting.values()) if keep_going else list(waiting)
-                    for name in lost:
+                    going = keep_going and not isinstance(error, BrokenProcessPool | Interrupted)
+                    for name in _users(run, waiting.values()) if going else list(waiting):
                         del waiting[name]
-                    if keep_going:
+                    if going:
                         logger.warning("%s failed: %s", run.id, reason(error))
                 bar.set_postfix_str(run.id)
                 bar.update()
@@ -132,7 +132,8 @@ def _has_room(run: Run, busy: Collection[Run], workers: int) -> bool:
     if not busy:
         return True
     together = (run, *busy)
-    if execute.on_gpu(run) and sum(map(execute.gpu_memory_mb, together)) > _gpu_memory_mb():
+    shared = execute.on_gpu(run) and any(map(execute.on_gpu, busy))
+    if shared and sum(map(execute.gpu_memory_mb, together)) > _gpu_memory_mb():
         return False
     return sum(jobs.resources(other).cores for other in together) <= workers
 

@@ -44,7 +44,6 @@ LOOPS = [train_cgn, train_conv, train_gan, train_classifier]
 def repeatable(few_digits, monkeypatch):
     """Every set has 40 images, and the GPU works as it does in a run."""
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
@@ -83,8 +82,9 @@ def test_a_stopped_loop_goes_on(loop, step, tmp_path):
 
 
 @needs_gpu
-def test_a_classifier_is_the_one_of_the_cpu():
+def test_a_classifier_is_the_one_of_the_cpu(monkeypatch):
     """The CPU draws nothing else here; rates fall between recorded steps."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     (ours, rows), (theirs, their_rows) = train_classifier(), train_classifier(device=train.CPU)
     for name, weights in theirs.state_dict().items():
         assert torch.allclose(ours.state_dict()[name].cpu().float(), weights.float(), atol=1e-3)
@@ -115,7 +115,8 @@ def test_a_union_on_the_gpu_has_the_same_images():
 
 
 @needs_gpu
-def test_images_of_a_cgn_are_those_of_the_cpu():
+def test_images_of_a_cgn_are_those_of_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     net = train.seeded(lambda: nets.CGN(8, 4), train.generator(1)).eval()
     sets = []
     for device in (train.CPU, GPU):

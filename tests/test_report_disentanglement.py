@@ -181,7 +181,7 @@ def test_the_facts_of_the_text_are_those_of_the_table():
 
 def cgns(*accuracies, variant="colored"):
     """CGNs of rising disentanglement."""
-    rows = [(variant, str(i), i / 10, 1, a) for i, a in enumerate(accuracies)]
+    rows = [(variant, f"CGN, trained {i}", i / 10, 1, a) for i, a in enumerate(accuracies)]
     return pd.DataFrame(rows, columns=["variant", "name", "share", "n", "accuracy"])
 
 

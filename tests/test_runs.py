@@ -390,6 +390,7 @@ def test_runs_share_the_cores_and_take_turns_on_a_gpu(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr(runs, "_gpu_memory_mb", lambda: 80_000)
     assert not runs._has_room(large, [large], 16) and runs._has_room(small, [large], 16)
+    assert runs._has_room(large, [small], 16)  # which needs nothing of the GPU
 
 
 @pytest.mark.parametrize(

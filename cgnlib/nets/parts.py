@@ -1,7 +1,7 @@
 """Weights that come with the book, in half precision, and the record of their training.
 
-The menagerie's pretrained parts, and a CGN of each MNIST variant, trained here as published.  They
-are made by scripts in data_prep/ and shipped in folders beside these.
+The menagerie's pretrained parts, and a CGN of each MNIST variant, trained here at the paper's
+size.  They are made by scripts in data_prep/ and shipped in folders beside these.
 """
 
 import json

@@ -176,19 +176,29 @@ def association(
     often chance gives as much.
 
     found: `points`.  The second number is the share of draws, accuracies exchanged among the CGNs
-    of a variant, whose correlations sum to as much or more; variants are never compared with each
-    other.  A variant with fewer than three CGNs is left out.
+    of one variant and one recipe, whose correlations within these groups sum to as much or more:
+    a recipe may move both, and so may a variant.  Groups of fewer than three CGNs are left out.
     """
-    rng, rhos, drawn = np.random.default_rng(seed), {}, np.zeros(draws)
+    rng, seen, drawn = np.random.default_rng(seed), 0.0, np.zeros(draws)
+    recipe = found.name.str.replace(r" \d+$", "", regex=True)
+    for _, of in found.groupby([found.variant, recipe], sort=False):
+        if len(of) > 2:
+            x, y = _ranks(of)
+            seen += (x * y).mean()
+            drawn += (rng.permuted(np.tile(y, (draws, 1)), axis=1) * x).mean(1)
+    chance = (1 + (drawn >= seen - 1e-9).sum()) / (1 + draws)
+    rhos = {}
     for variant, of in found.groupby("variant", sort=False):
-        if len(of) < 3:
-            continue
-        x, y = (of[axis].rank().to_numpy() for axis in ("share", "accuracy"))
-        x, y = ((v - v.mean()) / v.std() for v in (x, y))
-        rhos[variant] = float((x * y).mean())
-        drawn += (rng.permuted(np.tile(y, (draws, 1)), axis=1) * x).mean(1)
-    chance = (1 + (drawn >= sum(rhos.values()) - 1e-9).sum()) / (1 + draws)
+        if len(of) > 2:
+            x, y = _ranks(of)
+            rhos[variant] = float((x * y).mean())
     return rhos, float(chance)
+
+
+def _ranks(of: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The ranks on both axes, with mean 0 and deviation 1."""
+    x, y = (of[axis].rank().to_numpy() for axis in ("share", "accuracy"))
+    return tuple((v - v.mean()) / v.std() for v in (x, y))
 
 
 def scatter(frames: dict[str, pd.DataFrame], *sources: evidence.Source) -> evidence.Shown:
