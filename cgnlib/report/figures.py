@@ -71,7 +71,7 @@ def mechanisms(result: Result) -> evidence.Shown:
     return evidence.show("mechanisms", result)
 
 
-def shipped(nets: Mapping[str, CGN], *made_by: evidence.Source, n: int = 3) -> evidence.Shown:
+def shipped(nets: Mapping[str, CGN], *made_by: evidence.Source, n: int = 2) -> evidence.Shown:
     """Counterfactuals of one CGN a variant, n of each digit, a column for each digit."""
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(
