@@ -55,11 +55,15 @@ def reads(run: Run) -> dict[str, Input]:
 
 
 def on_gpu(run: Run) -> bool:
-    """Whether a run computes on a GPU here; the nets of the MNISTs gain by it where they are
-    trained or make many images."""
+    """Whether a run computes on a GPU that is here; what measures on the MNISTs does not gain.
+
+    `jobs.uses_gpu` says for which a cluster is asked for one.
+    """
     if not torch.cuda.is_available():
         return False
-    return run.variant not in (*mnists.VARIANTS, "digits") or run.kind in LONG
+    if run.variant not in (*mnists.VARIANTS, "digits"):
+        return True
+    return run.kind in LONG and dict(run.settings).get("source") != "published"
 
 
 def device_of(run: Run) -> torch.device:

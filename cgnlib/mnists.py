@@ -216,7 +216,7 @@ class Images:
 
     def to(self, device: torch.device) -> "Images":
         """The set in the memory of a device."""
-        if device == self.device:
+        if device.type == self.device.type:
             return self
         return Images(self.x.to(device), self.y.to(device))
 
@@ -324,7 +324,7 @@ class Variant:
 
     def to(self, device: torch.device) -> "Variant":
         """The split in the memory of a device, with a generator there."""
-        if device == self.device:
+        if device.type == self.device.type:
             return self
         moved = copy.copy(self)
         for name, value in vars(self).items():

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from cgnlib import losses, replay
 from cgnlib.checkpoints import Checkpoint
+from cgnlib.errors import CGNError
 from cgnlib.mnists import Images, Union, Variant
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
@@ -232,7 +233,13 @@ def run_loop(
     device: a GPU where the step can be replayed there, see `Replayed`; of `parts` it draws from all
     generators.
     """
-    loop = checkpoint.load(parts) or {"step": 0, "seen": 0, "sums": {}, "history": []}
+    start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": device.type}
+    loop = checkpoint.load(parts) or start
+    if (made_on := loop.get("device", "cpu")) != device.type:
+        raise CGNError(
+            f"{checkpoint.path} was made on a {made_on} device and this is a {device.type} one: go "
+            f"on there, or delete {checkpoint.path.parent} to start this run from the beginning"
+        )
     if batches is None:
         ordered = index_batches(n, s["batch"], seed, loop["step"], s["steps"])
     else:

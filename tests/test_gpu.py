@@ -7,11 +7,18 @@ from test_train import CGN, CLASSIFIER, CONV, TINY, same
 
 from cgnlib import counterfactuals, experiments, replay, runs, train
 from cgnlib.checkpoints import Checkpoint
+from cgnlib.errors import CGNError
 from cgnlib.interruption import Interrupted
 from cgnlib.mnists import Images, Union, Variant
 from cgnlib.nets import mnist as nets
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+NONE_HERE = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+
+
+def needs_gpu(test):
+    return pytest.mark.gpu(NONE_HERE(test))
+
+
 GPU = torch.device("cuda")
 
 
@@ -47,11 +54,13 @@ def repeatable(few_digits, monkeypatch):
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def test_the_cpu_needs_no_other_generator_and_no_stream():
+def test_the_cpu_needs_no_other_generator_and_no_stream(monkeypatch):
     rng = train.generator(0)
     assert replay.like(rng, torch.device("cpu")) is rng
-    with replay.stream(torch.device("cpu")):
-        pass
+    with monkeypatch.context() as patch:
+        patch.delattr(torch.cuda, "Stream")
+        with replay.stream(torch.device("cpu")):
+            assert torch.ones(2).sum() == 2
 
 
 @needs_gpu
@@ -127,8 +136,20 @@ def test_images_of_a_cgn_are_those_of_the_cpu(monkeypatch):
         assert (x.int() - x_there.int()).abs().max() <= 1
 
 
-@needs_gpu
 def test_a_gpu_has_as_many_runs_as_its_memory_holds(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     small = next(r for r in experiments.grid("full") if r.kind == "classifier")
     monkeypatch.setattr(runs, "_gpu_memory_mb", lambda: 9_000)
     assert runs._has_room(small, [small], 16) and not runs._has_room(small, [small] * 2, 16)
+
+
+def test_a_checkpoint_of_another_device_is_not_gone_on_with(tmp_path):
+    path = tmp_path / "c.pt"
+    with pytest.raises(Interrupted):
+        train_classifier(Checkpoint(path, stop=StopAt(2)), device=train.CPU)
+    written = path.read_bytes()
+    step = pytest.fail  # nothing is computed
+    s, elsewhere = {"steps": 9, "batch": 16}, torch.device("cuda")
+    with pytest.raises(CGNError, match="made on a cpu device and this is a cuda one") as error:
+        train.run_loop(step, 40, s, 0, Checkpoint(path), {}, 3, device=elsewhere)
+    assert "\n" not in str(error.value) and path.read_bytes() == written

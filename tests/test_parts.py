@@ -1,4 +1,4 @@
-"""The menagerie's parts on disk: what is shipped is loaded, and nothing else is."""
+"""Shipped weights: what is there is loaded, and nothing else is."""
 
 import hashlib
 import json
