@@ -48,12 +48,12 @@ def ensure(
 ) -> list[Result]:
     """The results of all runs, in order; what is missing is computed first, needs before users.
 
-    workers: processes at work, one CPU thread each, so that a result does not depend on the
-    number of cores; all cores unless told.  A run that asks for several cores takes the place of
-    as many, and a GPU has as many runs at a time as its memory holds.  Raises CGNError
-    naming the first run that failed; the others that were under way are finished first, and with
-    keep_going all that do not need it.  Asked to stop,
-    by Ctrl-C or a signal, it saves what is under way and raises Interrupted.
+    workers: processes at work, one CPU thread each, so that a result does not depend on the number
+    of cores; all cores unless told. A run that asks for several cores takes the place of as many,
+    and a GPU has as many runs at a time as its memory holds. Raises CGNError naming the first run
+    that failed; the others that were under way are finished first, and with keep_going all that do
+    not need it. Asked to stop, by Ctrl-C or a signal, it saves what is under way and raises
+    Interrupted.
     """
     runs = list(runs)
     if wanted := missing(runs):
