@@ -72,7 +72,7 @@ def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> N
         for path in folder.iterdir():  # what is said to be done is to outlast a loss of power
             _reach_the_disk(path)
         seconds = checkpoint.spent + time.monotonic() - start
-        made = provenance.record(seconds, number, execute.on_gpu(run))
+        made = provenance.record(seconds, number, execute.device_name(run))
         _write_json(folder / "env.json", made)
         _write_json(folder / "metrics.json", metrics)
         checkpoint.remove()

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cgnlib import counterfactuals, metrics, mnists, sources, train
+from cgnlib import counterfactuals, metrics, mnists, precision, provenance, sources, train
 from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run
@@ -29,6 +29,7 @@ from cgnlib.train import generator
 TEST_SEED = 2021  # all runs of a profile are tested on the same images
 CHUNK = 500
 LONG = ("cgn", "gan", "set", "classifier")  # on the MNISTs
+MIXED = ("cgn", "gan", "classifier", "mechanisms")  # kinds that train in `precision.mixed`
 
 
 def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoint):
@@ -69,6 +70,15 @@ def on_gpu(run: Run) -> bool:
 def device_of(run: Run) -> torch.device:
     """Where a run computes."""
     return torch.device("cuda" if on_gpu(run) else "cpu")
+
+
+def device_name(run: Run) -> str:
+    """What a run computes on, and in bfloat16 where it trains in that."""
+    if on_gpu(run):
+        return provenance.device()
+    if run.kind in MIXED and precision.of(torch.device("cpu")) == precision.BFLOAT16:
+        return provenance.cpu().replace("(CPU)", "(CPU, bfloat16)")
+    return provenance.cpu()
 
 
 def gpu_memory_mb(run: Run) -> float:

@@ -14,13 +14,13 @@ import torch
 from cgnlib import paths
 
 
-def record(seconds: float, attempts: int, on_gpu: bool) -> dict:
+def record(seconds: float, attempts: int, computed_on: str) -> dict:
     """What env.json holds.  seconds: of all attempts, as far as their work was kept."""
     return {
         "seconds": round(seconds, 2),
         "attempts": attempts,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": device() if on_gpu else _cpu(),
+        "device": computed_on,
         "threads": torch.get_num_threads(),
         "peak_memory_mb": peak_memory_mb(),
         "python": platform.python_version(),
@@ -64,10 +64,11 @@ def cores() -> int:
 
 def device() -> str:
     """The GPU that torch computes on, else the processor."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu()
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else cpu()
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """The processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

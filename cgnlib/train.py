@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ExponentialLR
 from tqdm import tqdm
 
-from cgnlib import losses, replay
+from cgnlib import losses, precision, replay
 from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError
 from cgnlib.mnists import Images, Union, Variant
@@ -77,6 +77,10 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
     for part in (net, critic, features):
         part.to(data.device, memory_format=torch.channels_last)
     opt_g, opt_d = _adam(net, s["lr"], s), _adam(critic, s["lr_critic"], s)
+    foreground, background, score, maps = (
+        precision.mixed(call, data.device)
+        for call in (net.foreground, net.background, critic, features)
+    )
 
     parts = {
         "net": net,
@@ -90,21 +94,23 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
         y_gen = torch.randint(0, 10, y.shape, generator=draws, device=y.device)
-        mask, fg, bg = net(net.draw_latent(len(y), draws), y_gen, draws)
-        x_gen = nets.compose(mask, fg, bg)
+        u = net.draw_latent(len(y), draws)
+        mask = net.mask(u, y_gen)
+        x_gen = nets.compose(mask, foreground(u, y_gen, draws), background(u, y_gen, draws))
         with torch.no_grad():
-            target = features(x)
+            target = maps(x)
         critic.requires_grad_(False)  # the generator's step needs no gradient of its weights
         terms = {
-            "adversarial": losses.generator_mse(critic(x_gen, y_gen)),
+            "adversarial": losses.generator_mse(score(x_gen, y_gen)),
             "mask": s["mask"] * losses.mask_entropy(mask),
-            "perceptual": losses.gram_distance(features(x_gen), target, s["factors"]),
+            "perceptual": losses.gram_distance(maps(x_gen), target, s["factors"]),
         }
         if s["edge"]:
             terms["edge"] = s["edge"] * losses.edge_mass(mask)
         _update(opt_g, sum(terms.values()))
         critic.requires_grad_(True)
-        loss = losses.discriminator_mse(*_scores(critic, (x, y), (x_gen.detach(), y_gen)))
+        scores = _scores(critic, score, (x, y), (x_gen.detach(), y_gen))
+        loss = losses.discriminator_mse(*scores)
         _update(opt_d, loss)
         return terms | {"discriminator": loss, "mask_mean": mask.mean()}
 
@@ -122,6 +128,7 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
     critic = seeded(lambda: nets.LinearDiscriminator(s["ndf"], draws), rng).to(data.device)
     net.to(data.device, memory_format=torch.channels_last)
     opt_g, opt_d = _adam(net, s["lr"], s), _adam(critic, s["lr_critic"], s)
+    make, score = (precision.mixed(call, data.device) for call in (net, critic))
 
     parts = {
         "net": net,
@@ -135,12 +142,13 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
         y_gen = torch.randint(0, 10, y.shape, generator=draws, device=y.device)
-        x_gen = net(net.draw_latent(len(y), draws), y_gen)
+        x_gen = make(net.draw_latent(len(y), draws), y_gen)
         critic.requires_grad_(False)
-        adversarial = losses.generator_bce(critic(x_gen, y_gen))
+        adversarial = losses.generator_bce(score(x_gen, y_gen))
         _update(opt_g, adversarial)
         critic.requires_grad_(True)
-        loss = losses.discriminator_bce(*_scores(critic, (x, y), (x_gen.detach(), y_gen)))
+        scores = _scores(critic, score, (x, y), (x_gen.detach(), y_gen))
+        loss = losses.discriminator_bce(*scores)
         _update(opt_d, loss)
         return {"adversarial": adversarial, "discriminator": loss}
 
@@ -162,10 +170,11 @@ def train_classifier(
     optimiser = torch.optim.Adadelta(net.parameters(), lr=rate, capturable=on_gpu)
     schedule = ExponentialLR(optimiser, s["gamma"])
     per_epoch = -(-len(data) // s["batch"])
+    classify = precision.mixed(net, data.device)
 
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
-        scores = net(x)
+        scores = classify(x)
         loss = F.nll_loss(scores, y)
         _update(optimiser, loss)
         return {"loss": loss, "train_accuracy": (scores.argmax(1) == y).float().mean()}
@@ -187,16 +196,16 @@ def _discriminator(s: dict, draws: torch.Generator) -> nn.Module:
     return nets.LinearDiscriminator(s["ndf"], draws)
 
 
-def _scores(critic: nn.Module, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:
-    """A critic's scores of several batches of images and labels.
+def _scores(critic: nn.Module, score: Callable, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """A critic's scores of several batches of images and labels.  score: how it is called.
 
     In one pass where nothing in the critic looks across a batch: its gradients, of millions of
     weights, are then made once and not added up.
     """
     if isinstance(critic, nets.ConvDiscriminator):  # its batch norms tell real from generated
-        return [critic(x, y) for x, y in batches]
+        return [score(x, y) for x, y in batches]
     x, y = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    return list(critic(x, y).split([len(labels) for _, labels in batches]))
+    return list(score(x, y).split([len(labels) for _, labels in batches]))
 
 
 def _adam(net: nn.Module, lr: float, s: dict) -> torch.optim.Adam:
@@ -233,12 +242,13 @@ def run_loop(
     device: a GPU where the step can be replayed there, see `Replayed`; of `parts` it draws from all
     generators.
     """
-    start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": device.type}
+    here = f"{device.type} in {precision.of(device)}"
+    start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": here}
     loop = checkpoint.load(parts) or start
-    if (made_on := loop.get("device", "cpu")) != device.type:
+    if (made_on := loop["device"]) != here:
         raise CGNError(
-            f"{checkpoint.path} was made on a {made_on} device and this is a {device.type} one: go "
-            f"on there, or delete {checkpoint.path.parent} to start this run from the beginning"
+            f"{checkpoint.path} was made on a {made_on} and this is a {here}: go on there (or set "
+            f"CGN_PRECISION), or delete {checkpoint.path.parent} to start this run anew"
         )
     if batches is None:
         ordered = index_batches(n, s["batch"], seed, loop["step"], s["steps"])

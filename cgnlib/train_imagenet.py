@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cgnlib import losses
+from cgnlib import losses, precision
 from cgnlib.checkpoints import Checkpoint
 from cgnlib.generation import truncated_noise
 from cgnlib.nets.imagenet import TRAINED, ImageNetCGN, Mechanisms
@@ -17,7 +17,7 @@ from cgnlib.train import generator, run_loop
 def loss_terms(
     made: Mechanisms,
     weights: dict[str, float | tuple[float, ...]],
-    features: Features,
+    features: Callable[[Tensor], list[Tensor]],
     patches: dict[str, int],
     rng: torch.Generator,
 ) -> dict[str, Tensor]:
@@ -73,14 +73,15 @@ def train_imagenet_cgn(
     }
     parts = {"net": net, "rng": rng} | {f"opt_{name}": opt for name, opt in optimisers.items()}
     config, device = net.config, next(net.f_shape.parameters()).device
+    make, maps = (precision.mixed(call, device) for call in (net, features))
 
     def step(index: Tensor) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
         for _ in range(s["accumulate"]):
             y = torch.randint(config.num_classes, (len(index),), generator=rng).to(device)
             u = truncated_noise(len(index), config.z_dim, s["truncation"], rng).to(device)
-            made = net(u, y, y, y, s["truncation"])
-            terms = loss_terms(made, s["weights"], features, s["patches"], rng)
+            made = Mechanisms(*make(u, y, y, y, s["truncation"]))
+            terms = loss_terms(made, s["weights"], maps, s["patches"], rng)
             sum(terms.values()).backward()
             for name, value in (terms | {"mask_mean": made.mask.mean()}).items():
                 sums[name] = sums.get(name, 0) + value.detach() / s["accumulate"]

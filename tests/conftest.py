@@ -13,6 +13,7 @@ from cgnlib.nets.menagerie import Reader
 from cgnlib.nets.u2net import U2Net
 
 torch.set_num_threads(1)
+os.environ["CGN_PRECISION"] = "float32"  # to compare with plain loops; test_precision asks for more
 
 
 @pytest.fixture(scope="module", autouse=True)

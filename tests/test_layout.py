@@ -9,11 +9,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "cgnlib"
 ORDER = """
     errors paths sources transfer archives downloads provenance interruption checkpoints imagenet
-    replay experiments jobs textures mnists menagerie nets losses patches counterfactuals metrics
-    explain decisions categories train pictures benchmarks datasets stimuli generation inputs worlds
-    mechanisms disentanglement readers train_imagenet train_ensemble imagenet_kinds explain_kinds
-    disentanglement_kinds cue_kinds classifier_data head_kinds ensemble_kinds execute artefacts
-    attempts runs composer machine doctor report __main__
+    precision replay experiments jobs textures mnists menagerie nets losses patches counterfactuals
+    metrics explain decisions categories train pictures benchmarks datasets stimuli generation
+    inputs worlds mechanisms disentanglement readers train_imagenet train_ensemble imagenet_kinds
+    explain_kinds disentanglement_kinds cue_kinds classifier_data head_kinds ensemble_kinds execute
+    artefacts attempts runs composer machine doctor report __main__
 """.split()  # noqa: SIM905
 FILES = sorted(PACKAGE.rglob("*.py"))
 FIGURES = {"pandas", "seaborn", "matplotlib"}

@@ -382,7 +382,7 @@ def test_batches_are_scored_as_if_each_were_alone(build, rng):
         if type(layer).__name__ == "_Dropout":
             layer.eval()
     batches = [(torch.randn(n, 3, 32, 32, generator=rng), torch.arange(n)) for n in (3, 5)]
-    together, alone = train._scores(critic, *batches), [critic(x, y) for x, y in batches]
+    together, alone = train._scores(critic, critic, *batches), [critic(x, y) for x, y in batches]
     for ours, theirs in zip(together, alone, strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 

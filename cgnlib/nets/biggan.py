@@ -141,7 +141,7 @@ def generate(net: "BigGAN", u: Tensor, classes: Tensor, truncation: float) -> Te
     cond = _condition(net.config, net.embeddings.weight, u, classes)
     generator = net.generator
     start = F.linear(cond, generator.gen_z.weight_orig) / sigma_of(generator.gen_z)
-    x = to_map(start + generator.gen_z.bias)
+    x = to_map(start + generator.gen_z.bias.to(start.dtype))
     for layer in generator.layers:
         if hasattr(layer, "conv_0"):
             x = run_block(block_of(layer, cond, row), x)

@@ -115,7 +115,7 @@ class ImageNetCGN(nn.Module):
         premask = biggan.generate(self.f_shape, u, shape, truncation)
         fg = biggan.generate(self.f_text, u, texture, truncation)
         bg = biggan.generate(self.f_bg, u, background, truncation)
-        mask = saliency(premask).clamp(MASK_MIN, MASK_MAX)
+        mask = saliency(premask).float().clamp(MASK_MIN, MASK_MAX)  # exact where training is mixed
         return Mechanisms(x_gt, mask, premask.detach(), fg, bg, saliency(bg))
 
     def draw_real(self, u: Tensor, y: Tensor, truncation: float) -> Tensor:
@@ -129,14 +129,16 @@ class ImageNetCGN(nn.Module):
         return FoldedCGN(self, truncation)
 
     def _frozen(self, name: str, make: Callable, *settings: float) -> nn.Module:
-        """The folded copy of a frozen part."""
+        """The folded copy of a frozen part, in the arithmetic of its products."""
         net = getattr(self, name)
         tensors = [*net.parameters(), *net.buffers()]
         state = tuple((t.data_ptr(), t._version, t.device) for t in tensors)
-        key = (settings, state)
+        at = tensors[0].device.type
+        dtype = torch.get_autocast_dtype(at) if torch.is_autocast_enabled(at) else tensors[0].dtype
+        key = (settings, state, dtype)
         if name not in self._copies or self._copies[name][0] != key:
             self._copies.pop(name, None)
-            self._copies[name] = key, make(net)
+            self._copies[name] = key, make(net).to(dtype)
         return self._copies[name][1]
 
 

@@ -293,7 +293,8 @@ class CNN(nn.Module):
         self.cls = nn.Sequential(nn.Linear(64, N_CLASSES), nn.LogSoftmax(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.cls(self.model[2:](self._stem(x)))
+        logits = self.cls[0](self.model[2:](self._stem(x)))
+        return self.cls[1](logits.float())  # where training mixes precisions, this stays exact
 
     def _stem(self, x: Tensor) -> Tensor:
         """The input's batch norm and the first convolution, in one.

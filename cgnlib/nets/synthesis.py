@@ -86,6 +86,7 @@ class _AffineReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        scale, shift = scale.to(x.dtype), shift.to(x.dtype)  # maps stay as they come
         out = torch.addcmul(shift, x, scale).relu_()
         ctx.save_for_backward(x, scale, out)
         return out
