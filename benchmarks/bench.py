@@ -1,11 +1,13 @@
-"""Time the fast paths against plain renditions of the same algorithm, on all cores.
+"""Time the fast paths against plain renditions of the same algorithm, both on all cores.
 
     make bench                       all rows, and book/records/benchmarks.csv
     python benchmarks/bench.py --only counterfactuals --seconds 20
 
-Both sides of a row run in turns, each in a process of its own; only the ratio means much.  The
-share of the peak is what the plain algorithm's operations would need, at the rate of the fast
-path, of what this machine reaches in a convolution.  Nothing else should be running.
+Both sides of a row run in turns, in processes of their own; only the ratio means much.  The plain
+side is one process on all cores, as the published code runs; the fast side is one process a core
+where the book computes such work like that, and `alone` is its ratio in one process.  The share of
+the peak is what the plain algorithm's operations would need, at the rate of the fast path, of what
+this machine reaches in a convolution in float32.  Nothing else should be running.
 """
 
 import argparse
@@ -26,7 +28,7 @@ import race
 import rows
 import torch
 
-from cgnlib import execute, paths, provenance, runs, train
+from cgnlib import execute, paths, precision, provenance, runs, train
 from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError, reason
 
@@ -122,27 +124,35 @@ def _status(name: str) -> float:
 
 def measured(chosen: list[race.Row], seconds: float, whole: bool) -> Iterator[tuple]:
     """(benchmark, metric, value, unit, n) of all that is timed, printed on the way."""
-    peak = race.convolution_peak()
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {peak:.0f} GFLOP/s")
-    print(f"{'':36} {'images a second':^19} {'':14} {'peak GiB':^11} {'of the':>7}")
-    print(f"{'':36} {'plain':>9} {'fast':>9} {'ratio':>6} {'target':>7} ", end="")
+    peak, half = race.convolution_peak(), race.convolution_peak(torch.bfloat16)
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, ", end="")
+    print(f"{peak:.0f} GFLOP/s in float32, {half:.0f} in bfloat16; ", end="")
+    print(f"training in {precision.of(torch.device('cpu'))}")
+    print(f"{'':36} {'images a second':^19} {'':21} {'peak GiB':^11} {'of the':>7}")
+    print(f"{'':36} {'plain':>9} {'fast':>9} {'ratio':>6} {'alone':>6} {'target':>7} ", end="")
     print(f"{'plain':>5} {'fast':>5} {'peak':>7}")
     for row in chosen:
         found = race.run(row, seconds)
         share = row.gflop * found.rates[1] / peak
         line = f"{row.name:36} {found.rates[0]:9,.4g} {found.rates[1]:9,.4g} {found.ratio:6.2f} "
-        line += f"{row.target:7g} {found.memory[0]:5.2f} {found.memory[1]:5.2f} "
+        alone = found.alone / found.rates[0]
+        line += f"{alone:6.2f} {row.target:7g} {found.memory[0]:5.2f} {found.memory[1]:5.2f} "
         print(line + (f"{share:7.0%}" if row.gflop else ""), flush=True)
         for side, rate, memory in zip(("plain", "fast"), found.rates, found.memory, strict=True):
             yield row.name, f"{side}_rate", rate, "images/s", ""
             yield row.name, f"{side}_peak", memory, "GiB", ""
         yield row.name, "ratio", found.ratio, "ratio", ""
+        yield row.name, "ratio_alone", alone, "ratio", ""
         yield row.name, "target", row.target, "ratio", ""
+        if row.memory_target:
+            yield row.name, "memory_ratio", found.memory[1] / found.memory[0], "ratio", ""
+            yield row.name, "memory_target", row.memory_target, "ratio", ""
         if row.gflop:
             yield row.name, "peak_share", share, "fraction", ""
     if not whole:
         return
     yield "Convolution", "peak", peak, "GFLOP/s", ""
+    yield "Convolution", "peak_bfloat16", half, "GFLOP/s", ""
     print("\nseconds for n, 2n and 4n images")
     for row in rows.ROWS:
         if row.name in SCALED:

@@ -1,8 +1,9 @@
-"""Two renditions of one piece of work, each in a process of its own, timed in turns.
+"""Two renditions of one piece of work, in processes of their own, timed in turns.
 
 A side is a function of a `Clock` that does its work for ever and calls the clock after each unit
 of it: a step, a batch.  Only the ratio of two sides means much: what else the machine does hits
-both alike, as they take turns.
+both alike, as they take turns.  The fast side runs twice where the book computes such work one
+process a core: once as the plain one does, in one process on all cores, and once like that.
 """
 
 import multiprocessing
@@ -61,7 +62,9 @@ class Row:
     plain, fast: functions of a module, as they are started in processes.  images: what a unit of
     each is worth.  target: the ratio that this project set itself.  gflop: billions of
     floating-point operations that the plain algorithm takes for an image, 0 where that says
-    nothing.
+    nothing.  each_core: whether the book computes such work one process a core; else one process
+    has all cores.  memory_target: the share of the plain side's peak memory that this project set
+    itself, 0 for none.
     """
 
     name: str
@@ -70,14 +73,20 @@ class Row:
     images: tuple[int, int]
     target: float
     gflop: float = 0.0
+    each_core: bool = False
+    memory_target: float = 0.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Images a second and peak memory in GiB of (plain, fast)."""
+    """Images a second of (plain, fast), and the peak memory of one of their processes in GiB.
+
+    alone: the fast side's rate in one process on all cores.
+    """
 
     rates: tuple[float, float]
     memory: tuple[float, float]
+    alone: float
 
     @property
     def ratio(self) -> float:
@@ -94,37 +103,66 @@ def deaf() -> Iterator[None]:
         signal.signal(signal.SIGINT, heard)
 
 
-def run(row: Row, seconds: float) -> Outcome:
-    """Time both sides of a row for some seconds each, in turns; means over their units."""
-    pipes, processes, times, memory = [], [], ([], []), [0, 0]
-    context = multiprocessing.get_context("spawn")
-    try:
-        for side in (row.plain, row.fast):
+class _Party:
+    """Processes that do the same at the same time, `threads` threads each."""
+
+    def __init__(self, side: Side, fast: bool, images: int, processes: int, threads: int):
+        context = multiprocessing.get_context("spawn")
+        self.images, self.memory = images, 0
+        self.pipes, self.processes = [], []
+        for _ in range(processes):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_live, args=(side, side is row.fast, theirs))
+            process = context.Process(target=_live, args=(side, fast, threads, theirs))
             with deaf():
                 process.start()
-            processes.append(process)
             theirs.close()  # so that a process that dies is noticed here
-            pipes.append(ours)
-            ours.recv()  # it is warm
-        for _ in range(TURNS):
-            for i, pipe in enumerate(pipes):
-                pipe.send(seconds / TURNS)
-                found, memory[i] = pipe.recv()
-                times[i].extend(found)
-        for pipe in pipes:
-            pipe.send(0)
-        for process in processes:
-            process.join(30)
-    finally:
-        for process in processes:
+            self.pipes.append(ours)
+            self.processes.append(process)
+        for pipe in self.pipes:
+            pipe.recv()  # it is warm
+        self.times = [[] for _ in self.pipes]
+
+    def take_turn(self, seconds: float) -> None:
+        for pipe in self.pipes:
+            pipe.send(seconds)
+        for pipe, times in zip(self.pipes, self.times, strict=True):
+            found, memory = pipe.recv()
+            times.extend(found)
+            self.memory = max(self.memory, memory)
+
+    @property
+    def rate(self) -> float:
+        return sum(self.images / mean(times) for times in self.times)
+
+    def end(self) -> None:
+        for process in self.processes:
             process.terminate()
-    rates = (n / mean(t) for n, t in zip(row.images, times, strict=True))
-    return Outcome(tuple(rates), tuple(m / 2**10 for m in memory))
+            process.join(30)
 
 
-def _live(side: Side, fast: bool, pipe: Connection) -> None:
+def run(row: Row, seconds: float) -> Outcome:
+    """Time both sides of a row for some seconds each, in turns; means over their units."""
+    cores = provenance.cores()
+    sides = [(row.plain, False, row.images[0], 1, cores), (row.fast, True, row.images[1], 1, cores)]
+    if row.each_core and cores > 1:
+        sides.append((row.fast, True, row.images[1], cores, 1))
+    parties: list[_Party] = []
+    try:
+        for side in sides:
+            parties.append(_Party(*side))
+        for _ in range(TURNS):
+            for party in parties:
+                party.take_turn(seconds / TURNS)
+    finally:
+        for party in parties:
+            party.end()
+    plain, alone, fast = parties[0], parties[1], parties[-1]
+    memory = plain.memory / 2**10, fast.memory / 2**10
+    return Outcome((plain.rate, fast.rate), memory, alone.rate)
+
+
+def _live(side: Side, fast: bool, threads: int, pipe: Connection) -> None:
+    torch.set_num_threads(threads)
     if fast:
         runs.keep_memory()  # as every run does
     torch.manual_seed(0)
@@ -132,10 +170,10 @@ def _live(side: Side, fast: bool, pipe: Connection) -> None:
         side(Clock(pipe))
 
 
-def convolution_peak(seconds: float = 2.0) -> float:
+def convolution_peak(dtype: torch.dtype = torch.float32, seconds: float = 2.0) -> float:
     """GFLOP/s that this machine reaches in a convolution which suits it, at its best."""
-    layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
-    x = torch.randn(64, 64, 32, 32).contiguous(memory_format=torch.channels_last)
+    layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(dtype, memory_format=torch.channels_last)
+    x = torch.randn(64, 64, 32, 32).to(dtype, memory_format=torch.channels_last)
     times, start = [], time.perf_counter()
     with torch.inference_mode():
         while time.perf_counter() - start < seconds:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 import torchvision
 
-from cgnlib import provenance
+from cgnlib import precision, provenance
 from cgnlib.errors import reason
 
 SLURM_SECONDS = 10  # how long sinfo may take to answer
@@ -59,13 +59,14 @@ class Disk:
 
 @dataclass(frozen=True)
 class Machine:
-    """cores: that this process may use.  memory: bytes."""
+    """cores: that this process may use.  memory: bytes.  precision: of trainings on a CPU."""
 
     python: str
     torch: str
     torchvision: str
     cores: int
     memory: int
+    precision: str
     gpus: list[Gpu]
     slurm: Slurm
 
@@ -78,6 +79,7 @@ def look() -> Machine:
         torchvision.__version__,
         provenance.cores(),
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        precision.of(torch.device("cpu")),
         _gpus(),
         look_for_slurm(),
     )

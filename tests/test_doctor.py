@@ -45,7 +45,9 @@ def computer(monkeypatch):
     """Sets what the machine has."""
 
     def set_up(gpus=(), slurm=NO_SLURM, free=10**15):
-        found = machine.Machine("3.12.0", "2.9.0", "0.24.0", 8, 64 * GB, list(gpus), slurm)
+        found = machine.Machine(
+            "3.12.0", "2.9.0", "0.24.0", 8, 64 * GB, "float32", list(gpus), slurm
+        )
         monkeypatch.setattr(machine, "look", lambda: found)
         usage = type("usage", (), {"free": free})
         monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage)
@@ -310,7 +312,8 @@ KEYS = {
     | {"problems"},
     "inputs": {"kind", "name", "status", "source", "size", "get", "detail", "runs"},
     "disks": {"what", "folder", "free", "needed", "own", "writable", "enough"},
-    "machine": {"python", "torch", "torchvision", "cores", "memory", "gpus", "slurm"},
+    "machine": {"python", "torch", "torchvision", "cores", "memory", "precision", "gpus"}
+    | {"slurm"},
     "slurm": {"sbatch", "answers", "partitions", "gpu", "trouble"},
 }
 

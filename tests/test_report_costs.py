@@ -22,7 +22,7 @@ def record(**rows):
     return table.assign(cores=2, memory_gib=24, device="a CPU", torch="2")
 
 
-RATES = {"plain_rate": 10.0, "plain_peak": 1.0, "fast_peak": 0.5}
+RATES = {"plain_rate": 10.0, "plain_peak": 1.0, "fast_peak": 0.5, "ratio_alone": 1.5}
 
 
 def test_targets_are_reached_from_the_number_on():
@@ -30,24 +30,26 @@ def test_targets_are_reached_from_the_number_on():
         a=RATES | {"fast_rate": 20.0, "ratio": 2.0, "target": 2.0, "peak_share": 0.25},
         b=RATES | {"fast_rate": 19.0, "ratio": 1.9, "target": 2.0},
         c=[(1, 1.0), (4, 4.0)],
+        d=RATES
+        | {"fast_rate": 30.0, "ratio": 3.0, "target": 2.0}
+        | {"memory_ratio": 0.75, "memory_target": 0.75},
+        e=RATES
+        | {"fast_rate": 30.0, "ratio": 3.0, "target": 2.0}
+        | {"memory_ratio": 0.76, "memory_target": 0.75},
     )
-    assert costs.reached(measured) == (["a"], ["b"])
+    reached = costs.reached(measured)
+    assert reached == (["a", "d", "e", "d (memory)"], ["b", "e (memory)"])
     table = costs.fast_paths(measured)
-    assert list(table["Work"]) == ["a", "b"] and list(table["Ratio"]) == ["2.00", "1.90"]
-    assert list(table["Of the peak"]) == ["25%", "–"]
+    assert list(table["Work"]) == ["a", "b", "d", "e"]
+    assert list(table["Ratio"]) == ["2.00", "1.90", "3.00", "3.00"]
+    assert set(table["In one process"]) == {"1.50"}
+    assert list(table["Of the peak"]) == ["25%", "–", "–", "–"]
 
 
 @pytest.mark.parametrize(("times", "expected"), [((2, 4, 8), 1.0), ((2, 8, 32), 4.0)])
 def test_growth_is_one_where_time_follows_size(times, expected):
     measured = record(work=list(zip((10, 20, 40), times, strict=True)))
     assert costs.growth(measured) == {"work": expected}
-
-
-def test_a_ratio_at_the_peak_is_told_of_what_is_below_it():
-    rows = [("half", "ratio", 1.5), ("half", "peak_share", 0.5), ("less work", "ratio", 4.0)]
-    rows += [("less work", "peak_share", 1.2), ("uncounted", "ratio", 2.0)]
-    frame = pd.DataFrame(rows, columns=["benchmark", "metric", "value"])
-    assert costs.at_peak(frame) == {"half": 3.0}
 
 
 def test_plans_name_every_profile_and_grow():

@@ -229,7 +229,7 @@ def test_inconsistencies_cover_every_entry():
     assert list(rows[0]) == [*columns, "note", "where", "checked"]
     ids = [r["id"] for r in rows]
     assert len(set(ids)) == len(ids)
-    kinds = {"code": 25, "hard": 14, "article": 7, "book": 9}
+    kinds = {"code": 25, "hard": 14, "article": 7, "book": 10}
     wanted = {f"{kind}-{k:02d}" for kind, n in kinds.items() for k in range(1, n + 1)}
     assert {i.rstrip("abcdefg") for i in ids} == wanted
     for r in rows:

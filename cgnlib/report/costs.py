@@ -54,7 +54,8 @@ def fast_paths(measured: pd.DataFrame) -> pd.DataFrame:
             "Work": of.index,
             "Plain": [_rate(v) for v in of["plain_rate"]],
             "Fast": [_rate(v) for v in of["fast_rate"]],
-            "Ratio": [f"{v:.2f}" if v < 10 else f"{v:.0f}" for v in of["ratio"]],
+            "Ratio": [_ratio(v) for v in of["ratio"]],
+            "In one process": [_ratio(v) for v in of["ratio_alone"]],
             "Target": [f"{v:g}" for v in of["target"]],
             "Peak GiB": [f"{a:.1f} to {b:.1f}" for a, b in zip(of.plain_peak, of.fast_peak,
                                                               strict=True)],
@@ -64,20 +65,15 @@ def fast_paths(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def reached(measured: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """The pieces of work whose target was reached, and those whose was not."""
+    """The targets that were reached, and those that were not: of speed, and some of memory."""
     of = measured.pivot_table("value", "benchmark", "metric", sort=False).dropna(subset="ratio")
-    done = of["ratio"] >= of["target"]
-    return list(of.index[done]), list(of.index[~done])
-
-
-def at_peak(measured: pd.DataFrame) -> dict[str, float]:
-    """The ratio that a piece of work would have, were all of its operations at the peak's rate.
-
-    Only of what is below the peak: who leaves operations out may be above it.
-    """
-    of = measured.pivot_table("value", "benchmark", "metric", sort=False)
-    below = of[of["peak_share"] < 1]
-    return (below["ratio"] / below["peak_share"]).to_dict()
+    memory = of.dropna(subset="memory_target")
+    done = dict(of["ratio"] >= of["target"])
+    done |= {
+        f"{name} (memory)": ok
+        for name, ok in (memory["memory_ratio"] <= memory["memory_target"]).items()
+    }
+    return [name for name, ok in done.items() if ok], [n for n, ok in done.items() if not ok]
 
 
 def growth(measured: pd.DataFrame) -> dict[str, float]:
@@ -232,6 +228,10 @@ def _ours(declared: dict[str, Sequence[Run]]) -> dict[str, str]:
     columns = {"paper, GPU h": ("paper", True), "paper, core h": ("paper", False)}
     columns["full, core h"] = ("full", False)
     return {column: hours(*which) for column, which in columns.items()}
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
 def _rate(value: float) -> str:
