@@ -427,6 +427,24 @@ def test_a_stopped_training_ends_as_an_undisturbed_one(trained, tmp_path):
     assert called == [2, 3]  # each window once, over all resumptions
 
 
+def test_training_in_bfloat16_is_near_and_repeatable(start, trained, monkeypatch):
+    """The masks, and what the net makes afterwards, are exact all the same."""
+    _, whole = trained(steps=1)
+    monkeypatch.setenv("CGN_PRECISION", "bfloat16")
+    (net, history), (again, _) = trained(steps=2), trained(steps=2)
+    assert same(snapshot(net), snapshot(again))
+    for name, value in whole[0].items():
+        assert history[0][name] == pytest.approx(value, rel=0.05, abs=0.02), name
+    assert history[0] != whole[0]
+    rng = torch.Generator().manual_seed(1)
+    u, y = truncated_noise(4, 6, 1.0, rng), torch.tensor([0, 3, 7, 9])
+    monkeypatch.delenv("CGN_PRECISION")
+    with torch.no_grad():
+        made, fresh = net.eval()(u, y, y, y, 1.0), start()
+        fresh.load_state_dict(net.state_dict())
+        assert all(map(torch.equal, made, fresh.eval()(u, y, y, y, 1.0)))
+
+
 def test_a_checkpoint_of_another_net_is_named_and_left_alone(start, trained, tmp_path):
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Interrupted):
