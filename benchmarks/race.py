@@ -135,9 +135,12 @@ class _Party:
         return sum(self.images / mean(times) for times in self.times)
 
     def end(self) -> None:
+        for pipe in self.pipes:
+            with suppress(OSError):  # it may have died
+                pipe.send(0)
         for process in self.processes:
-            process.terminate()
             process.join(30)
+            process.terminate()
 
 
 def run(row: Row, seconds: float) -> Outcome:

@@ -267,6 +267,13 @@ class ConvDiscriminator(nn.Module):
         return self.model(image).flatten()
 
 
+class _LogSoftmax(nn.LogSoftmax):
+    """In float32 whatever comes in: in bfloat16 a certain answer would have no gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.to(torch.promote_types(x.dtype, torch.float32)))
+
+
 class CNN(nn.Module):
     """The classifier: log-probabilities [B, 10].
 
@@ -290,11 +297,10 @@ class CNN(nn.Module):
             nn.AvgPool2d(7),
             nn.Flatten(),
         )
-        self.cls = nn.Sequential(nn.Linear(64, N_CLASSES), nn.LogSoftmax(1))
+        self.cls = nn.Sequential(nn.Linear(64, N_CLASSES), _LogSoftmax(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        logits = self.cls[0](self.model[2:](self._stem(x)))
-        return self.cls[1](logits.float())  # where training mixes precisions, this stays exact
+        return self.cls(self.model[2:](self._stem(x)))
 
     def _stem(self, x: Tensor) -> Tensor:
         """The input's batch norm and the first convolution, in one.
