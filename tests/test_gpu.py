@@ -150,6 +150,8 @@ def test_a_checkpoint_of_another_device_is_not_gone_on_with(tmp_path):
     written = path.read_bytes()
     step = pytest.fail  # nothing is computed
     s, elsewhere = {"steps": 9, "batch": 16}, torch.device("cuda")
-    with pytest.raises(CGNError, match="made on a cpu in float32 and this is a cuda in float32") as error:
+    with pytest.raises(
+        CGNError, match="on a cpu in float32 and this is a cuda in float32"
+    ) as error:
         train.run_loop(step, 40, s, 0, Checkpoint(path), {}, 3, device=elsewhere)
     assert "\n" not in str(error.value) and path.read_bytes() == written
