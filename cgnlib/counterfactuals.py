@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from cgnlib import precision
 from cgnlib.mnists import Images, to_bytes
 from cgnlib.nets.mnist import CGN, GAN, compose
 
@@ -12,20 +13,26 @@ BATCH = 100  # labels drawn at a time, as in the published code
 
 
 def interventions(
-    net: CGN, y: Tensor, rng: torch.Generator, n: int = 1
+    net: CGN, y: Tensor, rng: torch.Generator, n: int = 1, mixed: bool = False
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
     """n counterfactuals of each of a batch of shapes: (mask, fg, bg, y_fg, y_bg), n times.
 
     The mask is drawn once and kept; each time the textures get noise of their own and labels that
     are two independent permutations of y.  y: [B].  The net should be in evaluation mode.
-    rng: on the CPU, wherever the net is.
+    rng: on the CPU, wherever the net is.  mixed: textures in the arithmetic of `precision`, for
+    what is stored as bytes.
     """
-    y = y.to(net.label_emb.weight.device)
+    device = net.label_emb.weight.device
+    foreground, background = (
+        precision.mixed(call, device) if mixed else call
+        for call in (net.foreground, net.background)
+    )
+    y = y.to(device)
     mask = net.mask(net.draw_latent(len(y), rng), y)
     for _ in range(n):
         y_fg, y_bg = (y[torch.randperm(len(y), generator=rng).to(y.device)] for _ in range(2))
-        fg = net.foreground(net.draw_latent(len(y), rng), y_fg, rng)
-        bg = net.background(net.draw_latent(len(y), rng), y_bg, rng)
+        fg = foreground(net.draw_latent(len(y), rng), y_fg, rng)
+        bg = background(net.draw_latent(len(y), rng), y_bg, rng)
         yield mask, fg, bg, y_fg, y_bg
 
 
@@ -38,7 +45,7 @@ def sample_cgn(net: CGN, size: int, per_shape: int, rng: torch.Generator) -> Ite
     net.eval()
     for _ in range(size // BATCH // per_shape):
         y = torch.randint(0, 10, (BATCH,), generator=rng)
-        for mask, fg, bg, _, _ in interventions(net, y, rng, per_shape):
+        for mask, fg, bg, _, _ in interventions(net, y, rng, per_shape, mixed=True):
             yield Images(to_stored(compose(mask, fg, bg)).cpu(), y)
 
 
@@ -46,11 +53,12 @@ def sample_cgn(net: CGN, size: int, per_shape: int, rng: torch.Generator) -> Ite
 def sample_gan(net: GAN, size: int, per_shape: int, rng: torch.Generator) -> Iterator[Images]:
     """Batches of GAN images, until `size` are made; per_shape only sets how labels repeat."""
     net.eval()
+    make = precision.mixed(net, net.label_emb.weight.device)
     for _ in range(size // BATCH // per_shape):
         y = torch.randint(0, 10, (BATCH,), generator=rng)
         for _ in range(per_shape):
             u = net.draw_latent(len(y), rng)
-            yield Images(to_stored(net(u, y.to(u.device))).cpu(), y)
+            yield Images(to_stored(make(u, y.to(u.device))).cpu(), y)
 
 
 def set_size(size: int, per_shape: int) -> int:

@@ -29,7 +29,7 @@ from cgnlib.train import generator
 TEST_SEED = 2021  # all runs of a profile are tested on the same images
 CHUNK = 500
 LONG = ("cgn", "gan", "set", "classifier")  # on the MNISTs
-MIXED = ("cgn", "gan", "classifier", "mechanisms")  # kinds that train in `precision.mixed`
+MIXED = ("cgn", "gan", "set", "classifier", "mechanisms")  # kinds with products in bfloat16
 
 
 def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoint):
@@ -73,7 +73,7 @@ def device_of(run: Run) -> torch.device:
 
 
 def device_name(run: Run) -> str:
-    """What a run computes on, and in bfloat16 where it trains in that."""
+    """What a run computes on, and in bfloat16 where its products are."""
     if on_gpu(run):
         return provenance.device()
     if run.kind in MIXED and precision.of(torch.device("cpu")) == precision.BFLOAT16:

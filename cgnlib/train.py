@@ -81,6 +81,9 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         precision.mixed(call, data.device)
         for call in (net.foreground, net.background, critic, features)
     )
+    # Its batch norms tell real from generated, and it draws nothing: the scores that taught the
+    # generator then teach the critic.
+    again = isinstance(critic, nets.ConvDiscriminator)
 
     parts = {
         "net": net,
@@ -99,17 +102,19 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         x_gen = nets.compose(mask, foreground(u, y_gen, draws), background(u, y_gen, draws))
         with torch.no_grad():
             target = maps(x)
-        critic.requires_grad_(False)  # the generator's step needs no gradient of its weights
+        fake = score(x_gen, y_gen)
         terms = {
-            "adversarial": losses.generator_mse(score(x_gen, y_gen)),
+            "adversarial": losses.generator_mse(fake),
             "mask": s["mask"] * losses.mask_entropy(mask),
             "perceptual": losses.gram_distance(maps(x_gen), target, s["factors"]),
         }
         if s["edge"]:
             terms["edge"] = s["edge"] * losses.edge_mass(mask)
-        _update(opt_g, sum(terms.values()))
-        critic.requires_grad_(True)
-        scores = _scores(critic, score, (x, y), (x_gen.detach(), y_gen))
+        _update(opt_g, sum(terms.values()), again=again)
+        if again:
+            scores = score(x, y), fake
+        else:
+            scores = _scored_together(score, (x, y), (x_gen.detach(), y_gen))
         loss = losses.discriminator_mse(*scores)
         _update(opt_d, loss)
         return terms | {"discriminator": loss, "mask_mean": mask.mean()}
@@ -143,11 +148,9 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         x, y = data.batch(index)
         y_gen = torch.randint(0, 10, y.shape, generator=draws, device=y.device)
         x_gen = make(net.draw_latent(len(y), draws), y_gen)
-        critic.requires_grad_(False)
         adversarial = losses.generator_bce(score(x_gen, y_gen))
         _update(opt_g, adversarial)
-        critic.requires_grad_(True)
-        scores = _scores(critic, score, (x, y), (x_gen.detach(), y_gen))
+        scores = _scored_together(score, (x, y), (x_gen.detach(), y_gen))
         loss = losses.discriminator_bce(*scores)
         _update(opt_d, loss)
         return {"adversarial": adversarial, "discriminator": loss}
@@ -196,14 +199,11 @@ def _discriminator(s: dict, draws: torch.Generator) -> nn.Module:
     return nets.LinearDiscriminator(s["ndf"], draws)
 
 
-def _scores(critic: nn.Module, score: Callable, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:
-    """A critic's scores of several batches of images and labels.  score: how it is called.
+def _scored_together(score: Callable, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """The scores of several batches of images and labels by a critic that looks at one at a time.
 
-    In one pass where nothing in the critic looks across a batch: its gradients, of millions of
-    weights, are then made once and not added up.
+    In one pass: its gradients, of millions of weights, are then made once and not added up.
     """
-    if isinstance(critic, nets.ConvDiscriminator):  # its batch norms tell real from generated
-        return [score(x, y) for x, y in batches]
     x, y = (torch.cat(parts) for parts in zip(*batches, strict=True))
     return list(score(x, y).split([len(labels) for _, labels in batches]))
 
@@ -215,9 +215,11 @@ def _adam(net: nn.Module, lr: float, s: dict) -> torch.optim.Adam:
     )
 
 
-def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+def _update(optimiser: torch.optim.Optimizer, loss: Tensor, again: bool = False) -> None:
+    """A step of the optimiser's own weights, down the loss.  again: parts of it are used again."""
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward(inputs=weights, retain_graph=again)
     optimiser.step()
 
 

@@ -5,7 +5,7 @@ import torch
 from stopping import StopAt
 from test_train import CGN, CLASSIFIER, CONV, LOOPS, TINY, same
 
-from cgnlib import execute, experiments, mnists, precision, provenance, train
+from cgnlib import counterfactuals, execute, experiments, mnists, precision, provenance, train
 from cgnlib.checkpoints import Checkpoint
 from cgnlib.errors import CGNError
 from cgnlib.interruption import Interrupted
@@ -90,8 +90,8 @@ def first_step(loop, settings, told, monkeypatch):
     """The history of one step, and every gradient of it."""
     grads, update = [], train._update
 
-    def noted(optimiser, loss):
-        update(optimiser, loss)
+    def noted(optimiser, loss, **options):
+        update(optimiser, loss, **options)
         of = (p.grad for group in optimiser.param_groups for p in group["params"])
         grads.append(torch.cat([grad.flatten().clone() for grad in of]))
 
@@ -178,3 +178,16 @@ def test_a_run_says_when_it_trained_in_bfloat16(monkeypatch):
     monkeypatch.setenv("CGN_PRECISION", "bfloat16")
     assert execute.device_name(trained) == "Processor (CPU, bfloat16)"
     assert execute.device_name(measured) == "Processor (CPU)"
+
+
+@pytest.mark.parametrize("per_shape", [1, 3])
+def test_a_stored_set_is_near_that_of_float32(per_shape, monkeypatch):
+    def made(told):
+        monkeypatch.setenv("CGN_PRECISION", told)
+        net = train.seeded(lambda: nets.CGN(8, 8), train.generator(0))
+        batches = counterfactuals.sample_cgn(net, 300, per_shape, train.generator(1))
+        return [(batch.x.int(), batch.y) for batch in batches]
+
+    for (x, y), (near, again) in zip(made("float32"), made("bfloat16"), strict=True):
+        levels = (x - near).abs()
+        assert torch.equal(y, again) and 0 < levels.float().mean() < 0.5 and levels.max() <= 4
