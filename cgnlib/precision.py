@@ -50,5 +50,5 @@ def mixed(call: Callable, device: torch.device) -> Callable:
 @cache
 def _native() -> bool:
     """Whether this CPU multiplies bfloat16; elsewhere it is emulated, and slower than float32."""
-    able = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.9 and later tell
+    able = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch does not tell
     return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
