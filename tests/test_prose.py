@@ -60,10 +60,10 @@ def the_background_head_follows_the_background():
     return min(of["cue_background"]) > 0.9
 
 
-def the_mean_of_heads_has_the_plain_bias_but_follows_both_more():
+def the_mean_of_heads_has_a_plain_bias_but_follows_both_more():
     by = heads()
     avg, plain = by["real+cgn"]["avg"], by["plain"]["plain"]
-    return abs(mean(avg["shape_bias"]) - mean(plain["shape_bias"])) < 0.05 and all(
+    return min(plain["shape_bias"]) < mean(avg["shape_bias"]) < max(plain["shape_bias"]) and all(
         mean(avg[cue]) > mean(plain[cue]) for cue in ("cue_shape", "cue_texture")
     )
 
@@ -222,8 +222,8 @@ SENTENCES = [
      background_easiest_and_shape_hardest),
     ("06_claim3_shape_bias", "At `mini` it follows the background in more than nine of ten",
      the_background_head_follows_the_background),
-    ("06_claim3_shape_bias", "at `mini` this mean has about the shape bias of the plain",
-     the_mean_of_heads_has_the_plain_bias_but_follows_both_more),
+    ("06_claim3_shape_bias", "at `mini` this mean has a shape bias between those of the",
+     the_mean_of_heads_has_a_plain_bias_but_follows_both_more),
     ("07_claim3_backgrounds", "At `mini` hardly anything separates the classifiers",
      a_fifth_is_left_before_random_backgrounds),
     ("07_claim3_backgrounds", "At `mini` the control, three heads and no counterfactuals",
