@@ -241,7 +241,7 @@ _MINI = Profile(
     # a DC-MNIST classifier learns nothing for its first two thousand steps
     counterfactuals={"colored": 20_000, "double_colored": 48_000, "wildlife": 36_000},
     sets={"seeds": (0, 1), "per_shape": (1, 10), "sizes": {"colored": (1000, 4000, 20_000)}},
-    gan_images=12_000,
+    gan_images=8_000,
     original_epochs=4,
     oracle=_CLASSIFIER | {"batch": 16, "epochs": 1},
     oracle_renderings=6,
