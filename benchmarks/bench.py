@@ -220,6 +220,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="", help="rows with this in their name; writes nothing")
     args = parser.parse_args(argv)
     os.environ["TQDM_DISABLE"] = "1"
+    precision.of(torch.device("cpu"))  # before anything is timed
     chosen = choose(args.only)
     if not args.only:
         check_records()

@@ -118,9 +118,11 @@ class _Party:
             theirs.close()  # so that a process that dies is noticed here
             self.pipes.append(ours)
             self.processes.append(process)
-        for pipe in self.pipes:
-            pipe.recv()  # it is warm
         self.times = [[] for _ in self.pipes]
+
+    def warm_up(self) -> None:
+        for pipe in self.pipes:
+            pipe.recv()
 
     def take_turn(self, seconds: float) -> None:
         for pipe in self.pipes:
@@ -153,6 +155,7 @@ def run(row: Row, seconds: float) -> Outcome:
     try:
         for side in sides:
             parties.append(_Party(*side))
+            parties[-1].warm_up()
         for _ in range(TURNS):
             for party in parties:
                 party.take_turn(seconds / TURNS)

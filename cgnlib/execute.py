@@ -76,7 +76,9 @@ def device_name(run: Run) -> str:
     """What a run computes on, and in bfloat16 where its products are."""
     if on_gpu(run):
         return provenance.device()
-    if run.kind in MIXED and precision.of(torch.device("cpu")) == precision.BFLOAT16:
+    published = dict(run.settings).get("source") == "published"  # nothing is computed
+    here = precision.of(torch.device("cpu"))
+    if run.kind in MIXED and not published and here == precision.BFLOAT16:
         return provenance.cpu().replace("(CPU)", "(CPU, bfloat16)")
     return provenance.cpu()
 

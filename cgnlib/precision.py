@@ -1,9 +1,9 @@
 """The arithmetic of training and of sets: bfloat16 products where a CPU multiplies them natively.
 
 Convolutions and matrix products of a mixed call take bfloat16 operands and add them up in float32.
-Weights, optimisers, masks, Gram matrices and losses stay in float32, and so does every evaluation;
-a texture that is stored as bytes may be off by a level.  On a GPU all is float32: its steps are too
-small to gain.
+Trained weights, optimisers, masks, Gram matrices and losses stay in float32, and so does every
+evaluation; a texture that is stored as bytes may be off by some levels.  On a GPU all is float32:
+its steps are too small to gain.
 """
 
 import os

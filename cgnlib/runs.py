@@ -15,7 +15,7 @@ from multiprocessing.connection import wait as wait_for
 import torch
 from tqdm import tqdm
 
-from cgnlib import attempts, execute, jobs, provenance
+from cgnlib import attempts, execute, jobs, precision, provenance
 from cgnlib.artefacts import Result, folder_of, is_done, load
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run, with_needs
@@ -36,6 +36,7 @@ def missing(runs: Iterable[Run]) -> list[Run]:
     found = [run for run in with_needs(runs) if not is_done(run)]
     for run in found:
         execute.inputs(run)
+    precision.of(torch.device("cpu"))
     if any(run.kind in ("plain", "ensemble") for run in found):
         from cgnlib.train_ensemble import devices  # seconds, for the others' nothing
 

@@ -119,7 +119,7 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         _update(opt_d, loss)
         return terms | {"discriminator": loss, "mask_mean": mask.mean()}
 
-    return net, run_loop(step, len(data), s, seed, checkpoint, parts, 50, device=data.device)
+    return net, run_loop(step, len(data), s, seed, checkpoint, parts, 50, **_where(data))
 
 
 def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tuple[nets.GAN, list]:
@@ -155,7 +155,7 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         _update(opt_d, loss)
         return {"adversarial": adversarial, "discriminator": loss}
 
-    return net, run_loop(step, len(data), s, seed, checkpoint, parts, 50, device=data.device)
+    return net, run_loop(step, len(data), s, seed, checkpoint, parts, 50, **_where(data))
 
 
 def train_classifier(
@@ -189,7 +189,7 @@ def train_classifier(
         schedule.step()
 
     return net, run_loop(
-        step, len(data), s, seed, checkpoint, parts, per_epoch, lower_rate, device=data.device
+        step, len(data), s, seed, checkpoint, parts, per_epoch, lower_rate, **_where(data)
     )
 
 
@@ -197,6 +197,11 @@ def _discriminator(s: dict, draws: torch.Generator) -> nn.Module:
     if s["discriminator"] == "conv":
         return nets.ConvDiscriminator(s["ndf"])
     return nets.LinearDiscriminator(s["ndf"], draws)
+
+
+def _where(data: Images | Union | Variant) -> dict:
+    """Where a loop over some data computes, and in which arithmetic."""
+    return {"device": data.device, "arithmetic": precision.of(data.device)}
 
 
 def _scored_together(score: Callable, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:
@@ -234,6 +239,7 @@ def run_loop(
     after_window: Callable[[int], dict | None] = lambda step: None,
     batches: Callable[[int, int], Iterator[Sized]] | None = None,
     device: torch.device = CPU,
+    arithmetic: str = precision.FLOAT32,
 ) -> list[dict]:
     """Run s["steps"] steps over shuffled epochs of n items.
 
@@ -243,8 +249,9 @@ def run_loop(
     than the indices of `index_batches`.
     device: a GPU where the step can be replayed there, see `Replayed`; of `parts` it draws from all
     generators.
+    arithmetic: of the step's products; with the device, what a checkpoint can be gone on with in.
     """
-    here = f"{device.type} in {precision.of(device)}"
+    here = f"{device.type} in {arithmetic}"
     start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": here}
     loop = checkpoint.load(parts) or start
     if (made_on := loop["device"]) != here:

@@ -115,7 +115,7 @@ class ImageNetCGN(nn.Module):
         premask = biggan.generate(self.f_shape, u, shape, truncation)
         fg = biggan.generate(self.f_text, u, texture, truncation)
         bg = biggan.generate(self.f_bg, u, background, truncation)
-        mask = saliency(premask).float().clamp(MASK_MIN, MASK_MAX)  # exact where training is mixed
+        mask = saliency(premask).clamp(MASK_MIN, MASK_MAX)
         return Mechanisms(x_gt, mask, premask.detach(), fg, bg, saliency(bg))
 
     def draw_real(self, u: Tensor, y: Tensor, truncation: float) -> Tensor:

@@ -99,7 +99,9 @@ class U2Net(nn.Module):
         return cls(*SMALL)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.outconv(self._sides(x)).sigmoid()
+        scores = self.outconv(self._sides(x))
+        # not in bfloat16, where a mask reaches its bound, and has no gradient, far too early
+        return scores.to(torch.promote_types(scores.dtype, torch.float32)).sigmoid()
 
     def logits(self, x: Tensor) -> Tensor:
         """Scores before the sigmoid, [B, 7, H, W]: the fused map, then the six side maps.
