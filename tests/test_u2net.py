@@ -200,3 +200,12 @@ def test_fold_made_in_inference_mode_still_carries_gradients(net, rng):
     x = images(1, 64, rng).requires_grad_()
     folded(x).sum().backward()
     assert x.grad.abs().max() > 0
+
+
+def test_a_mask_is_exact_in_a_mixed_pass(random_u2net):
+    """In bfloat16 a sigmoid reaches 1 at a third less, and what lies there has no gradient."""
+    net = random_u2net().fold()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        mask = net(torch.rand(2, 3, 32, 32))
+    assert mask.dtype == torch.float32
+    assert not torch.equal(mask, mask.bfloat16().float())
