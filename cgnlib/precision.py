@@ -3,7 +3,7 @@
 Convolutions and matrix products of a mixed call take bfloat16 operands and add them up in float32.
 Trained weights, optimisers, masks, Gram matrices and losses stay in float32, and so does every
 evaluation; a texture that is stored as bytes may be off by some levels.  On a GPU all is float32:
-its steps are too small to gain.
+what bfloat16 would gain there was not measured.
 """
 
 import os
