@@ -3,6 +3,7 @@
 Eight runs of `mini` are made anew beside the finished ones, then the chapter that reads them.
 """
 
+import json
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 import slurm_cluster
 
-from cgnlib import experiments, paths
+from cgnlib import experiments, paths, precision
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -65,6 +66,12 @@ def study(tmp_path):
     return copy
 
 
+def arithmetic_of(run):
+    """What a finished run computed in, as CGN_PRECISION names it."""
+    noted = json.loads((paths.runs("mini") / run / "env.json").read_text())
+    return precision.BFLOAT16 if precision.BFLOAT16 in noted["device"] else precision.FLOAT32
+
+
 class Workflow:
     """Snakemake on Slurm, started in a copy of the project."""
 
@@ -73,6 +80,7 @@ class Workflow:
         self.env = os.environ | {
             "CGN_RUNS": str(folder.parent / "runs"),
             "CGN_CHECKPOINT_SECONDS": "1",
+            "CGN_PRECISION": arithmetic_of(KILLED),  # as the run that it is compared with
             "PYTHONPATH": str(folder),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
