@@ -29,7 +29,8 @@ from cgnlib.train import generator
 TEST_SEED = 2021  # all runs of a profile are tested on the same images
 CHUNK = 500
 LONG = ("cgn", "gan", "set", "classifier")  # on the MNISTs
-MIXED = ("cgn", "gan", "set", "classifier", "mechanisms")  # kinds with products in bfloat16
+# kinds with products in bfloat16
+MIXED = ("cgn", "gan", "set", "classifier", "mechanisms", "plain", "ensemble")
 
 
 def execute(run: Run, folder: Path, needs: dict[str, Path], checkpoint: Checkpoint):
@@ -76,9 +77,9 @@ def device_name(run: Run) -> str:
     """What a run computes on, and in bfloat16 where its products are."""
     if on_gpu(run):
         return provenance.device()
-    published = dict(run.settings).get("source") == "published"  # nothing is computed
+    given = dict(run.settings).get("source") in ("published", "pretrained")  # nothing is computed
     here = precision.of(torch.device("cpu"))
-    if run.kind in MIXED and not published and here == precision.BFLOAT16:
+    if run.kind in MIXED and not given and here == precision.BFLOAT16:
         return provenance.cpu().replace("(CPU)", "(CPU, bfloat16)")
     return provenance.cpu()
 

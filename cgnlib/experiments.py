@@ -211,7 +211,6 @@ _ENSEMBLE = {
     "weight_decay": 1e-4,
     "decay_every": 15,
     "decay": 0.1,
-    "precision": "32-true",
 }
 _MENAGERIE_ENSEMBLE = _ENSEMBLE | {"data": "agree", "lr": 0.01}
 _PLAIN = _MENAGERIE_ENSEMBLE | {"source": "trained", "lr": 0.05}
@@ -296,11 +295,11 @@ _FULL = Profile(
     mechanisms=_MENAGERIE | {"steps": 1000, "window": 50},
     quality=_JUDGED | {"evaluated": 5000},
     world_seeds=(0, 1, 2),
-    images=_IMAGES | {"train": 8000, "val": 1000, "stretch": "plain"},
-    plain=_PLAIN | {"train": 8000, "val": 1000, "epochs": 6, "decay_every": 2},
+    images=_IMAGES | {"train": 4000, "val": 1000, "stretch": "plain"},
+    plain=_PLAIN | {"train": 4000, "val": 1000, "epochs": 12, "decay_every": 4},
     ensemble=_MENAGERIE_ENSEMBLE
     | _MENAGERIE_TESTS
-    | {"train": 8000, "val": 1000, "epochs": 12, "decay_every": 4},
+    | {"train": 4000, "val": 1000, "epochs": 12, "decay_every": 4},
     ensemble_seeds=(0, 1, 2),
     robustness=_MENAGERIE_TESTS | {"val": 4000},
 )

@@ -18,11 +18,14 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 
+from cgnlib import precision
 from cgnlib.checkpoints import Checkpoint, never, nothing
 from cgnlib.errors import CGNError
 from cgnlib.nets.ensemble import HEADS
 from cgnlib.pictures import Batch, Pictures
 from cgnlib.train import generator, index_batches, run_loop
+
+FABRICS = {precision.FLOAT32: "32-true", precision.BFLOAT16: "bf16-mixed"}  # its names for them
 
 
 class Exam(Protocol):
@@ -71,15 +74,16 @@ def train_ensemble(
     if there are any.  SGD with momentum; a backward pass each for real and counterfactual images,
     then a step.
     s: batch, ratio (counterfactuals for each real image), epochs, lr, momentum, weight_decay,
-    decay_every (epochs) and decay (factor of the rate), precision (Fabric's name for it).
+    decay_every (epochs) and decay (factor of the rate).
     exam: called after each epoch; what it returns joins the history.
     Source: CGN paper, invariant classifiers; published code, with the study's settings.
     """
     n = devices()
     # the processes are started here, in a job of Slurm too, where Fabric would leave it to srun
     several = {"strategy": "ddp_spawn", "plugins": LightningEnvironment()} if n > 1 else {}
-    accelerator = "gpu" if torch.cuda.is_available() else "cpu"
-    fabric = Fabric(accelerator=accelerator, devices=n, precision=s["precision"], **several)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    arithmetic = FABRICS[precision.of(device)]
+    fabric = Fabric(accelerator=device.type, devices=n, precision=arithmetic, **several)
     if n == 1:
         return _train(fabric, net, real, counterfactual, s, seed, checkpoint, exam)
     # what is asked of this process does not reach the others; they save all the same
@@ -179,8 +183,9 @@ def _train(
     parts |= {} if exam is None else {"exam": exam}
     s = s | {"steps": per_epoch * s["epochs"]}
     return run_loop(
-        step, len(real), s, seed, checkpoint, parts, per_epoch, end_epoch, batches=batches
-    )
+        step, len(real), s, seed, checkpoint, parts, per_epoch, end_epoch, batches=batches,
+        arithmetic=precision.of(fabric.device),
+    )  # fmt: skip
 
 
 def _train_apart(fabric: Fabric, path: Path, net: nn.Module, *args) -> None:

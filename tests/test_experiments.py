@@ -360,7 +360,6 @@ def test_paper_ensembles_are_the_studys():
             )
             assert (run["lr"], run["decay"], run["decay_every"]) == (0.001, 0.1, 15)
             assert (run["momentum"], run["weight_decay"]) == (0.9, 1e-4)
-            assert run["precision"] == "32-true"
             assert dict(run.need("start").settings) == {"source": "pretrained"}
         elif run.kind == "robustness":
             assert (run["data"], run["preprocessing"]) == ("in-mini", "paper")

@@ -28,7 +28,6 @@ TINY = {
     "weight_decay": 0.01,
     "decay_every": 2,
     "decay": 0.1,
-    "precision": "32-true",
 }
 COUNTERFACTUAL = ("loss_counterfactual", "train_counterfactual_top1")
 
@@ -328,6 +327,47 @@ def test_a_stopped_training_ends_as_an_undisturbed_one(net, cf, tmp_path):
     assert same(whole, resumed) and rows == history
     assert [exam.epochs for exam in exams] == [[], [1], [], [2, 3], []]
     assert exams[-1].total == once.total
+
+
+# --- in bfloat16
+
+
+@pytest.mark.parametrize(("net", "cf"), [(ensemble, 7), (plain, 0)], ids=["ensemble", "plain"])
+def test_in_bfloat16_a_step_is_near_that_of_float32(net, cf, monkeypatch):
+    one = {"epochs": 1, "batch": 10, "lr": 1.0, "momentum": 0.0, "weight_decay": 0.0}
+
+    def step(told):
+        monkeypatch.setenv("CGN_PRECISION", told)
+        before = net()
+        after, history = trained(net(), 10, cf, **one)
+        pairs = zip(before.parameters(), after.parameters(), strict=True)
+        return torch.cat([(a - b).flatten() for a, b in pairs]).detach(), history[0]
+
+    (whole, expected), (mixed, found) = step("float32"), step("bfloat16")
+    for name in (name for name in expected if name.startswith("loss_")):
+        assert found[name] == pytest.approx(expected[name], rel=0.03)
+        assert found[name] != expected[name]
+    assert torch.cosine_similarity(mixed, whole, 0) > 0.98
+
+
+@pytest.mark.parametrize(("net", "cf"), [(ensemble, 7), (plain, 0)], ids=["ensemble", "plain"])
+def test_in_bfloat16_a_stopped_training_ends_as_an_undisturbed_one(net, cf, tmp_path, monkeypatch):
+    monkeypatch.setenv("CGN_PRECISION", "bfloat16")
+    whole, history = trained(net(), cf=cf)
+    with pytest.raises(Interrupted):
+        trained(net(), cf=cf, checkpoint=Checkpoint(tmp_path / "checkpoint.pt", stop=StopAt(4)))
+    resumed, rows = trained(net(), cf=cf, checkpoint=Checkpoint(tmp_path / "checkpoint.pt"))
+    assert same(whole, resumed) and history == rows
+    assert all(p.dtype == torch.float32 for p in resumed.parameters())
+
+
+def test_a_checkpoint_of_float32_does_not_go_on_in_bfloat16(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Interrupted):
+        trained(checkpoint=Checkpoint(path, stop=StopAt(4)))
+    monkeypatch.setenv("CGN_PRECISION", "bfloat16")
+    with pytest.raises(CGNError, match="cpu in float32 and this is a cpu in bfloat16"):
+        trained(checkpoint=Checkpoint(path))
 
 
 # --- devices
