@@ -181,13 +181,15 @@ def _doctor(args: argparse.Namespace) -> bool:
 
 
 def _record(args: argparse.Namespace) -> None:
-    from cgnlib.report import records
+    from cgnlib.report import kept, records
 
     written = 0
     try:
         for path, rows in records.write(args.profile):
             print(f"{path}: {rows} rows")
             written += 1
+        for folder in kept.write(args.profile):
+            print(f"{folder}: pictures")
     except OSError as error:
         where = paths.records()
         raise CGNError(f"cannot write ({reason(error)}): make {where} writable") from error

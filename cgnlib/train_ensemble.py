@@ -3,8 +3,10 @@
 Devices, precision and the averaging of gradients are Lightning Fabric's.
 """
 
+import logging
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from cgnlib.nets.ensemble import HEADS
 from cgnlib.pictures import Batch, Pictures
 from cgnlib.train import generator, index_batches, run_loop
 
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # runs note their own arithmetic
 FABRICS = {precision.FLOAT32: "32-true", precision.BFLOAT16: "bf16-mixed"}  # its names for them
 
 
@@ -83,7 +86,9 @@ def train_ensemble(
     several = {"strategy": "ddp_spawn", "plugins": LightningEnvironment()} if n > 1 else {}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     arithmetic = FABRICS[precision.of(device)]
-    fabric = Fabric(accelerator=device.type, devices=n, precision=arithmetic, **several)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*srun")  # see above
+        fabric = Fabric(accelerator=device.type, devices=n, precision=arithmetic, **several)
     if n == 1:
         return _train(fabric, net, real, counterfactual, s, seed, checkpoint, exam)
     # what is asked of this process does not reach the others; they save all the same

@@ -60,29 +60,29 @@ def the_background_head_follows_the_background():
     return min(of["cue_background"]) > 0.9
 
 
-def the_mean_of_heads_has_a_plain_bias_but_follows_both_more():
+def the_mean_of_heads_has_no_more_bias_but_follows_both_more():
     by = heads()
     avg, plain = by["real+cgn"]["avg"], by["plain"]["plain"]
-    return min(plain["shape_bias"]) < mean(avg["shape_bias"]) < max(plain["shape_bias"]) and all(
+    return mean(avg["shape_bias"]) <= mean(plain["shape_bias"]) and all(
         mean(avg[cue]) > mean(plain[cue]) for cue in ("cue_shape", "cue_texture")
     )
 
 
-def a_fifth_is_left_before_random_backgrounds():
+def a_quarter_is_left_before_random_backgrounds():
     by = heads()
     mine = [by["plain"]["plain"], by["real"]["avg"]]
     two, three = by["real+cgn"]["shape_texture"], by["real+cgn"]["avg"]
-    return all(0.15 < mean(of["mixed_rand"]) < 0.25 for of in mine) and (
-        mean(two["mixed_rand"]) > mean(three["mixed_rand"]) > 0.25
+    return all(0.2 < mean(of["mixed_rand"]) < 0.3 for of in mine) and (
+        mean(two["mixed_rand"]) > mean(three["mixed_rand"]) > 0.3
     )
 
 
-def the_control_is_like_the_plain_classifier():
+def the_control_minds_the_background_as_much():
     by = heads()
     plain = mean(by["plain"]["plain"]["bg_gap"])
-    near = all(abs(mean(of["bg_gap"]) - plain) < 0.05 for of in by["real"].values())
+    no_less = all(mean(of["bg_gap"]) > plain - 0.05 for of in by["real"].values())
     gaps = {head: mean(of["bg_gap"]) for head, of in by["real+cgn"].items()}
-    return near and max(gaps, key=gaps.get) == "bg"
+    return no_less and max(gaps, key=gaps.get) == "bg"
 
 
 def the_effect_on_backgrounds_is_larger_than_the_papers():
@@ -222,12 +222,12 @@ SENTENCES = [
      background_easiest_and_shape_hardest),
     ("06_claim3_shape_bias", "At `mini` it follows the background in more than nine of ten",
      the_background_head_follows_the_background),
-    ("06_claim3_shape_bias", "at `mini` this mean has a shape bias between those of the",
-     the_mean_of_heads_has_a_plain_bias_but_follows_both_more),
+    ("06_claim3_shape_bias", "at `mini` this mean has no more shape bias than the plain",
+     the_mean_of_heads_has_no_more_bias_but_follows_both_more),
     ("07_claim3_backgrounds", "At `mini` hardly anything separates the classifiers",
-     a_fifth_is_left_before_random_backgrounds),
+     a_quarter_is_left_before_random_backgrounds),
     ("07_claim3_backgrounds", "At `mini` the control, three heads and no counterfactuals",
-     the_control_is_like_the_plain_classifier),
+     the_control_minds_the_background_as_much),
     ("07_claim3_backgrounds", "At `mini` the effect is far larger than in the paper",
      the_effect_on_backgrounds_is_larger_than_the_papers),
     ("08_out_of_distribution", "At `mini` plain classifier and ensemble are equally accurate",

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cgnlib import experiments
+from cgnlib import experiments, paths
 from cgnlib.experiments import Profile, Run, with_needs
 from cgnlib.report import carried, drawn, records
 from cgnlib.runs import Result
@@ -107,17 +107,15 @@ def _parts(source: Source) -> Iterator[tuple[str, object, str]]:
     elif isinstance(source, Profile):
         yield f"{source.name}, declared", source, ""
     elif isinstance(source, Result):
-        yield source.run.profile, records.frame([source]), ""
+        tracked = source.folder.is_relative_to(paths.records())
+        kind = f"{source.run.profile}, reference run" if tracked else source.run.profile
+        where = str(source.folder.relative_to(paths.records())) if tracked else ""
+        yield kind, records.frame([source]), where
     elif isinstance(source, Run):
         yield f"{source.profile}, declared", source, ""
     elif not isinstance(source, pd.DataFrame):
-        items = list(source)
-        results = [item for item in items if isinstance(item, Result)]
-        if results:
-            yield from _parts(records.frame(results))
-        for item in items:
-            if not isinstance(item, Result):
-                yield from _parts(item)
+        for item in source:
+            yield from _parts(item)
     elif "spec" in source:
         tracked = source.attrs.get("tracked", "")
         for profile, rows in source.groupby("profile", sort=False):
