@@ -25,7 +25,8 @@ try:
 except CGNError as error:
     raise WorkflowError(str(error)) from None
 TEXTS = [ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md"))]
-CODE = [*sorted((ROOT / "cgnlib").rglob("*.py")), *sorted((ROOT / "book/records").glob("*.csv"))]
+CODE = [*sorted((ROOT / "cgnlib").rglob("*.py"))]
+CODE += [path for path in sorted((ROOT / "book/records").rglob("*.*")) if path.is_file()]
 PRESS = [*ROOT.glob("_*.yml"), *sorted((ROOT / "book").glob("references.*"))]
 PRESS += [path for folder in ("_press", "_static", "_interactive")
           for path in sorted((ROOT / "book" / folder).rglob("*.*")) if path.suffix != ".pyc"]

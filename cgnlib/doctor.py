@@ -189,7 +189,7 @@ def text(report: Report) -> str:
     lines += [
         "machine",
         f"  Python {looked.python}, torch {looked.torch}, torchvision {looked.torchvision}",
-        f"  {looked.cores} CPU cores, on which CGNs train in {looked.precision}; "
+        f"  {looked.cores} CPU cores, on which nets train in {looked.precision}; "
         f"{looked.memory / 1e9:.0f} GB of memory",
         f"  GPU: {', '.join(f'{g.name} ({g.bytes / 1e9:.0f} GB)' for g in looked.gpus) or 'none'}"
         + (f"; {report.gpu_needed / 1e9:.0f} GB are needed" if report.gpu_needed else ""),

@@ -1,6 +1,6 @@
 """Training of the classifiers of claim 3 over ResNets, on one device or several.
 
-Devices, precision and the averaging of gradients are Lightning Fabric's.
+Devices, mixed products and the averaging of gradients are Lightning Fabric's.
 """
 
 import logging

@@ -25,9 +25,10 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def judged():
-    """A run of claim 2, with pictures, as if it had been computed."""
-    run = kept.pictured("claim-2", "full")[1]
+def judged(monkeypatch):
+    """A run of claim 2, with pictures, as if it had been computed and were the only one kept."""
+    run = kept.pictured("claim-2")[1]
+    monkeypatch.setattr(kept, "pictured", lambda claim: [run])
     made = runs.folder_of(run)
     made.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -44,19 +45,17 @@ def judged():
 
 
 def test_of_each_cgn_one_seed_is_kept():
-    ids = [run.id for run in kept.pictured("claim-2", "full")]
     ablations = [*(a for a in experiments.ABLATIONS if a != "none"), "none"]
+    ids = [run.id for run in kept.pictured("claim-2")]
     assert ids == [f"quality-menagerie-{a}-s0" for a in ablations]
-    mnist = {run.id for run in kept.pictured("claim-1-mnist", "full")}
-    assert mnist == {
-        f"evaluation-{v}-{cgn}-s0" for v in experiments.VARIANTS for cgn in ("published", "g0")
-    }
-    assert kept.pictured("claim-3-mnist", "full") == []
+    mnist = [run.id for run in kept.pictured("claim-1-mnist")]
+    assert mnist == [f"evaluation-{v}-published-s0" for v in experiments.VARIANTS]
+    assert kept.pictured("claim-3-mnist") == []
 
 
 def test_what_is_shown_is_kept_and_nothing_else(judged, folder):
     run, arrays = judged
-    assert list(kept.write("full")) == [folder / "samples" / run.id] * 1
+    assert list(kept.write("full")) == [folder / "samples" / run.id]
     with np.load(folder / "samples" / run.id / "samples.npz") as stored:
         assert set(stored) == set(kept.SHOWN["quality"])
         for name, rows in kept.SHOWN["quality"].items():
@@ -65,49 +64,67 @@ def test_what_is_shown_is_kept_and_nothing_else(judged, folder):
             assert stored[name].shape == arrays[name].shape and not left.any()
 
 
-def test_kept_twice_is_kept_alike(judged, folder):
-    run, _ = judged
-    path = folder / "samples" / run.id / "samples.npz"
-    first = [(list(kept.write("full")), path.read_bytes())[1] for _ in range(2)]
-    assert first[0] == first[1]
+def test_what_is_kept_again_takes_the_place_of_the_old(judged, folder):
+    run, arrays = judged
+    list(kept.write("full"))
+    np.savez(runs.folder_of(run) / "samples.npz", **{n: a[::-1] for n, a in arrays.items()})
+    (folder / "samples" / f"{run.id}.part").mkdir()  # a write that was cut off
+    list(kept.write("full"))
+    with np.load(folder / "samples" / run.id / "samples.npz") as stored:
+        assert np.array_equal(stored["fg"][1], arrays["fg"][-2])
+    assert [path.name for path in (folder / "samples").iterdir()] == [run.id]
 
 
-def test_the_pictures_of_a_run_that_all_can_make_are_not_kept(judged, folder):
-    assert list(kept.write("mini")) == [] and not (folder / "samples").exists()
+@pytest.mark.parametrize("profile", ["mini", "paper"])
+def test_pictures_of_another_profile_do_not_take_their_place(profile, judged, folder):
+    assert list(kept.write(profile)) == [] and not (folder / "samples").exists()
 
 
-def test_a_kept_run_says_that_it_is_the_reference_run(judged, folder, monkeypatch):
+@pytest.mark.parametrize("damage", ["truncated", "missing", "foreign"])
+def test_pictures_that_cannot_be_read_are_an_error_and_leave_the_old_ones(damage, judged, folder):
+    run, arrays = judged
+    list(kept.write("full"))
+    before = (folder / "samples" / run.id / "samples.npz").read_bytes()
+    path = runs.folder_of(run) / "samples.npz"
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:1000])
+    elif damage == "missing":
+        path.unlink()
+    else:
+        np.savez(path, fg=arrays["fg"])
+    with pytest.raises(CGNError, match=rf"samples.npz cannot be read .*delete .*{run.id}"):
+        list(kept.write("full"))
+    assert (folder / "samples" / run.id / "samples.npz").read_bytes() == before
+
+
+def test_a_kept_run_says_that_it_is_the_reference_run(judged):
     run, _ = judged
     list(kept.write("full"))
-    monkeypatch.setattr(kept, "pictured", lambda claim, profile: [run])
     (result,) = kept.read("claim-2")
     assert result.metrics == {"class_read": 0.5}
     box = evidence.box("panels", records.frame([result]), result)
     assert "full, reference run" in box and f"book/records/samples/{run.id}" in box
 
 
-def test_missing_or_foreign_pictures_are_an_error_with_a_way_out(judged, folder, monkeypatch):
+def test_missing_pictures_are_an_error_with_a_way_out(judged):
     run, _ = judged
-    monkeypatch.setattr(kept, "pictured", lambda claim, profile: [run])
     with pytest.raises(CGNError, match=f"{run.id} has no pictures: restore it with git checkout"):
-        kept.read("claim-2")
-    list(kept.write("full"))
-    spec = folder / "samples" / run.id / "spec.json"
-    spec.write_text(json.dumps(json.loads(spec.read_text()) | {"seed": 7}))
-    with pytest.raises(CGNError, match=f"{run.id} is of another spec: restore"):
         kept.read("claim-2")
 
 
 @pytest.mark.parametrize("path", TRACKED, ids=lambda path: path.name)
 def test_a_tracked_picture_is_of_a_run_in_the_records(path, monkeypatch):
     monkeypatch.setattr(paths, "records", lambda: RECORDS)
-    claims = [c for c in experiments.CLAIMS for r in kept.pictured(c, "full") if r.id == path.name]
-    rows = records.read(claims[0], "full")
+    claims = {r.id: c for c in reversed(experiments.CLAIMS) for r in kept.pictured(c)}
+    assert path.name in claims, "no run of this name is declared: delete the folder"
+    rows = records.read(claims[path.name], "full")
     mine = rows[rows.run == path.name].set_index("metric")
-    env = json.loads((path / "env.json").read_text())
-    assert set(mine.commit) == {env["commit"]} and set(mine.finished) == {env["finished"]}
-    assert mine.value.to_dict() == json.loads((path / "metrics.json").read_text())
-    assert path in [result.folder for result in kept.read(claims[0])]
+    (result,) = (r for r in kept.read(claims[path.name]) if r.folder == path)
+    assert set(mine.commit) == {result.env["commit"]}
+    assert set(mine.finished) == {result.env["finished"]}
+    assert mine.value.to_dict() == result.metrics
+    assert result.spec | result.run.spec() == result.spec
     with np.load(path / "samples.npz") as stored:
-        for name, rows in kept.SHOWN[path.name.partition("-")[0]].items():
-            assert all(stored[name][row].any() for row in rows if name != "classes")
+        for name in ("counterfactual", "x_gen"):
+            rows = kept.SHOWN[result.run.kind].get(name, ())
+            assert all(stored[name][row].any() for row in rows)

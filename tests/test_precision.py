@@ -12,6 +12,7 @@ from cgnlib.interruption import Interrupted
 from cgnlib.nets import mnist as nets
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
+EVERY = experiments.with_needs(experiments.grid("mini"))
 ONE = [
     (train.train_cgn, CGN | {"steps": 1, "batch": 32}),
     (train.train_cgn, CONV | {"steps": 1, "batch": 32}),
@@ -178,6 +179,11 @@ def test_a_run_says_when_it_trained_in_bfloat16(monkeypatch):
     monkeypatch.setenv("CGN_PRECISION", "bfloat16")
     assert execute.device_name(trained) == "Processor (CPU, bfloat16)"
     assert execute.device_name(measured) == "Processor (CPU)"
+    for kind in ("plain", "ensemble"):
+        (run, *_) = (r for r in EVERY if r.kind == kind)
+        assert execute.device_name(run) == "Processor (CPU, bfloat16)"
+    given = experiments.plain(experiments.profile("paper"), 0)
+    assert execute.device_name(given) == "Processor (CPU)"  # pretrained: nothing is computed
 
 
 @pytest.mark.parametrize("per_shape", [1, 3])

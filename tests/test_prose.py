@@ -8,6 +8,7 @@ import pytest
 
 from cgnlib import paths
 from cgnlib.report import (
+    discussion,
     disentanglement,
     explanations,
     imagenet,
@@ -68,6 +69,28 @@ def the_mean_of_heads_has_no_more_bias_but_follows_both_more():
     )
 
 
+def the_reference_mean_has_more_bias_than_plain():
+    by = robustness.measured(records.read("claim-3-imagenet", "full"))
+    return min(by["real+cgn"]["avg"]["shape_bias"]) > max(by["plain"]["plain"]["shape_bias"])
+
+
+def longer_training_rounds_the_shapes():
+    full, mini = (
+        imagenet.measured(records.read("claim-1-imagenet", p))["none"] for p in ("full", "mini")
+    )
+    return max(full["shape_read"]) < min(mini["shape_read"])
+
+
+def longer_training_leaks_no_less():
+    full, mini = (
+        discussion.of_leaks(records.read("disentanglement", p), "menagerie")
+        for p in ("full", "mini")
+    )
+    return all(
+        full[f"leak-{cue}-cgn"] >= mini[f"leak-{cue}-cgn"] for cue in ("texture", "background")
+    )
+
+
 def a_quarter_is_left_before_random_backgrounds():
     by = heads()
     mine = [by["plain"]["plain"], by["real"]["avg"]]
@@ -80,7 +103,7 @@ def a_quarter_is_left_before_random_backgrounds():
 def the_control_minds_the_background_as_much():
     by = heads()
     plain = mean(by["plain"]["plain"]["bg_gap"])
-    no_less = all(mean(of["bg_gap"]) > plain - 0.05 for of in by["real"].values())
+    no_less = all(mean(of["bg_gap"]) >= plain for of in by["real"].values())
     gaps = {head: mean(of["bg_gap"]) for head, of in by["real+cgn"].items()}
     return no_less and max(gaps, key=gaps.get) == "bg"
 
@@ -224,6 +247,10 @@ SENTENCES = [
      the_background_head_follows_the_background),
     ("06_claim3_shape_bias", "at `mini` this mean has no more shape bias than the plain",
      the_mean_of_heads_has_no_more_bias_but_follows_both_more),
+    ("06_claim3_shape_bias", "Only after the longer training of the reference run does the mean",
+     the_reference_mean_has_more_bias_than_plain),
+    ("03_claim1_imagenet", "But its masks are blunter still", longer_training_rounds_the_shapes),
+    ("10_discussion", "Longer training does not mend it", longer_training_leaks_no_less),
     ("07_claim3_backgrounds", "At `mini` hardly anything separates the classifiers",
      a_quarter_is_left_before_random_backgrounds),
     ("07_claim3_backgrounds", "At `mini` the control, three heads and no counterfactuals",

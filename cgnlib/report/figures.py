@@ -42,18 +42,22 @@ SOURCES = {
 def samples(results: Sequence[Result], digits: Sequence[int] = (0, 1, 2, 3)) -> evidence.Shown:
     """The study's Figure 1: original images on the left, counterfactuals on the right.
 
-    results: one evaluation for each variant; three samples of each digit are shown.
+    results: one evaluation for each variant; three samples of each digit are shown.  Those that
+    the book keeps have no original images.
     """
-    n = len(results)
+    n, stored = len(results), [arrays_of(result) for result in results]
+    halves = {"real": "original", "counterfactual": "counterfactual"}
+    shown = [name for name in halves if name in stored[0]]
     with plt.rc_context(STYLE):
-        _, axes = plt.subplots(1, 2 * n, figsize=(2 * n * 1.55, 2.6), layout="constrained")
-        for half, (name, title) in enumerate((("real", "original"), ("counterfactual", ""))):
-            for i, result in enumerate(results):
-                images = arrays_of(result)[name].reshape(10, 3, 32, 32, 3)[list(digits)]
+        columns = len(shown) * n
+        _, axes = plt.subplots(1, columns, figsize=(columns * 1.55, 2.6), layout="constrained")
+        for half, name in enumerate(shown):
+            for i, (result, arrays) in enumerate(zip(results, stored, strict=True)):
+                images = arrays[name].reshape(10, 3, 32, 32, 3)[list(digits)]
                 axis = axes[half * n + i]
                 tile(axis, images)
                 axis.set_title(NAMES[result.run.variant], fontsize=10)
-                axis.set_xlabel(title or "counterfactual")
+                axis.set_xlabel(halves[name])
     return evidence.show("samples", results)
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a reference run that the book keeps: small folders of runs among the records.
+"""The pictures of the reference run that the book keeps: small folders of runs among the records.
 
 Each holds what the run's own folder does, but for its logs, and of samples.npz what the figures
 show.  So a figure is drawn from them as from a run of this machine.
@@ -7,68 +7,81 @@ show.  So a figure is drawn from them as from a run of this machine.
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from cgnlib import paths
 from cgnlib.artefacts import Result, folder_of, is_done
-from cgnlib.errors import CGNError
-from cgnlib.experiments import CLAIMS, Run, grid
+from cgnlib.errors import CGNError, reason
+from cgnlib.experiments import ABLATIONS, CLAIMS, Run, grid
 
+REFERENCE = "full"
+CGNS = ("published", *ABLATIONS)  # whose pictures are kept, of the first seed
 FILES = ("spec.json", "env.json", "metrics.json")
 PARTS = ("mask", "premask", "fg", "bg", "x_gen", "x_gt")
 FIRST = tuple(range(12))
 # The rows of each array that are shown; the others stay black, so that places are the same.
 SHOWN = {
-    "evaluation": {"real": FIRST, "counterfactual": FIRST},
+    "evaluation": {"counterfactual": FIRST},
     "quality": dict.fromkeys(PARTS, (0, 1, 2, 6, 9)) | {"counterfactual": FIRST, "classes": FIRST},
 }
 
 
-def pictured(claim: str, profile: str) -> list[Run]:
-    """The runs of a claim whose pictures are kept: of each kind of CGN, the first seed."""
-    judged = [run for run in grid(profile, claim) if run.kind in SHOWN]
-    sources = (dict(run.needs).get("generator") for run in judged)
-    return [run for run, cgn in zip(judged, sources, strict=True) if cgn and cgn.seed == 0]
+def pictured(claim: str) -> list[Run]:
+    """The runs of a claim whose pictures are kept."""
+    declared = grid(REFERENCE, claim)
+    return [r for r in declared if r.kind in SHOWN and r.name in CGNS and r.seed == 0]
 
 
 def write(profile: str) -> Iterator[Path]:
-    """Keep the pictures of the finished runs of a profile; of `mini`, which all can run, none.
+    """Keep the pictures of the finished runs of a profile, where it is that of the reference run.
 
-    Yields the folders.
+    Yields the folders.  Raises CGNError where the pictures of a run cannot be read.
     """
-    if profile == "mini":
+    if profile != REFERENCE:
         return
-    for run in (run for claim in CLAIMS for run in pictured(claim, profile) if is_done(run)):
-        source, folder = folder_of(run), _folder(run)
-        folder.mkdir(parents=True, exist_ok=True)
-        with np.load(source / "samples.npz") as stored:
-            arrays = {name: _only(stored[name], rows) for name, rows in SHOWN[run.kind].items()}
-        np.savez_compressed(folder / "samples.npz", **arrays)
+    runs = {run.id: run for claim in CLAIMS for run in pictured(claim)}
+    for run in filter(is_done, runs.values()):
+        folder = _folder(run)
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        np.savez_compressed(part / "samples.npz", **_shown(run))
         for name in FILES:
-            shutil.copyfile(source / name, folder / name)
+            shutil.copyfile(folder_of(run) / name, part / name)
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
         yield folder
 
 
-def read(claim: str, profile: str = "full") -> list[Result]:
-    """The runs of a claim whose pictures are kept.
-
-    Raises CGNError where one is missing, or was made from another spec than is declared now.
-    """
-    found = [Result(run, _folder(run)) for run in pictured(claim, profile)]
+def read(claim: str) -> list[Result]:
+    """The runs of a claim whose pictures are kept.  Raises CGNError where one's are missing."""
+    found = [Result(run, _folder(run)) for run in pictured(claim)]
     for result in found:
-        there = (result.folder / "samples.npz").exists()
-        if not there or result.spec | result.run.spec() != result.spec:
+        if not (result.folder / "samples.npz").exists():
             raise CGNError(
-                f"{result.folder} {'is of another spec' if there else 'has no pictures'}: restore "
-                f"it with git checkout, or make it with python -m cgnlib run --profile {profile} "
-                f"{result.run.id}, then python -m cgnlib record --profile {profile}"
+                f"{result.folder} has no pictures: restore it with git checkout, or make it with "
+                f"python -m cgnlib run --profile {REFERENCE} {result.run.id}, then "
+                f"python -m cgnlib record --profile {REFERENCE}"
             )
     return found
 
 
 def _folder(run: Run) -> Path:
     return paths.records() / "samples" / run.id
+
+
+def _shown(run: Run) -> dict[str, np.ndarray]:
+    path = folder_of(run) / "samples.npz"
+    try:
+        with np.load(path) as stored:
+            return {name: _only(stored[name], rows) for name, rows in SHOWN[run.kind].items()}
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise CGNError(
+            f"{path} cannot be read ({reason(error)}): delete {path.parent}, then "
+            f"python -m cgnlib run --profile {run.profile} {run.id}"
+        ) from error
 
 
 def _only(array: np.ndarray, rows: tuple[int, ...]) -> np.ndarray:
