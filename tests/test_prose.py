@@ -81,6 +81,11 @@ def longer_training_rounds_the_shapes():
     return max(full["shape_read"]) < min(mini["shape_read"])
 
 
+def the_loss_on_the_mask_does_harm():
+    of = imagenet.measured(records.read("claim-2", "full"))
+    return min(of["shape"]["shape_read"]) > max(of["none"]["shape_read"]) + 0.1
+
+
 def longer_training_leaks_no_less():
     full, mini = (
         discussion.of_leaks(records.read("disentanglement", p), "menagerie")
@@ -250,6 +255,9 @@ SENTENCES = [
     ("06_claim3_shape_bias", "Only after the longer training of the reference run does the mean",
      the_reference_mean_has_more_bias_than_plain),
     ("03_claim1_imagenet", "But its masks are blunter still", longer_training_rounds_the_shapes),
+    ("04_claim2", "There the loss does harm", the_loss_on_the_mask_does_harm),
+    ("10_discussion", "unless the loss that makes them binary is left out",
+     the_loss_on_the_mask_does_harm),
     ("10_discussion", "Longer training does not mend it", longer_training_leaks_no_less),
     ("07_claim3_backgrounds", "At `mini` hardly anything separates the classifiers",
      a_quarter_is_left_before_random_backgrounds),

@@ -3,6 +3,8 @@
 Percentages and points, as the text says them; everything comes from records.
 """
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 from cgnlib.report import disentanglement, explanations, records, robustness, scorecard, union
@@ -102,6 +104,12 @@ def of_bias(live: pd.DataFrame) -> Facts:
         "bias-mean": by[robustness.INVARIANT]["avg"],
     }
     return {name: 100 * _mean(measures["shape_bias"]) for name, measures in of.items()}
+
+
+def of_mask_loss(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Facts:
+    """How often a probe reads the intended shape with and without the losses on the mask, in %."""
+    of = {"shape-with": measured["none"], "shape-without": measured["shape"]}
+    return {name: 100 * _mean(measures["shape_read"]) for name, measures in of.items()}
 
 
 def of_overlap(frame: pd.DataFrame) -> Facts:
