@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def judged(monkeypatch):
     """A run of claim 2, with pictures, as if it had been computed and were the only one kept."""
-    run = kept.pictured("claim-2")[1]
+    run = kept.pictured("claim-2")[-1]
     monkeypatch.setattr(kept, "pictured", lambda claim: [run])
     made = runs.folder_of(run)
     made.mkdir(parents=True)
@@ -35,7 +35,7 @@ def judged(monkeypatch):
     shape = {"counterfactual": (24, 64, 64, 3), "classes": (24, 3)}
     arrays = {
         name: rng.integers(1, 256, shape.get(name, (10, 64, 64, 3)), np.uint8)
-        for name in kept.SHOWN["quality"]
+        for name in kept.SHOWN["none"]
     }
     np.savez(made / "samples.npz", **arrays, another=arrays["fg"])
     metrics = {"class_read": 0.5}
@@ -57,8 +57,8 @@ def test_what_is_shown_is_kept_and_nothing_else(judged, folder):
     run, arrays = judged
     assert list(kept.write("full")) == [folder / "samples" / run.id]
     with np.load(folder / "samples" / run.id / "samples.npz") as stored:
-        assert set(stored) == set(kept.SHOWN["quality"])
-        for name, rows in kept.SHOWN["quality"].items():
+        assert set(stored) == set(kept.SHOWN["none"])
+        for name, rows in kept.SHOWN["none"].items():
             left = np.delete(stored[name], rows, axis=0)
             assert np.array_equal(stored[name][list(rows)], arrays[name][list(rows)])
             assert stored[name].shape == arrays[name].shape and not left.any()
@@ -126,5 +126,5 @@ def test_a_tracked_picture_is_of_a_run_in_the_records(path, monkeypatch):
     assert result.spec | result.run.spec() == result.spec
     with np.load(path / "samples.npz") as stored:
         for name in ("counterfactual", "x_gen"):
-            rows = kept.SHOWN[result.run.kind].get(name, ())
+            rows = kept.SHOWN[result.run.name].get(name, ())
             assert all(stored[name][row].any() for row in rows)

@@ -17,21 +17,22 @@ from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import ABLATIONS, CLAIMS, Run, grid
 
 REFERENCE = "full"
-CGNS = ("published", *ABLATIONS)  # whose pictures are kept, of the first seed
 FILES = ("spec.json", "env.json", "metrics.json")
-PARTS = ("mask", "premask", "fg", "bg", "x_gen", "x_gt")
-FIRST = tuple(range(12))
-# The rows of each array that are shown; the others stay black, so that places are the same.
-SHOWN = {
-    "evaluation": {"counterfactual": FIRST},
-    "quality": dict.fromkeys(PARTS, (0, 1, 2, 6, 9)) | {"counterfactual": FIRST, "classes": FIRST},
+PARTS = ("mask", "premask", "fg", "bg", "x_gen")
+# By the name of a CGN, the rows of each array that are shown; the others stay black, so that
+# places are the same.
+SHOWN = {name: dict.fromkeys(PARTS, (1,)) for name in ABLATIONS} | {
+    "published": {"counterfactual": tuple(range(12))},
+    "none": dict.fromkeys((*PARTS, "x_gt"), (0, 1, 2))
+    | dict.fromkeys(("counterfactual", "classes"), tuple(range(6))),
 }
+KINDS = ("evaluation", "quality")
 
 
 def pictured(claim: str) -> list[Run]:
     """The runs of a claim whose pictures are kept."""
     declared = grid(REFERENCE, claim)
-    return [r for r in declared if r.kind in SHOWN and r.name in CGNS and r.seed == 0]
+    return [r for r in declared if r.kind in KINDS and r.name in SHOWN and r.seed == 0]
 
 
 def write(profile: str) -> Iterator[Path]:
@@ -76,7 +77,7 @@ def _shown(run: Run) -> dict[str, np.ndarray]:
     path = folder_of(run) / "samples.npz"
     try:
         with np.load(path) as stored:
-            return {name: _only(stored[name], rows) for name, rows in SHOWN[run.kind].items()}
+            return {name: _only(stored[name], rows) for name, rows in SHOWN[run.name].items()}
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise CGNError(
             f"{path} cannot be read ({reason(error)}): delete {path.parent}, then "
