@@ -164,6 +164,12 @@ def test_no_file_names_a_registry_or_a_folder_of_one_machine():
 
 
 def test_tracked_files_are_small():
+    large = [
+        path.name
+        for path in tracked()
+        if path.suffix == ".ipynb" and path.stat().st_size > 1_000_000
+    ]
+    assert not large, f"over 1 MB: {large}"
     big = [path for path in tracked() if path.suffix not in {".ipynb", ".safetensors"}]
     big = [path.relative_to(ROOT) for path in big if path.stat().st_size > 300_000]
     assert not big, f"over 300 kB: {big}"

@@ -75,8 +75,9 @@ def box(
     links = [carried.table(data, f"{stem}.csv", "Data", "rows")]
     if len(runs):
         links.append(carried.table(_with_needed(runs), f"{stem}-runs.csv", "Runs", "runs"))
-    packed = carried.zipped(pictures) if pictures else b""
-    if pictures and len(packed) <= ROOM:
+    kept = any(where.startswith("samples/") for _, _, where in flat)  # tracked: see `kept`
+    packed = carried.zipped(pictures) if pictures and not kept else b""
+    if packed and len(packed) <= ROOM:
         words = f"Pictures, {len(pictures)} files, named as in the data"
         links.append(carried.link(packed, "application/zip", f"{stem}-pictures.zip", words))
     badges = " ".join(f'<span class="profile-badge {_css(k)}">{html.escape(k)}</span>'
@@ -86,6 +87,8 @@ def box(
         for kind in kinds
         for term, text in _facts(kind, [(p, note) for k, p, note in flat if k == kind])
     )
+    if pictures and kept:
+        facts += f"<dt>Pictures</dt><dd>{len(pictures)}, in the folders named above</dd>"
     if len(packed) > ROOM:
         facts += (
             f"<dt>Pictures</dt><dd>{len(pictures)}, not carried here for their size "
