@@ -229,8 +229,8 @@ _MINI = Profile(
     cgn=_cgns(
         _MINI_CGN,
         colored={"steps": 4500, "lr": 1e-3, "gain": 0.2, "edge": 0.15} | {"factors": (0.05, 0.05)},
-        double_colored={"steps": 4500, "ndf": 512},
-        wildlife={"steps": 5000, "ndf": 16, "edge": 0.15},
+        double_colored={"steps": 4000, "ndf": 512},
+        wildlife={"steps": 4500, "ndf": 16, "edge": 0.15},
     ),
     gan=_gans({"steps": 1000, "ngf": 16, "ndf": 256, "lr": 5e-4, "lr_critic": 5e-4}),
     classifier=_CLASSIFIER | {"batch": 16, "epochs": 1},
@@ -238,7 +238,7 @@ _MINI = Profile(
     generator_seeds=(0,),
     seeds=(0, 1),
     # a DC-MNIST classifier learns nothing for its first two thousand steps
-    counterfactuals={"colored": 20_000, "double_colored": 44_000, "wildlife": 36_000},
+    counterfactuals={"colored": 20_000, "double_colored": 40_000, "wildlife": 34_000},
     sets={"seeds": (0, 1), "per_shape": (1, 10), "sizes": {"colored": (1000, 4000, 20_000)}},
     gan_images=6_000,
     original_epochs=4,
