@@ -144,7 +144,7 @@ def _rows(result: Result) -> Iterator[dict]:
         "run": run.id,
         "variant": run.variant,
         "train_on": settings.get("train_on", ""),
-        "removed": settings.get("ablation", ""),
+        "removed": settings.get("ablation") or _left_out(source),
         "generator": "" if source is None else _named(source),
         "seed": run.seed,
         "profile": run.profile,
@@ -194,6 +194,11 @@ def _generator(run: experiments.Run) -> experiments.Run | None:
     roles = ("classifier",) if run.kind == "robustness" else ("set", "classifier", "images")
     behind = [_generator(need) for role, need in run.needs if role in roles]
     return next((source for source in behind if source is not None), None)
+
+
+def _left_out(source: experiments.Run | None) -> str:
+    """The group of losses that a CGN of ImageNet or the menagerie went without."""
+    return "" if source is None else dict(source.settings).get("ablation", "")
 
 
 def _named(source: experiments.Run) -> str:
