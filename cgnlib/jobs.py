@@ -1,8 +1,8 @@
 """Runs as jobs of a cluster: what each needs, what all will cost, and which are done.
 
 Only the standard library and the declarations are imported, so that a workflow reads this in no
-time.  Rates are rounded from runs on one core of a virtual machine (AMD EPYC); those of VGG-16
-and of whole CGNs are guesses.  What is on ImageNet was never run by us: see GPU_HOURS.
+time.  Rates are rounded from runs on one core of a virtual machine (AMD EPYC) that multiplies
+bfloat16; those of VGG-16 and of whole CGNs are guesses.  What is on ImageNet was never run by us: see GPU_HOURS.
 """
 
 import json
@@ -19,19 +19,22 @@ START = 10.0  # seconds until a job computes
 SLACK = 4  # times what is expected may pass before a job is ended; it is resumed then
 # Seconds for an image, on one core.
 IMAGE = {
-    "gan": 0.003,
-    "set": 0.004,
-    "classifier": 0.0015,
-    "evaluation": 0.004,
-    "explanation": 0.02,
-    "reader": 0.0015,
+    "gan": 0.0015,
+    "set": 0.0015,
+    "classifier": 0.0008,
+    "evaluation": 0.003,
+    "explanation": 0.005,
+    "following": 0.003,
+    "crossing": 0.003,
+    "reader": 0.0007,
     "disentanglement": 0.01,
-    "mechanisms": 0.055,
-    "quality": 0.03,
-    "images": 0.03,
-    "plain": 0.025,
-    "ensemble": 0.05,
-    "robustness": 0.01,
+    "mechanisms": 0.045,
+    "quality": 0.025,
+    "images": 0.008,
+    "plain": 0.0055,
+    "ensemble": 0.0065,
+    "robustness": 0.003,
+    "head-maps": 0.03,
 }
 PERCEPTUAL = {"vgg16": 0.034, "efficientnet-lite0": 0.0025}  # of the Gram loss, forth and back
 # Hours on a GPU for what is on ImageNet: training under 12 (paper), generation about 3 and
