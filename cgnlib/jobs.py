@@ -2,7 +2,8 @@
 
 Only the standard library and the declarations are imported, so that a workflow reads this in no
 time.  Rates are rounded from runs on one core of a virtual machine (AMD EPYC) that multiplies
-bfloat16; those of VGG-16 and of whole CGNs are guesses.  What is on ImageNet was never run by us: see GPU_HOURS.
+bfloat16; those of VGG-16 and of whole CGNs are guesses.  What is on ImageNet was never run by us:
+see GPU_HOURS.
 """
 
 import json

@@ -200,8 +200,8 @@ def _discriminator(s: dict, draws: torch.Generator) -> nn.Module:
 
 
 def _where(data: Images | Union | Variant) -> dict:
-    """Where a loop over some data computes, and in which arithmetic."""
-    return {"device": data.device, "arithmetic": precision.of(data.device)}
+    """Where a loop over some data computes, and in which arithmetic; on a GPU it is replayed."""
+    return {"device": data.device, "arithmetic": precision.of(data.device), "replayed": True}
 
 
 def _scored_together(score: Callable, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:
@@ -240,6 +240,7 @@ def run_loop(
     batches: Callable[[int, int], Iterator[Sized]] | None = None,
     device: torch.device = CPU,
     arithmetic: str = precision.FLOAT32,
+    replayed: bool = False,
 ) -> list[dict]:
     """Run s["steps"] steps over shuffled epochs of n items.
 
@@ -247,9 +248,10 @@ def run_loop(
     after_window: called with the step, after each row; what it returns joins the row.
     batches: what the steps from a first to before a last one are called with, where that is more
     than the indices of `index_batches`.
-    device: a GPU where the step can be replayed there, see `Replayed`; of `parts` it draws from all
-    generators.
-    arithmetic: of the step's products; with the device, what a checkpoint can be gone on with in.
+    device: of the step.
+    arithmetic: of its products; with the device, what a checkpoint can be gone on with in.
+    replayed: on a GPU the step is recorded once and replayed, see `Replayed`; of `parts` it draws
+    from all generators.
     """
     here = f"{device.type} in {arithmetic}"
     start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": here}
@@ -272,10 +274,11 @@ def run_loop(
             total = value.detach().double() * len(index)
             sums[name] = sums[name].add_(total) if name in sums else total
 
-    if device.type != "cpu":
+    graphed = device if replayed else CPU
+    if graphed.type != "cpu":
         draws = [part for part in parts.values() if isinstance(part, torch.Generator)]
-        tally = replay.Replayed(tally, s["batch"], device, draws)
-    with replay.stream(device):
+        tally = replay.Replayed(tally, s["batch"], graphed, draws)
+    with replay.stream(graphed):
         for index in bar:
             tally(index)
             loop["seen"] += len(index)

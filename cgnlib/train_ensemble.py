@@ -189,7 +189,7 @@ def _train(
     s = s | {"steps": per_epoch * s["epochs"]}
     return run_loop(
         step, len(real), s, seed, checkpoint, parts, per_epoch, end_epoch, batches=batches,
-        arithmetic=precision.of(fabric.device),
+        device=fabric.device, arithmetic=precision.of(fabric.device),
     )  # fmt: skip
 
 

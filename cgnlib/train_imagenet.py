@@ -90,8 +90,8 @@ def train_imagenet_cgn(
             optimiser.zero_grad(set_to_none=True)
         return sums
 
-    arithmetic = precision.of(device)
     return run_loop(
         *(step, s["batch"], s, seed, checkpoint, parts, s["window"], after_window),
-        arithmetic=arithmetic,
+        device=device,
+        arithmetic=precision.of(device),
     )

@@ -155,3 +155,18 @@ def test_a_checkpoint_of_another_device_is_not_gone_on_with(tmp_path):
     ) as error:
         train.run_loop(step, 40, s, 0, Checkpoint(path), {}, 3, device=elsewhere)
     assert "\n" not in str(error.value) and path.read_bytes() == written
+
+
+def test_a_step_that_is_not_replayed_is_called_each_time_and_its_checkpoint_names_the_gpu(tmp_path):
+    path, seen = tmp_path / "c.pt", []
+
+    def step(index):
+        seen.append(len(index))
+        return {"loss": torch.zeros(())}
+
+    s, checkpoint = {"steps": 3, "batch": 16}, Checkpoint(path, stop=StopAt(2))
+    with pytest.raises(Interrupted):
+        train.run_loop(step, 40, s, 0, checkpoint, {}, 3, device=torch.device("cuda"))
+    assert seen == [16, 16]
+    with pytest.raises(CGNError, match="on a cuda in float32 and this is a cpu in float32"):
+        train.run_loop(step, 40, s, 0, Checkpoint(path), {}, 3)
