@@ -238,7 +238,7 @@ _MINI = Profile(
     generator_seeds=(0,),
     seeds=(0, 1),
     # a DC-MNIST classifier learns nothing for its first two thousand steps
-    counterfactuals={"colored": 20_000, "double_colored": 40_000, "wildlife": 34_000},
+    counterfactuals={"colored": 20_000, "double_colored": 40_000, "wildlife": 36_000},
     sets={"seeds": (0, 1), "per_shape": (1, 10), "sizes": {"colored": (1000, 4000, 20_000)}},
     gan_images=6_000,
     original_epochs=4,
