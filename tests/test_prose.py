@@ -224,7 +224,7 @@ def ten_thousand_are_nearly_enough():
 
 
 SENTENCES = [
-    ("08_set_size", "Ten thousand counterfactuals were nearly enough",
+    ("08_set_size", "ten thousand counterfactuals were nearly enough",
      ten_thousand_are_nearly_enough),
     ("08_disentanglement", "Taken together the answer on the digits is yes",
      separation_and_accuracy_rise_together),
@@ -267,7 +267,7 @@ SENTENCES = [
      the_effect_on_backgrounds_is_larger_than_the_papers),
     ("08_out_of_distribution", "At `mini` plain classifier and ensemble are equally accurate",
      ensembles_are_level_on_real_images),
-    ("08_explanations", "At `mini` no rise comes from the digit",
+    ("08_explanations", "At `mini` no rise of it comes from the digit",
      no_rise_comes_from_the_digit),
     ("08_explanations", "at `mini` the features of DC- and W-MNIST tell the background",
      features_tell_the_cue_and_not_the_digit),

@@ -135,7 +135,7 @@ def quality(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def pct(fraction: float) -> str:
     """A fraction as a percentage with one decimal."""
-    return f"{100 * fraction:.1f}"
+    return f"{round(100 * fraction, 6):.1f}"  # one way at a half, however it was added up
 
 
 def spread(values: Iterable[float]) -> str:
@@ -178,7 +178,7 @@ def provenance(results: Iterable[Result]) -> pd.DataFrame:
 
 
 def drift(live: pd.DataFrame, tracked: pd.DataFrame, tolerance: float = 0.15) -> str:
-    """One line that says how many fractions moved away from the tracked record of this profile.
+    """One line that says how many fractions lie far from those of the tracked run of this profile.
 
     What nbval compares: training is not bit-equal on every CPU, but must stay near.
     """
@@ -189,7 +189,7 @@ def drift(live: pd.DataFrame, tracked: pd.DataFrame, tolerance: float = 0.15) ->
     both = both[~both.metric.str.startswith(("loss_", "mask_read_", "shape_read_"))]
     moved = both[(both.value.astype(float) - both.value_tracked.astype(float)).abs() > tolerance]
     names = "".join(f"\n{row.run} {row.metric}" for row in moved.itertuples())
-    return f"{len(moved)} of {len(both)} numbers moved by more than {tolerance:.0%}{names}"
+    return f"{len(moved)} of {len(both)} numbers lie over {tolerance} from the tracked run{names}"
 
 
 def by_contrast(results: Iterable[Result], train_on: str) -> pd.DataFrame:
