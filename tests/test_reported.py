@@ -25,7 +25,7 @@ CLAIM_OF = {
     "ensemble-epochs": "claim-3",
     "compute": "compute",
 }
-SOURCES = {"paper", "talk", "article", "cached", "recomputed", "geirhos2019"}
+SOURCES = {"paper", "talk", "article", "cached", "recomputed", "geirhos2019", "qichenglao2021"}
 UNITS = {"%", "fraction", "hours", "minutes", "digits", "score", "runs"}
 MNISTS = ["colored", "double_colored", "wildlife"]
 SETTINGS = ["original", "gan", "cgn", "original+gan", "original+cgn"]
