@@ -1,13 +1,16 @@
 """Sentences that speak of the tracked run of `mini`: its record must bear them out."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from cgnlib import paths
+from cgnlib.menagerie import CLASSES
 from cgnlib.report import (
+    ablated,
     discussion,
     disentanglement,
     explanations,
@@ -79,6 +82,13 @@ def longer_training_rounds_the_shapes():
         imagenet.measured(records.read("claim-1-imagenet", p))["none"] for p in ("full", "mini")
     )
     return max(full["shape_read"]) < min(mini["shape_read"])
+
+
+def the_key_is_read_least():
+    rows = records.read("disentanglement", "mini")
+    rows = rows[rows.run == "disentanglement-menagerie-none-s0"].set_index("metric").value
+    by = {name: float(rows[f"shape_read_{i}"]) for i, name in enumerate(CLASSES)}
+    return min(by, key=by.get) == "key"
 
 
 def the_loss_on_the_mask_does_harm():
@@ -223,7 +233,39 @@ def ten_thousand_are_nearly_enough():
     )
 
 
+def made_worse():
+    classifiers = [records.read(c, "full") for c in ("claim-3-imagenet", "ablated-robustness")]
+    found = ablated.points(records.read("disentanglement", "full"), pd.concat(classifiers))
+    return found, {name: of for name, of in found.groupby("removed")}
+
+
+def shape_heads_follow_separation():
+    found, by = made_worse()
+    shape = {name: of["shape/cue_shape"] for name, of in by.items()}
+    better = [shape[name] for name in ("shape", "none", "texture", "background")]
+    return (
+        ablated.facts(found)["rho-shape-cue-shape"] > 0.8
+        and all(a.min() > b.max() for a, b in pairwise(better))
+        and by["background"].share.max() < by["reconstruction"].share.min()
+        and shape["background"].mean() > shape["reconstruction"].mean()
+        and by["shape"]["avg/cue_shape"].mean() <= by["none"]["avg/cue_shape"].mean()
+    )
+
+
+def the_gap_stays_wide_without_reconstruction_alone():
+    found, _ = made_worse()
+    gap = found.groupby("removed")["shape_texture/bg_gap"].mean()
+    read = imagenet.measured(records.read("claim-2", "full"))["reconstruction"]["background_read"]
+    return gap.pop("reconstruction") > 0.2 and gap.max() < 0.06 and max(read) < 0.8
+
+
 SENTENCES = [
+    ("08_disentanglement", "The better a CGN keeps its mechanisms apart, the more of the conflicts",
+     shape_heads_follow_separation),
+    ("08_disentanglement", "Four of the five kinds bring it down to a few points",
+     the_gap_stays_wide_without_reconstruction_alone),
+    ("10_discussion", "stays wide only without the reconstruction losses",
+     the_gap_stays_wide_without_reconstruction_alone),
     ("08_set_size", "ten thousand counterfactuals were nearly enough",
      ten_thousand_are_nearly_enough),
     ("08_disentanglement", "Taken together the answer on the digits is yes",
@@ -255,8 +297,9 @@ SENTENCES = [
     ("06_claim3_shape_bias", "Only after the longer training of the reference run does the mean",
      the_reference_mean_has_more_bias_than_plain),
     ("03_claim1_imagenet", "But its masks are blunter still", longer_training_rounds_the_shapes),
+    ("03_claim1_imagenet", "At `mini` the key suffers most", the_key_is_read_least),
     ("04_claim2", "There the loss does harm", the_loss_on_the_mask_does_harm),
-    ("10_discussion", "unless the loss that makes them binary is left out",
+    ("10_discussion", "unless the losses on the mask are left out",
      the_loss_on_the_mask_does_harm),
     ("10_discussion", "Longer training does not mend it", longer_training_leaks_no_less),
     ("07_claim3_backgrounds", "At `mini` hardly anything separates the classifiers",

@@ -16,7 +16,7 @@ def profiles() -> pd.DataFrame:
             "Textures": p.textures,
             "ImageNet claims on": p.world,
             "Gram loss": p.cgn["wildlife"]["perceptual"],
-            "Counterfactuals, at most": f"{max(p.counterfactuals.values()):,}",
+            "Counterfactuals of claim 3, at most": f"{max(p.counterfactuals.values()):,}",
             "Seeds": len(p.seeds),
         }
         for p in experiments.PROFILES.values()

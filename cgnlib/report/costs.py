@@ -25,7 +25,7 @@ ITEMS = {
     "loss-ablation": ("Loss ablation", "claim-2"),
     "in-mini-classification": ("IN-mini classifiers", "claim-3-imagenet"),
     "cf-count": ("Number of counterfactuals", "set-size"),
-    "improved-cgn-training": ("Retraining with the edge loss", ""),
+    "improved-cgn-training": ("Retraining with the edge loss", "edge-loss"),
 }
 
 

@@ -125,12 +125,16 @@ def of_overlap(frame: pd.DataFrame) -> Facts:
 
 
 def of_leaks(live: pd.DataFrame, variant: str) -> Facts:
-    """How often another texture, or another background, makes a reader see another shape."""
+    """How often another texture, or another background, makes a reader see another shape.
+
+    Of the CGNs the mean over those that are named as the first is.
+    """
     found = [m for m in disentanglement.sources(live).values() if m["variant"] == variant]
-    truth, cgn = found[:2]  # the renderer comes first
+    truth, *cgns = found  # the renderer comes first
+    cgns = [m for m in cgns if m["name"] == cgns[0]["name"]]
     return {
-        f"leak-{cue}-{name}": 100 * of[f"moved_{cue}_shape"]
-        for name, of in (("truth", truth), ("cgn", cgn))
+        f"leak-{cue}-{name}": 100 * _mean([m[f"moved_{cue}_shape"] for m in of])
+        for name, of in (("truth", [truth]), ("cgn", cgns))
         for cue in ("texture", "background")
     }
 

@@ -13,7 +13,7 @@ from cgnlib.menagerie import CLASSES
 from cgnlib.nets import parts
 from cgnlib.report import evidence, records, verdicts
 from cgnlib.report.figures import STYLE, arrays_of, bytes_of, tile
-from cgnlib.report.tables import NONE
+from cgnlib.report.tables import NONE, spread
 from cgnlib.runs import Result
 
 REMOVED = {
@@ -136,7 +136,7 @@ def trends(judged: Mapping[str, verdicts.Verdict]) -> pd.DataFrame:
 
 
 def quality(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """What probes read in counterfactuals, and how good the masks are; by ablation."""
+    """What probes read in counterfactuals, in percent, and how good the masks are; by ablation."""
     rows = []
     for source, frame in frames.items():
         for ablation, by in measured(frame).items():
@@ -151,7 +151,7 @@ def quality(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 ("mask_binary", "Mask binary"),
             ):
                 values = by.get(metric)
-                row[name] = f"{100 * np.mean(values):.1f}%" if values else NONE
+                row[name] = spread(values or ()).partition(" (")[0]
             row["Mask IoU"] = f"{np.mean(by['mask_iou']):.2f}"
             rows.append(row)
     return pd.DataFrame(rows)
