@@ -196,10 +196,10 @@ def test_quality_shows_readings_in_percent():
     ]
     published, none, texture = made.drop(columns=["Source", "Left out"]).to_dict("records")
     assert none == {
-        "Runs": 2, "Shape": "15.0 ± 7.1", "Texture": "20.0 ± 0.0", "Background": "30.0 ± 0.0",
-        "All three": "40.0 ± 0.0", "Mask IoU": "0.60", "Mask binary": "75.0 ± 0.0",
+        "Runs": 2, "Shape": "15 ± 7", "Texture": "20 ± 0", "Background": "30 ± 0",
+        "All three": "40 ± 0", "Mask IoU": "0.60", "Mask binary": "75 ± 0",
     }  # fmt: skip
-    assert texture["Runs"] == 1 and texture["Shape"] == "10.0"
+    assert texture["Runs"] == 1 and texture["Shape"] == "10"
     assert published["Shape"] == published["All three"] == NONE
     assert published["Mask IoU"] == "0.50"
 

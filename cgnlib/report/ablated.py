@@ -8,7 +8,7 @@ import pandas as pd
 from cgnlib.experiments import ABLATIONS
 from cgnlib.report import evidence
 from cgnlib.report.figures import STYLE
-from cgnlib.report.imagenet import REMOVED
+from cgnlib.report.imagenet import REMOVED, formula
 from cgnlib.report.robustness import CONTROL, INVARIANT
 from cgnlib.report.tables import NONE, spread
 
@@ -46,9 +46,9 @@ def summary(found: pd.DataFrame, classifiers: pd.DataFrame) -> pd.DataFrame:
     for ablation in ABLATIONS:
         of = found[found.removed == ablation]
         if len(of):
-            row = {"Left out": REMOVED[ablation], "Disentanglement": spread(of.share)}
-            rows.append(row | {title: spread(of[m]) for m, title in MEASURES.items()})
-    control = {MEASURES[m]: spread(values) for m, values in _control(classifiers).items()}
+            row = {"Left out": REMOVED[ablation], "Disentanglement": _cell(of.share)}
+            rows.append(row | {title: _cell(of[m]) for m, title in MEASURES.items()})
+    control = {MEASURES[m]: _cell(values) for m, values in _control(classifiers).items()}
     return pd.DataFrame(
         [*rows, {"Left out": "no counterfactuals", "Disentanglement": NONE} | control]
     )
@@ -77,7 +77,7 @@ def scatter(
             for ablation, colour in _COLOURS.items():
                 of = found[found.removed == ablation]
                 axis.plot(100 * of.share, 100 * of[measure], "o", ms=8, color=colour,
-                          label=REMOVED[ablation])  # fmt: skip
+                          label=formula(REMOVED[ablation]))  # fmt: skip
             axis.axhline(100 * control[measure].mean(), color="#666666", linestyle="--",
                          label="no counterfactuals")  # fmt: skip
             axis.set_ylim(bottom=0)
@@ -88,6 +88,11 @@ def scatter(
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
     return evidence.show("ablated", *sources)
+
+
+def _cell(values: pd.Series) -> str:
+    """Mean ± standard deviation in percent, without their number."""
+    return spread(values).partition(" (")[0]
 
 
 def _control(classifiers: pd.DataFrame) -> Mapping[str, pd.Series]:

@@ -13,7 +13,7 @@ from cgnlib.menagerie import CLASSES
 from cgnlib.nets import parts
 from cgnlib.report import evidence, records, verdicts
 from cgnlib.report.figures import STYLE, arrays_of, bytes_of, tile
-from cgnlib.report.tables import NONE, spread
+from cgnlib.report.tables import NONE
 from cgnlib.runs import Result
 
 REMOVED = {
@@ -151,10 +151,16 @@ def quality(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 ("mask_binary", "Mask binary"),
             ):
                 values = by.get(metric)
-                row[name] = spread(values or ()).partition(" (")[0]
+                row[name] = _whole(values) if values else NONE
             row["Mask IoU"] = f"{np.mean(by['mask_iou']):.2f}"
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _whole(values: Sequence[float]) -> str:
+    """Mean ± standard deviation in whole percent; a table of many columns has no room for more."""
+    mean = f"{100 * np.mean(values):.0f}"
+    return mean if len(values) == 1 else f"{mean} ± {100 * np.std(values, ddof=1):.0f}"
 
 
 def pretrained() -> pd.DataFrame:
@@ -204,7 +210,7 @@ def ablation_panels(results: Sequence[Result], row: int) -> evidence.Shown:
         tile(axis, stacked)
         side = stacked.shape[2] + 2
         axis.set_xticks(np.arange(len(names)) * side + side / 2, [_PANELS[name] for name in names])
-        labels = [_formula(REMOVED[result.run["ablation"]]) for result in results]
+        labels = [formula(REMOVED[result.run["ablation"]]) for result in results]
         axis.set_yticks(np.arange(len(results)) * side + side / 2, labels)
         axis.tick_params(length=0, labeltop=True, labelbottom=False)
     return evidence.show("ablation-panels", results)
@@ -253,7 +259,7 @@ def _ours(by: Mapping[str, list[float]], metric: str, digits: int) -> str:
     return f"{mean} [{within:.{digits}f}]"
 
 
-def _formula(removed: str) -> str:
+def formula(removed: str) -> str:
     """L_rec as a formula, for figures; tables have no formulas."""
     return re.sub(r"L_(\w+)", r"$L_{\1}$", removed)
 
