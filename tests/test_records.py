@@ -133,6 +133,22 @@ def test_runs_on_imagenet_say_which_loss_was_left_out():
     assert set(frame["train_on"]) == {""}
 
 
+def test_a_classifier_is_named_after_the_losses_that_its_cgn_went_without():
+    full = experiments.profile("full")
+    made = []
+    for train_on, ablation in (("real+cgn", "texture"), ("real", "none")):
+        classifier = experiments.ensemble(full, train_on, 1, ablation)
+        run = experiments.robustness(full, classifier, 1)
+        result = runs.Result(run, runs.folder_of(run))
+        result.folder.mkdir(parents=True)
+        (result.folder / "metrics.json").write_text('{"avg/bg_gap": 0.1}')
+        (result.folder / "env.json").write_text(json.dumps(ENV))
+        made.append(result)
+    frame = records.frame(made)
+    assert list(frame["removed"]) == ["texture", ""]
+    assert list(frame["generator"]) == ["trained-1", ""]
+
+
 def test_runs_on_mnist_leave_no_loss_out():
     frame = records.frame([finish_classifier(one("gan"))])
     assert set(frame["removed"]) == {""}
