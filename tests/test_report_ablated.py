@@ -67,16 +67,14 @@ def test_the_summary_ends_with_the_classifier_without_counterfactuals(scores, cl
 def test_correlations_are_of_ranks(scores, classifiers):
     found = ablated.points(scores, classifiers)
     facts = ablated.facts(found)
-    assert facts.pop("n-cgns") == len(found)
-    assert len(facts) == len(ablated.MEASURES) and "rho-avg-bg-gap" in facts
-    assert all(0.9 < rho < 1 for rho in facts.values())  # ties of two seeds, otherwise in order
-    found["avg/bg_gap"] = -found.share
-    assert ablated.facts(found)["rho-avg-bg-gap"] == pytest.approx(-1)
+    assert facts["n-cgns"] == len(found)
+    assert 0.9 < facts["rho-shape"] < 1  # ties of two seeds, otherwise in order
+    found["shape/cue_shape"] = -found.share
+    assert ablated.facts(found)["rho-shape"] == pytest.approx(-1)
 
 
 def test_a_mark_stands_for_each_cgn(scores, classifiers, monkeypatch):
     kept = []
-    monkeypatch.setattr(plt, "show", lambda: kept.append(plt.gcf()))
     monkeypatch.setattr(ablated.evidence, "show", lambda *_: kept.append(plt.gcf()))
     found = ablated.points(scores, classifiers)
     ablated.scatter(found, classifiers)

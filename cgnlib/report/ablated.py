@@ -10,7 +10,7 @@ from cgnlib.report import evidence
 from cgnlib.report.figures import STYLE
 from cgnlib.report.imagenet import REMOVED, formula
 from cgnlib.report.robustness import CONTROL, INVARIANT
-from cgnlib.report.tables import NONE, spread
+from cgnlib.report.tables import NONE, bare_spread
 
 MEASURES = {  # of a classifier: who decides, and what is measured
     "shape/cue_shape": "By shape: shape head",
@@ -46,20 +46,19 @@ def summary(found: pd.DataFrame, classifiers: pd.DataFrame) -> pd.DataFrame:
     for ablation in ABLATIONS:
         of = found[found.removed == ablation]
         if len(of):
-            row = {"Left out": REMOVED[ablation], "Disentanglement": _cell(of.share)}
-            rows.append(row | {title: _cell(of[m]) for m, title in MEASURES.items()})
-    control = {MEASURES[m]: _cell(values) for m, values in _control(classifiers).items()}
+            row = {"Left out": REMOVED[ablation], "Disentanglement": bare_spread(of.share)}
+            rows.append(row | {title: bare_spread(of[m]) for m, title in MEASURES.items()})
+    control = {MEASURES[m]: bare_spread(values) for m, values in _control(classifiers).items()}
     return pd.DataFrame(
         [*rows, {"Left out": "no counterfactuals", "Disentanglement": NONE} | control]
     )
 
 
 def facts(found: pd.DataFrame) -> dict[str, float]:
-    """How many CGNs there are, and over them the rank correlation of disentanglement with each of
-    MEASURES: `rho-avg-bg-gap` and the like."""
-    of = found[["share", *MEASURES]].corr(method="spearman").share
-    names = {m: f"rho-{m}".replace("/", "-").replace("_", "-") for m in MEASURES}
-    return {"n-cgns": len(found)} | {name: float(of[m]) for m, name in names.items()}
+    """How many CGNs there are, and over them the rank correlation of disentanglement with what the
+    shape head decides by shape."""
+    rho = found.share.corr(found["shape/cue_shape"], method="spearman")
+    return {"n-cgns": len(found), "rho-shape": float(rho)}
 
 
 def scatter(
@@ -88,11 +87,6 @@ def scatter(
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
     return evidence.show("ablated", *sources)
-
-
-def _cell(values: pd.Series) -> str:
-    """Mean ± standard deviation in percent, without their number."""
-    return spread(values).partition(" (")[0]
 
 
 def _control(classifiers: pd.DataFrame) -> Mapping[str, pd.Series]:

@@ -12,7 +12,7 @@ from cgnlib.report import evidence
 from cgnlib.report.figures import STYLE, arrays_of, tile
 from cgnlib.report.imagenet import REMOVED
 from cgnlib.report.robustness import CLASSIFIERS, SUBJECTS
-from cgnlib.report.tables import NAMES, NONE, pct, spread
+from cgnlib.report.tables import NAMES, NONE, bare_spread, pct
 from cgnlib.runs import Result
 
 WORLDS = NAMES | {"menagerie": "Menagerie"}
@@ -236,7 +236,7 @@ def heads(frame: pd.DataFrame, layer: str = "fine") -> pd.DataFrame:
                 for m in ("heat_inside", "heat_inside_swapped", "average_precision")
             }
             if len(of["heat_inside"]):
-                cells = [spread(values).partition(" (")[0] for values in of.values()]
+                cells = [bare_spread(values) for values in of.values()]
                 row = {"Trained on": name, "Who decides": SUBJECTS[subject]}
                 rows.append(row | dict(zip(("Inside", "Swapped", "AP"), cells, strict=True)))
     return pd.DataFrame(rows)

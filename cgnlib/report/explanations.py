@@ -9,7 +9,7 @@ import pandas as pd
 from cgnlib.experiments import VARIANTS
 from cgnlib.report import evidence, records
 from cgnlib.report.figures import STYLE, arrays_of, tile
-from cgnlib.report.tables import NAMES, NONE, SETTINGS, spread
+from cgnlib.report.tables import NAMES, NONE, SETTINGS, bare_spread, spread
 from cgnlib.runs import Result
 
 TRAINED_ON = ("original", "cgn")
@@ -33,11 +33,11 @@ def overlap(frame: pd.DataFrame) -> pd.DataFrame:
     for variant in VARIANTS:
         for train_on in TRAINED_ON:
             cells = {
-                title: _cell(of_cell(frame, variant, train_on, metric))
+                title: bare_spread(of_cell(frame, variant, train_on, metric))
                 for title, metric in MEASURES.items()
             }
             rows.append({"Data": NAMES[variant], "Trained on": SETTINGS[train_on], **cells})
-        empty = _cell(of_cell(frame, variant, "original", "study_iou_empty"))
+        empty = bare_spread(of_cell(frame, variant, "original", "study_iou_empty"))
         bare = dict.fromkeys(MEASURES, NONE) | {"Study's IoU": empty}
         rows.append({"Data": NAMES[variant], "Trained on": "no map at all", **bare})
     return pd.DataFrame(rows)
@@ -58,9 +58,9 @@ def against_study(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd
             for title, source in (("Study", "cached"), ("Recomputed", "recomputed")):
                 row[title] = spread(of[of.source == source].value.astype(float))
             for title, frame in (("Reference", of_published(reference)), (label, live)):
-                row[title] = _cell(of_cell(frame, variant, train_on, "study_iou"))
+                row[title] = bare_spread(of_cell(frame, variant, train_on, "study_iou"))
             unrelated = of_cell(live, variant, train_on, "study_iou_unrelated")
-            rows.append(row | {"Masks swapped": _cell(unrelated)})
+            rows.append(row | {"Masks swapped": bare_spread(unrelated)})
     return pd.DataFrame(rows)
 
 
@@ -75,7 +75,7 @@ def readings(frame: pd.DataFrame) -> pd.DataFrame:
     for variant in VARIANTS:
         for train_on in TRAINED_ON:
             cells = {
-                cue.capitalize(): _cell(of_cell(frame, variant, train_on, f"{cue}_read"))
+                cue.capitalize(): bare_spread(of_cell(frame, variant, train_on, f"{cue}_read"))
                 for cue in ("digit", "foreground", "background")
             }
             rows.append({"Data": NAMES[variant], "Trained on": SETTINGS[train_on], **cells})
@@ -171,7 +171,3 @@ def of_cell(frame: pd.DataFrame, variant: str, train_on: str, metric: str) -> li
     """One measure of the classifiers of a variant and training set, one value a run."""
     rows = frame[(frame.variant == variant) & (frame.train_on == train_on)]
     return rows[rows.metric == metric].value.astype(float).tolist()
-
-
-def _cell(values: Sequence[float]) -> str:
-    return spread(values).partition(" (")[0]

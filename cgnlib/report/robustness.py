@@ -7,7 +7,7 @@ import pandas as pd
 from cgnlib import benchmarks, decisions
 from cgnlib.experiments import Run
 from cgnlib.report import records
-from cgnlib.report.tables import NONE, pct, spread
+from cgnlib.report.tables import NONE, bare_spread, pct, spread
 
 PLAIN, CONTROL, INVARIANT = "plain", "real", "real+cgn"
 CLASSIFIERS = {
@@ -104,7 +104,7 @@ def shape_bias(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.Da
     for subject in ("plain", "shape", "texture", "bg", "avg"):
         row = {"Measure": "Shape bias", "Who decides": SUBJECTS[subject]}
         row |= {source: spread(by.get(subject, [])) for source, by in told.items()}
-        row |= {source: _cell(biases(by).get(subject, [])) for source, by in ours.items()}
+        row |= {source: bare_spread(biases(by).get(subject, [])) for source, by in ours.items()}
         rows.append(row)
     for metric, name in (("top1", "Top-1 accuracy"), ("top5", "Top-5 accuracy")):
         row = {"Measure": name, "Who decides": SUBJECTS["avg"]}
@@ -115,7 +115,9 @@ def shape_bias(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.Da
             chosen = accuracy[(accuracy.metric == metric) & (accuracy.source == where)]
             row[source] = spread(_values(chosen[chosen.row == f"{data}+cgn"]))
         for source, by in ours.items():
-            row[source] = _cell(by.get(INVARIANT, {}).get("avg", {}).get(f"real_{metric}", []))
+            row[source] = bare_spread(
+                by.get(INVARIANT, {}).get("avg", {}).get(f"real_{metric}", [])
+            )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -185,7 +187,7 @@ def head_by_head(frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for train_on, by in measured(frame).items():
         for subject in by:
-            cells = {title: _cell(by[subject][m]) for title, m in _BACKGROUNDS.items()}
+            cells = {title: bare_spread(by[subject][m]) for title, m in _BACKGROUNDS.items()}
             row = {"Trained on": CLASSIFIERS[train_on], "Who decides": SUBJECTS[subject]}
             rows.append(row | cells)
     return pd.DataFrame(rows)
@@ -224,7 +226,7 @@ def backgrounds(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.D
                 column = columns.get(title, "")
                 row[name] = spread(_values(chosen[chosen.column == column]))
             for name, by in ours.items():
-                row[name] = _cell(by.get(train_on, {}).get(subject, {}).get(measure, []))
+                row[name] = bare_spread(by.get(train_on, {}).get(subject, {}).get(measure, []))
             made.append(row)
     return pd.DataFrame(made)
 
@@ -245,7 +247,7 @@ def counterfactual_heads(live: pd.DataFrame) -> pd.DataFrame:
         for subject, of in by.get(train_on, {}).items():
             if subject in ("plain", "shape", "texture", "bg"):
                 row = {"Trained on": name, "Who decides": SUBJECTS[subject]}
-                row["Its own cue named"] = _cell(of["counterfactual_top1"])
+                row["Its own cue named"] = bare_spread(of["counterfactual_top1"])
                 rows.append(row)
     return pd.DataFrame(rows)
 
@@ -296,7 +298,10 @@ def out_of_distribution(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             by = measured(frame)
             plain = by.get(PLAIN, {}).get("plain", {}).get(ours[column], [])
             mean = by.get(INVARIANT, {}).get("avg", {}).get(ours[column], [])
-            cells |= {f"{source}, plain": _cell(plain), f"{source}, ensemble": _cell(mean)}
+            cells |= {
+                f"{source}, plain": bare_spread(plain),
+                f"{source}, ensemble": bare_spread(mean),
+            }
         rows.append({"Images": name} | cells)
     return pd.DataFrame(rows)
 
@@ -313,11 +318,6 @@ def layouts() -> pd.DataFrame:
         row | {"Parts": ", ".join(row["Parts"]), "Images": " / ".join(dict.fromkeys(row["Images"]))}
         for row in rows.values()
     )
-
-
-def _cell(values: Sequence[float]) -> str:
-    """Mean ± standard deviation in percent, without the number of seeds, which text tells."""
-    return spread(values).partition(" (")[0]
 
 
 def _values(rows: pd.DataFrame) -> list[float]:

@@ -148,6 +148,11 @@ def spread(values: Iterable[float]) -> str:
     return f"{pct(values.mean())} ± {pct(values.std())} ({len(values)})"
 
 
+def bare_spread(values: Iterable[float]) -> str:
+    """Mean ± standard deviation in percent, without the number of runs, which text tells."""
+    return spread(values).partition(" (")[0]
+
+
 def provenance(results: Iterable[Result]) -> pd.DataFrame:
     """What stands behind the numbers of a chapter, one line a fact."""
     results = list(results)
