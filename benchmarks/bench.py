@@ -28,9 +28,12 @@ import race
 import rows
 import torch
 
-from cgnlib import execute, paths, precision, provenance, runs, train
-from cgnlib.checkpoints import Checkpoint
+from cgnlib import paths, precision, processor, runs
+from cgnlib.data import images as loadset
 from cgnlib.errors import CGNError, reason
+from cgnlib.runs import provenance
+from cgnlib.training import digits
+from cgnlib.training.checkpoints import Checkpoint
 
 SIZES = (1, 2, 4)
 SCALED = {  # what is timed at three sizes: the side, its units in the smallest, images of a unit
@@ -96,7 +99,7 @@ def million(steps: int = 200) -> dict[str, float]:
 
 
 def _trained(folder: Path, steps: int) -> dict[str, float]:
-    data, private = execute.load_set(folder), []
+    data, private = loadset.load_set(folder), []
 
     def clock() -> bool:
         private.append(_status("RssAnon"))
@@ -106,7 +109,7 @@ def _trained(folder: Path, steps: int) -> dict[str, float]:
 
     s = {"batch": 640, "epochs": 1, "lr": 1.0, "gamma": 1.0}
     with suppress(race.Ended):
-        train.train_classifier(data, s, 0, Checkpoint(stop=clock))
+        digits.train_classifier(data, s, 0, Checkpoint(stop=clock))
     return {
         "private": max(private),
         "mapped": _status("VmHWM") - max(private),
@@ -226,7 +229,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_records()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = (
-        *(provenance.cores(), round(memory), provenance.device(), torch.__version__),
+        *(processor.cores(), round(memory), processor.device(), torch.__version__),
         *(provenance.commit(), datetime.now(UTC).isoformat(timespec="seconds")),
     )
     try:

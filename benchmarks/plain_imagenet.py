@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgnlib import losses
-from cgnlib.generation import truncated_noise
+from cgnlib.counterfactuals.draws import truncated_noise
 from cgnlib.nets.imagenet import TRAINED, ImageNetCGN
 from cgnlib.nets.mnist import compose
+from cgnlib.training import losses
 
 
 def texture_grid(x: Tensor, mask: Tensor, s: dict) -> Tensor:

@@ -14,9 +14,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from cgnlib import categories, losses, textures
-from cgnlib.mnists import Digits
+from cgnlib.data import categories, textures
+from cgnlib.data.digits import Digits
 from cgnlib.nets import mnist as nets
+from cgnlib.training import losses
 
 PHOTOGRAPH = 450  # pixels of a side, about those of the 20 DTD textures
 

@@ -17,7 +17,8 @@ from statistics import mean
 
 import torch
 
-from cgnlib import provenance, runs
+from cgnlib import processor, runs
+from cgnlib.runs import provenance
 
 TURNS = 4
 
@@ -147,7 +148,7 @@ class _Party:
 
 def run(row: Row, seconds: float) -> Outcome:
     """Time both sides of a row for some seconds each, in turns; means over their units."""
-    cores = provenance.cores()
+    cores = processor.cores()
     sides = [(row.plain, False, row.images[0], 1, cores), (row.fast, True, row.images[1], 1, cores)]
     if row.each_core and cores > 1:
         sides.append((row.fast, True, row.images[1], cores, 1))

@@ -15,13 +15,16 @@ from race import Clock, Row
 from torch import nn
 from torch.utils.data import DataLoader
 
-from cgnlib import categories, counterfactuals, experiments, imagenet, mnists, train, worlds
-from cgnlib.checkpoints import Checkpoint
+from cgnlib import chance, experiments, imagenet, worlds
+from cgnlib.counterfactuals import digits as counterfactuals
+from cgnlib.data import categories, digits, variants
 from cgnlib.nets import biggan, perceptual
 from cgnlib.nets import mnist as nets
 from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.u2net import U2Net
-from cgnlib.train_imagenet import train_imagenet_cgn
+from cgnlib.training import digits as train
+from cgnlib.training.checkpoints import Checkpoint
+from cgnlib.training.mechanisms import train_imagenet_cgn
 
 LONG = 10**9  # steps or images: more than anybody waits for
 BATCH = 64
@@ -43,15 +46,15 @@ def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def variant(name: str) -> mnists.Variant:
-    return mnists.Variant(name, "mnist-5k", "train", rng())
+def variant(name: str) -> variants.Variant:
+    return variants.Variant(name, "mnist-5k", "train", rng())
 
 
 # --- data
 
 
 def plain_rendering(clock: Clock) -> None:
-    data = plain_mnist.Wildlife(mnists.load_digits("mnist-5k", "train"))
+    data = plain_mnist.Wildlife(digits.load_digits("mnist-5k", "train"))
     while True:
         for _ in DataLoader(data, BATCH, shuffle=True, num_workers=WORKERS):
             clock()
@@ -60,7 +63,7 @@ def plain_rendering(clock: Clock) -> None:
 def fast_rendering(clock: Clock) -> None:
     data = variant("wildlife")
     for epoch in count():
-        for index in torch.randperm(len(data), generator=train.generator(0, epoch)).split(BATCH):
+        for index in torch.randperm(len(data), generator=chance.generator(0, epoch)).split(BATCH):
             data.batch(index)
             clock()
 
@@ -73,7 +76,7 @@ def settings(name: str, profile: str = "full") -> dict:
 
 
 def plain_cgn(clock: Clock, name: str) -> None:
-    data: object = plain_mnist.Wildlife(mnists.load_digits("mnist-5k", "train"))
+    data: object = plain_mnist.Wildlife(digits.load_digits("mnist-5k", "train"))
     if name != "wildlife":
         frozen = variant(name).freeze()  # its cues cost nothing: kind to the plain side
         data = torch.utils.data.TensorDataset(frozen.x.permute(0, 3, 1, 2).contiguous(), frozen.y)

@@ -7,18 +7,10 @@ import logging
 import sys
 from pathlib import Path
 
-from cgnlib import (
-    __version__,
-    experiments,
-    generation,
-    jobs,
-    paths,
-    runs,
-    sources,
-    worlds,
-)
-from cgnlib.errors import CGNError, reason
-from cgnlib.interruption import Interrupted
+from cgnlib import __version__, experiments, jobs, paths, runs, worlds
+from cgnlib.counterfactuals import datasets, draws
+from cgnlib.data import sources
+from cgnlib.errors import CGNError, Interrupted, reason
 
 COME_AGAIN = 75  # EX_TEMPFAIL of sysexits: what a cluster may queue again
 EXAMPLES = {
@@ -100,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
 def _add_generation(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", help="a finished run of kind mechanisms: the CGN")
     command.add_argument("folder", type=Path, help="where the data set goes, or goes on")
-    command.add_argument("--mode", default="random", choices=generation.MODES)
+    command.add_argument("--mode", default="random", choices=draws.MODES)
     command.add_argument("--n", type=_positive, default=1000, help="images (default 1000)")
     command.add_argument(
         "--truncation",
@@ -181,7 +173,7 @@ def _doctor(args: argparse.Namespace) -> bool:
 
 
 def _record(args: argparse.Namespace) -> None:
-    from cgnlib.report import kept, records
+    from cgnbook import kept, records
 
     written = 0
     try:
@@ -204,7 +196,7 @@ def _generate(args: argparse.Namespace) -> None:
     run = experiments.find(args.profile, args.run)
     if run.kind != "mechanisms":
         raise CGNError(f"{run.id} is no CGN over BigGAN: choose a run of kind mechanisms")
-    from cgnlib.imagenet_kinds import DEVICE
+    from cgnlib.compute.mechanisms import DEVICE
 
     weights = runs.load(run).folder / "weights.safetensors"
     try:
@@ -214,7 +206,7 @@ def _generate(args: argparse.Namespace) -> None:
             f"delete {weights.parent}, then python -m cgnlib run --profile {run.profile} {run.id}"
         )
         raise CGNError(f"{error}; {again}") from error
-    made = generation.write_dataset(
+    made = datasets.write_dataset(
         net.fold(args.truncation), args.folder, args.n, args.mode, args.truncation, args.seed,
         name=run.id, weights=sources.sha256(weights), num_classes=net.config.num_classes,
         latent=net.config.z_dim, fixed=args.classes and tuple(args.classes), batch=args.batch,

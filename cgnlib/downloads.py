@@ -16,7 +16,8 @@ from pathlib import Path
 import pooch
 from filelock import FileLock, Timeout
 
-from cgnlib import archives, paths, sources, transfer
+from cgnlib import archives, paths, transfer
+from cgnlib.data import sources
 from cgnlib.errors import CGNError, reason
 from cgnlib.transfer import Unreachable
 

@@ -13,3 +13,7 @@ def reason(error: BaseException) -> str:
     """The first line of another error's message, or its type where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+class Interrupted(Exception):
+    """A computation was asked to stop, and has saved its state: the same command goes on."""

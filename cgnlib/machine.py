@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 import torchvision
 
-from cgnlib import precision, provenance
+from cgnlib import precision, processor
 from cgnlib.errors import reason
 
 SLURM_SECONDS = 10  # how long sinfo may take to answer
@@ -77,7 +77,7 @@ def look() -> Machine:
         platform.python_version(),
         torch.__version__,
         torchvision.__version__,
-        provenance.cores(),
+        processor.cores(),
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         precision.of(torch.device("cpu")),
         _gpus(),

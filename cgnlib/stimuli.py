@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cgnlib import decisions
-from cgnlib.datasets import Dataset
-from cgnlib.decisions import Table
+from cgnlib.counterfactuals.datasets import Dataset
+from cgnlib.measures import decisions
+from cgnlib.measures.decisions import Table
 
 NONE = "none"  # the response where no category is answered
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from cgnlib import imagenet, sources
+from cgnlib import imagenet
+from cgnlib.data import sources
 from cgnlib.errors import CGNError
-from cgnlib.inputs import Input
-from cgnlib.nets import biggan, inception, parts
+from cgnlib.nets import biggan, inception, shipped
 from cgnlib.nets.imagenet import ImageNetCGN, load_biggan, load_cgn, load_u2net
-from cgnlib.nets.menagerie import Reader
+from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
+from cgnlib.runs.inputs import Input
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def judge(name: str, protocol: str) -> nn.Module:
     if find(name).name == "menagerie":
         if protocol != "standard":
             raise CGNError("the menagerie's inception score has the protocol standard alone")
-        return _Judge(parts.load("classifier", Reader()))
+        return _Judge(shipped.load("classifier", Reader()))
     return inception.build(protocol)
 
 
@@ -80,13 +81,13 @@ class _Judge(nn.Module):
 
 def probe() -> Reader:
     """The menagerie's reader of shape, texture and background, which knows no shortcut."""
-    return parts.load("probe", Reader((10, 10, 10)))
+    return shipped.load("probe", Reader((10, 10, 10)))
 
 
 def reads(name: str, judged: bool = False) -> dict[str, Input]:
     """The pretrained parts that a CGN starts from.  judged: those of its judges as well."""
     if find(name).name == "menagerie":
-        names = parts.NAMES if judged else ("biggan", "u2net")
+        names = shipped.NAMES if judged else ("biggan", "u2net")
         return {part: Input("part", part) for part in names}
     names = ("biggan256", "u2net", *(("inception-v3",) if judged else ()))
     return {part: Input("weights", part) for part in names}
@@ -98,8 +99,8 @@ WORLDS = {
         biggan.BIGGAN_MENAGERIE,
         tuple(range(10)),
         U2Net.small,
-        lambda: parts.load("u2net", U2Net.small()),
-        lambda: parts.load("biggan", biggan.build(biggan.BIGGAN_MENAGERIE)),
+        lambda: shipped.load("u2net", U2Net.small()),
+        lambda: shipped.load("biggan", biggan.build(biggan.BIGGAN_MENAGERIE)),
     ),
     "imagenet": World(
         "imagenet",

@@ -7,8 +7,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from cgnlib import doctor, downloads, experiments, inputs, paths, sources
+from cgnlib import doctor, downloads, experiments, paths
+from cgnlib.data import sources
 from cgnlib.errors import CGNError
+from cgnlib.runs import inputs
 
 EXAMPLES = """examples:
   python data_prep/fetch.py --list

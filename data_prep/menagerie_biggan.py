@@ -23,10 +23,13 @@ from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 from tqdm import tqdm
 
-from cgnlib import menagerie, metrics, worlds
-from cgnlib.generation import truncated_noise
-from cgnlib.nets import biggan, parts
-from cgnlib.train import Checkpoint, generator, seeded
+from cgnlib import worlds
+from cgnlib.chance import generator, seeded
+from cgnlib.counterfactuals.draws import truncated_noise
+from cgnlib.data import menagerie
+from cgnlib.measures import metrics
+from cgnlib.nets import biggan, shipped
+from cgnlib.training.digits import Checkpoint
 
 SEED = 0
 GROUPS, GROUP = 8, 4  # classes in a batch, images of each
@@ -257,8 +260,8 @@ def main() -> None:
     record = {"images": IMAGES, "batch": GROUPS * GROUP, "rate": RATE}
     record |= {"rate_critic": RATE_CRITIC, "seed": SEED}
     record |= {"steps": loop["step"], "seconds": round(loop["seconds"])}
-    parts.ship("biggan", net, record | measure(net))
-    print(parts.record("biggan"))
+    shipped.ship("biggan", net, record | measure(net))
+    print(shipped.record("biggan"))
 
 
 if __name__ == "__main__":

@@ -17,12 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cgnlib import menagerie, metrics
-from cgnlib.menagerie import Menagerie
-from cgnlib.nets import parts
-from cgnlib.nets.menagerie import Reader
+from cgnlib.chance import generator, seeded
+from cgnlib.data import menagerie
+from cgnlib.data.menagerie import Menagerie
+from cgnlib.measures import metrics
+from cgnlib.nets import shipped
+from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
-from cgnlib.train import generator, index_batches, seeded
+from cgnlib.training.loop import index_batches
 
 SEED, HELD_OUT = 0, 1  # seeds of the renderer
 PLANS = {
@@ -117,7 +119,7 @@ def main() -> None:
         began = time.monotonic()
         net, record = train(name)
         record |= {"seed": SEED, "seconds": round(time.monotonic() - began)}
-        parts.ship(name, net, record)
+        shipped.ship(name, net, record)
         print(name, record)
 
 

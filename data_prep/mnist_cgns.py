@@ -10,10 +10,10 @@ often sees the intended digit; so these are the best of a few, not typical ones.
 import argparse
 
 from cgnlib import experiments, runs
+from cgnlib.compute.digits import load_cgn
 from cgnlib.errors import CGNError
-from cgnlib.execute import load_cgn
 from cgnlib.experiments import Run
-from cgnlib.nets import parts
+from cgnlib.nets import shipped
 
 TOLD = ("image_read", "image_read_true", "usable_digits")
 
@@ -52,8 +52,8 @@ def main() -> None:
         about |= {"run": run.id, "spec": run.digest(), "settings": run.spec()["settings"]}
         about |= {name: made.env[name] for name in kept} | {"inputs": made.spec["inputs"]}
         net = load_cgn(made.folder / "weights.safetensors", run["latent"], run["ngf"])
-        parts.ship(parts.CGN + variant, net, about)
-        print(f"{parts.CGN}{variant}: {run.id}, best of {about['best_of']}")
+        shipped.ship(shipped.CGN + variant, net, about)
+        print(f"{shipped.CGN}{variant}: {run.id}, best of {about['best_of']}")
 
 
 if __name__ == "__main__":

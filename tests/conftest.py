@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from cgnlib import imagenet_kinds, mnists
-from cgnlib.nets import biggan, parts
-from cgnlib.nets.menagerie import Reader
+from cgnlib.compute import mechanisms
+from cgnlib.data import digits as mnists
+from cgnlib.nets import biggan
+from cgnlib.nets import shipped as parts
+from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
 
 torch.set_num_threads(1)
@@ -123,5 +125,5 @@ def shipped(tmp_path_factory, random_biggan, random_u2net):
 def random_parts(shipped, monkeypatch):
     """Random weights in place of the menagerie's trained parts; all on the CPU."""
     monkeypatch.setattr(parts, "FOLDER", shipped)
-    monkeypatch.setattr(imagenet_kinds, "DEVICE", torch.device("cpu"))
+    monkeypatch.setattr(mechanisms, "DEVICE", torch.device("cpu"))
     return shipped

@@ -8,10 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cgnlib import categories, losses, mnists, paths, worlds
+from cgnlib import paths, worlds
+from cgnlib.data import categories
+from cgnlib.data import digits as mnists
 from cgnlib.errors import CGNError
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
+from cgnlib.training import losses
 
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
 import bench

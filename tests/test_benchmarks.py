@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from cgnlib import benchmarks
-from cgnlib.benchmarks import LAYOUTS, NORMALISE, PROTOCOLS, batches, preprocessing, read
-from cgnlib.categories import NINE, SIXTEEN, imagenet_a, wordnet
+from cgnlib.data import public
+from cgnlib.data.categories import NINE, SIXTEEN, imagenet_a, wordnet
+from cgnlib.data.preprocessing import NORMALISE, PROTOCOLS, batches, preprocessing
+from cgnlib.data.public import LAYOUTS, read
 from cgnlib.errors import CGNError
 
 STIMULI = ("bird/bird10-bird2.png", "bird/bird1-bicycle2.png", "airplane/airplane1-bicycle2.png")
@@ -91,11 +92,11 @@ def test_a_real_stimulus_that_is_missing_or_extra_is_named(original, tmp_path, m
 
 
 def test_the_list_of_stimuli_is_that_of_the_source():
-    names = benchmarks.stimuli()
-    pairs = Counter(benchmarks.shape_and_texture(name) for name in names)
+    names = public.stimuli()
+    pairs = Counter(public.shape_and_texture(name) for name in names)
     assert len(names) == 1280 and len(pairs) == 256 and set(pairs.values()) == {5}
     assert {s for s, _ in pairs} == {t for _, t in pairs} == set(SIXTEEN)
-    assert benchmarks.shape_and_texture("airplane10-truck1.png") == ("airplane", "truck")
+    assert public.shape_and_texture("airplane10-truck1.png") == ("airplane", "truck")
 
 
 def test_the_table_declares_the_published_counts():
@@ -334,10 +335,10 @@ def test_a_damaged_image_is_named(cues, damage):
 
 def test_an_image_of_another_size_is_named_where_none_is_resized(put):
     put("cue_conflict/cat/cat1-bird1.png", size=(256, 224))
-    name = next(n for n in sorted(benchmarks.stimuli()) if n.startswith("cat1-"))
+    name = next(n for n in sorted(public.stimuli()) if n.startswith("cat1-"))
     shutil.move(
-        benchmarks.paths.data() / "cue_conflict/cat/cat1-bird1.png",
-        benchmarks.paths.data() / "cue_conflict/cat" / name,
+        public.paths.data() / "cue_conflict/cat/cat1-bird1.png",
+        public.paths.data() / "cue_conflict/cat" / name,
     )
     found = read("cue_conflict", check=False)
     assert next(batches(found, 1, "paper"))[0].shape == (1, 3, 224, 224)

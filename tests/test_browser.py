@@ -19,8 +19,8 @@ from bs4 import BeautifulSoup
 
 import links
 import pdf
-from cgnlib import composer
-from cgnlib.report import composer as report
+from cgnbook import composer as report
+from cgnbook import composing as composer
 from sources import ROOT, pages
 
 pytestmark = pytest.mark.browser

@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from cgnlib import categories
-from cgnlib.categories import NINE, SIXTEEN
+from cgnlib.data import categories
+from cgnlib.data.categories import NINE, SIXTEEN
 from cgnlib.errors import CGNError
 
 IN9_COUNTS = (116, 52, 42, 36, 35, 27, 26, 20, 16)

@@ -7,13 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from cgnlib import benchmarks, classifier_data, experiments, menagerie, sources
+from cgnlib import classifier_data, experiments
 from cgnlib.classifier_data import SPLITS, TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WORLDS
-from cgnlib.datasets import Writer
+from cgnlib.counterfactuals.datasets import Writer
+from cgnlib.data import menagerie, preprocessing, public, sources
+from cgnlib.data.images import to_bytes
+from cgnlib.data.menagerie import Menagerie
 from cgnlib.errors import CGNError
-from cgnlib.inputs import checksums
-from cgnlib.menagerie import Menagerie
-from cgnlib.mnists import to_bytes
+from cgnlib.runs.inputs import checksums
 
 CONDITIONS = ("cue_conflict", "original", "mixed_same", "mixed_rand")
 SMALL = {"train": 12, "val": 9, "conditions": CONDITIONS}
@@ -138,8 +139,8 @@ def test_the_menagerie_needs_no_file():
 @pytest.fixture
 def put(no_data, rng, monkeypatch):
     """Puts images of random pixels under CGN_DATA; parts of benchmarks are benchmarks."""
-    whole = benchmarks.read
-    monkeypatch.setattr(benchmarks, "read", lambda name: whole(name, check=False))
+    whole = public.read
+    monkeypatch.setattr(public, "read", lambda name: whole(name, check=False))
 
     def write(*files, size=224):
         for file in files:
@@ -165,7 +166,7 @@ def test_real_images_are_cropped_flipped_and_normalised(put):
         assert x.shape == (2, 3, 224, 224) and x.dtype == torch.float32
         assert y.tolist() == [700, 3]
     assert not torch.equal(batches[0][0], batches[1][0])
-    mean, std = (torch.tensor(part).view(3, 1, 1) for part in benchmarks.NORMALISE["imagenet"])
+    mean, std = (torch.tensor(part).view(3, 1, 1) for part in preprocessing.NORMALISE["imagenet"])
     x = batches[0][0] * std + mean
     assert x.min() >= -1e-5 and x.max() <= 1 + 1e-5
     assert x.mean().item() == pytest.approx(0.5, abs=0.02)
@@ -175,7 +176,7 @@ def test_counterfactuals_are_prepared_as_real_images_are(put, counterfactuals):
     pictures = IMAGENET.counterfactual(counterfactuals, 0)
     x, y = next(pictures.batches([(0, torch.tensor([4, 0]))]))
     assert x.shape == (2, 3, 224, 224) and torch.equal(y, counterfactuals.classes[[4, 0]])
-    mean, std = (torch.tensor(part).view(3, 1, 1) for part in benchmarks.NORMALISE["imagenet"])
+    mean, std = (torch.tensor(part).view(3, 1, 1) for part in preprocessing.NORMALISE["imagenet"])
     assert (x * std + mean).mean((1, 2, 3)).tolist() == pytest.approx(
         [180 / 255, 20 / 255], abs=0.01
     )

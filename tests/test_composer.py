@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from cgnlib import composer
-from cgnlib.composer import Answers, Parts
+from cgnbook import composing as composer
+from cgnbook.composing import Answers, Parts
+from cgnlib.data.images import to_bytes, to_signed
 from cgnlib.errors import CGNError
-from cgnlib.mnists import to_bytes, to_signed
 from cgnlib.nets import mnist as nets
 
 

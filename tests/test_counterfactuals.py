@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from cgnlib import counterfactuals
-from cgnlib.mnists import to_signed
+from cgnlib.counterfactuals import digits
+from cgnlib.data.images import to_signed
 from cgnlib.nets import mnist as nets
 
 
@@ -42,7 +42,7 @@ def independent(a, b):
 
 def test_texture_labels_are_two_independent_permutations(net, rng):
     y = torch.arange(2000) % 10
-    mask, _, _, y_fg, y_bg = next(counterfactuals.interventions(net, y, rng))
+    mask, _, _, y_fg, y_bg = next(digits.interventions(net, y, rng))
     assert mask.shape == (2000, 1, 32, 32)
     for permuted in (y_fg, y_bg):
         assert torch.equal(permuted.sort().values, y.sort().values)
@@ -52,7 +52,7 @@ def test_texture_labels_are_two_independent_permutations(net, rng):
 
 def test_each_mechanism_gets_its_own_latent_and_label(net, rng):
     y = torch.arange(10)
-    made = list(counterfactuals.interventions(net, y, rng, n=3))
+    made = list(digits.interventions(net, y, rng, n=3))
     assert [name for name, *_ in net.calls] == ["mask"] + 3 * ["fg", "bg"]
     latents = [u for _, u, _ in net.calls]
     assert len({tuple(u.flatten().tolist()) for u in latents}) == 7
@@ -62,16 +62,16 @@ def test_each_mechanism_gets_its_own_latent_and_label(net, rng):
 
 def test_one_mask_serves_all_counterfactuals_of_a_shape(net, rng):
     y = torch.arange(10)
-    masks = [mask for mask, *_ in counterfactuals.interventions(net, y, rng, n=4)]
+    masks = [mask for mask, *_ in digits.interventions(net, y, rng, n=4)]
     assert all(torch.equal(mask, masks[0]) for mask in masks)
-    batches = list(counterfactuals.sample_cgn(net, 400, 2, rng))
+    batches = list(digits.sample_cgn(net, 400, 2, rng))
     for one, other in (batches[:2], batches[2:]):  # white on black: the image is its mask
         assert torch.equal(one.x, other.x) and torch.equal(one.y, other.y)
     assert not torch.equal(batches[0].x, batches[2].x)
 
 
 def test_the_label_is_the_shapes(net, rng):
-    batches = list(counterfactuals.sample_cgn(net, 300, 1, rng))
+    batches = list(digits.sample_cgn(net, 300, 1, rng))
     asked = [y for name, _, y in net.calls if name == "mask"]
     assert all(torch.equal(batch.y, y) for batch, y in zip(batches, asked, strict=True))
 
@@ -90,21 +90,21 @@ def test_the_label_is_the_shapes(net, rng):
 )
 def test_sizes_are_those_of_the_published_code(size, per_shape, images):
     iterations = int(int(size / 100) / per_shape)
-    assert counterfactuals.set_size(size, per_shape) == images == iterations * per_shape * 100
+    assert digits.set_size(size, per_shape) == images == iterations * per_shape * 100
 
 
 @pytest.mark.parametrize(("size", "per_shape"), [(700, 3), (250, 1), (100, 2)])
 def test_as_many_images_are_made_as_announced(size, per_shape, net, rng):
     gan = nets.GAN(latent=4, ngf=2)
-    for sample, source in ((counterfactuals.sample_cgn, net), (counterfactuals.sample_gan, gan)):
+    for sample, source in ((digits.sample_cgn, net), (digits.sample_gan, gan)):
         made = sum(map(len, sample(source, size, per_shape, rng)))
-        assert made == counterfactuals.set_size(size, per_shape)
+        assert made == digits.set_size(size, per_shape)
 
 
 @pytest.mark.parametrize("kind", ["cgn", "gan"])
 def test_sampling_is_seeded_in_evaluation_mode_and_stored_as_bytes(kind):
     net = {"cgn": nets.CGN, "gan": nets.GAN}[kind](latent=4, ngf=4).train()
-    sample = {"cgn": counterfactuals.sample_cgn, "gan": counterfactuals.sample_gan}[kind]
+    sample = {"cgn": digits.sample_cgn, "gan": digits.sample_gan}[kind]
     before = {k: v.clone() for k, v in net.state_dict().items()}
 
     def make(seed):
@@ -122,9 +122,9 @@ def test_sampling_is_seeded_in_evaluation_mode_and_stored_as_bytes(kind):
 
 def test_stored_images_come_back_to_half_a_step(rng):
     x = torch.rand(5, 3, 32, 32, generator=rng) * 2 - 1
-    stored = counterfactuals.to_stored(x)
+    stored = digits.to_stored(x)
     assert stored.shape == (5, 32, 32, 3) and stored.dtype == torch.uint8
     assert (to_signed(stored).permute(0, 3, 1, 2) - x).abs().max() <= 1 / 255 + 1e-6
-    beyond = counterfactuals.to_stored(x * 3)  # DC-MNIST leaves -1...1
+    beyond = digits.to_stored(x * 3)  # DC-MNIST leaves -1...1
     assert beyond[(x * 3 > 1).permute(0, 2, 3, 1)].min() == 255
     assert beyond[(x * 3 < -1).permute(0, 2, 3, 1)].max() == 0

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from cgnlib import cue_kinds, experiments
+from cgnlib import experiments
+from cgnlib.chance import generator, seeded
+from cgnlib.compute import cues as cue_kinds
+from cgnlib.data.variants import Variant
 from cgnlib.experiments import profile
-from cgnlib.mnists import Variant
+from cgnlib.measures import cues
 from cgnlib.nets import mnist as nets
-from cgnlib.train import generator, seeded
 
 Y, FG, BG = (torch.tensor(c) for c in ([0, 1, 2, 3], [4, 5, 6, 3], [7, 8, 9, 1]))
 
@@ -15,7 +17,7 @@ Y, FG, BG = (torch.tensor(c) for c in ([0, 1, 2, 3], [4, 5, 6, 3], [7, 8, 9, 1])
 @pytest.mark.parametrize("cue", ["shape", "foreground", "background"])
 def test_a_classifier_of_one_cue_follows_it_alone(cue):
     predicted = {"shape": Y, "foreground": FG, "background": BG}[cue]
-    found = cue_kinds.follow(predicted, Y, FG, BG)
+    found = cues.follow(predicted, Y, FG, BG)
     shares = {name: value for name, value in found.items() if name != "accuracy"}
     assert shares == dict.fromkeys(shares, 0.0) | {f"follows_{cue}": 1.0}
     assert found["accuracy"] == {"shape": 1.0, "foreground": 0.25, "background": 0.0}[cue]
@@ -23,7 +25,7 @@ def test_a_classifier_of_one_cue_follows_it_alone(cue):
 
 def test_following_is_undefined_where_cues_agree():
     with pytest.raises(ValueError, match="undefined"):
-        cue_kinds.follow(Y, Y, Y, BG)
+        cues.follow(Y, Y, Y, BG)
 
 
 def test_held_out_images_are_shapes_with_recorded_cues():

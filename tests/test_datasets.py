@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cgnlib import datasets
-from cgnlib.datasets import read_dataset
+from cgnlib.counterfactuals import datasets
+from cgnlib.counterfactuals.datasets import read_dataset
 from cgnlib.errors import CGNError
 
 SPEC = {"name": "ours", "n": 4, "num_classes": 10, "seed": 0}

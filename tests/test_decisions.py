@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from cgnlib import decisions
-from cgnlib.categories import SIXTEEN
-from cgnlib.decisions import bg_gap, build, cue_shares, join, read, shape_bias, top1, top5, write
+from cgnlib.data.categories import SIXTEEN
 from cgnlib.errors import CGNError
+from cgnlib.measures import decisions
+from cgnlib.measures.decisions import (
+    bg_gap,
+    build,
+    cue_shares,
+    join,
+    read,
+    shape_bias,
+    top1,
+    top5,
+    write,
+)
 
 HEADER = "subj,session,trial,rt,object_response,category,condition,imagename\n"
 

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from cgnlib import disentanglement as d
-from cgnlib import mechanisms, menagerie
+from cgnlib.chance import generator
+from cgnlib.counterfactuals import interventions, mechanisms
+from cgnlib.counterfactuals.mechanisms import Digits, Renderer
+from cgnlib.data import menagerie
+from cgnlib.data.menagerie import Menagerie
 from cgnlib.experiments import VARIANTS
-from cgnlib.mechanisms import Digits, Renderer
-from cgnlib.menagerie import Menagerie
-from cgnlib.nets.reader import CueReader
-from cgnlib.train import generator
+from cgnlib.measures import disentanglement as d
+from cgnlib.nets.readers import CueReader
 
 EVERY = (0, 1, 2)
 
@@ -28,8 +29,8 @@ class Toy:
 
 
 def measured(mix):
-    y, other = d.draw_classes(300, generator(1))
-    scenes = d.intervene(Toy(mix), y, other, torch.arange(300))
+    y, other = interventions.draw_classes(300, generator(1))
+    scenes = interventions.intervene(Toy(mix), y, other, torch.arange(300))
     before, *after = (x[:, :, 0, 0].long() for x in (scenes.base, *scenes.by_class))
     return d.named(after, y, other), d.moved(before, after), scenes
 
@@ -59,7 +60,7 @@ def test_a_factor_that_cannot_be_read_is_left_out():
 
 
 def test_other_classes_are_other():
-    y, other = d.draw_classes(500, generator(2))
+    y, other = interventions.draw_classes(500, generator(2))
     assert (y != other).all() and set(other.flatten().tolist()) == set(range(10))
 
 

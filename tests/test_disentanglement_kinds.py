@@ -7,14 +7,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cgnlib import disentanglement_kinds as kinds
-from cgnlib import execute, experiments, readers, worlds
-from cgnlib.checkpoints import Checkpoint
+from cgnlib import experiments, worlds
+from cgnlib.chance import generator, seeded
+from cgnlib.compute import digits, disentanglement
+from cgnlib.compute import disentanglement as kinds
 from cgnlib.experiments import VARIANTS
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import weights
-from cgnlib.nets.reader import CueReader
-from cgnlib.train import generator, seeded
+from cgnlib.nets.readers import CueReader
+from cgnlib.training.checkpoints import Checkpoint
 
 MINI = experiments.profile("mini")
 FACTORS = ("shape", "texture", "background")
@@ -68,7 +69,7 @@ def measured(monkeypatch, tmp_path):
 
     def measure(mix, read=channels):
         monkeypatch.setattr(kinds, "_source", lambda run, needs: Toy(mix))
-        monkeypatch.setattr(readers, "of_digits", lambda net: read)
+        monkeypatch.setattr(disentanglement, "of_digits", lambda net: read)
         run = tiny(experiments.disentanglement(MINI, "wildlife", None), evaluated=200)
         found, history = kinds.disentanglement(
             run, tmp_path, {"reader": save(CueReader(), tmp_path / "reader")}, None
@@ -113,7 +114,7 @@ def test_a_reader_that_guesses_finds_no_disentanglement(measured):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_reader_is_trained_tested_and_kept(few_digits, tmp_path, variant):
     run = tiny(experiments.reader(MINI, variant), renderings=2)
-    found, history = execute.execute(run, tmp_path, {}, Checkpoint())
+    found, history = digits.execute(run, tmp_path, {}, Checkpoint())
     names = [f"{factor}_accuracy" for factor in factors_of(variant)]
     assert set(found) == {*names, "train_images", "test_images"}
     assert (found["train_images"], found["test_images"]) == (80, 40)
@@ -126,7 +127,7 @@ def test_a_reader_is_trained_tested_and_kept(few_digits, tmp_path, variant):
 def test_a_reader_learns_cues_that_are_there(few_digits, tmp_path):
     """The foreground of DC-MNIST, which covers most of these images, and its ten colours."""
     run = tiny(experiments.reader(MINI, "double_colored"), renderings=40, epochs=2, batch=16)
-    found, _ = execute.execute(run, tmp_path, {}, Checkpoint())
+    found, _ = digits.execute(run, tmp_path, {}, Checkpoint())
     assert found["texture_accuracy"] > 0.9
 
 
@@ -139,8 +140,8 @@ def test_digits_are_intervened_on(few_digits, tmp_path, variant, of_cgn):
     if of_cgn:
         cgn = seeded(lambda: nets.CGN(source["latent"], source["ngf"]), generator(2))
         needs["generator"] = save(cgn, tmp_path / "cgn")
-    found, _ = execute.execute(run, tmp_path, needs, None)
-    again, _ = execute.execute(run, tmp_path, needs, None)
+    found, _ = digits.execute(run, tmp_path, needs, None)
+    again, _ = digits.execute(run, tmp_path, needs, None)
     assert found == again  # its chance has an owner
     factors = factors_of(variant)
     assert {name for name in found if name.startswith("read_")} == {f"read_{f}" for f in factors}
@@ -158,7 +159,7 @@ def test_the_menagerie_is_intervened_on(random_parts, tmp_path, monkeypatch, of_
     source = experiments.mechanisms(MINI, "none", 0) if of_cgn else None
     run = tiny(experiments.disentanglement(MINI, "menagerie", source), evaluated=10)
     needs = {"generator": save(worlds.start("menagerie"), tmp_path / "cgn")} if of_cgn else {}
-    found, _ = execute.execute(run, tmp_path, needs, None)
+    found, _ = digits.execute(run, tmp_path, needs, None)
     assert {f"read_{f}" for f in FACTORS} < set(found)
     assert 0 <= found["nearest_iou"] <= 1
     if not of_cgn:
@@ -170,6 +171,6 @@ def test_the_menagerie_is_intervened_on(random_parts, tmp_path, monkeypatch, of_
 def test_the_parts_that_the_menagerie_is_judged_by_are_inputs():
     run = experiments.disentanglement(MINI, "menagerie", None)
     assert {input.kind for input in kinds.reads(run).values()} == {"part"}
-    assert set(execute.reads(run)) == {"biggan", "u2net", "classifier", "probe"}
-    on_digits = execute.reads(experiments.disentanglement(MINI, "wildlife", None))
+    assert set(digits.reads(run)) == {"biggan", "u2net", "classifier", "probe"}
+    on_digits = digits.reads(experiments.disentanglement(MINI, "wildlife", None))
     assert set(on_digits) == {"digits", "textures"}

@@ -9,11 +9,14 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from cgnlib import benchmarks, doctor, execute, experiments, inputs, machine, mnists, paths, sources
+from cgnlib import doctor, experiments, machine, paths
 from cgnlib.__main__ import main
+from cgnlib.compute import digits as execute
+from cgnlib.data import digits, public, sources
 from cgnlib.errors import CGNError, MissingError
-from cgnlib.inputs import Input
-from cgnlib.nets import parts
+from cgnlib.nets import shipped
+from cgnlib.runs import inputs
+from cgnlib.runs.inputs import Input
 
 PROFILES = tuple(experiments.PROFILES)
 GB = 10**9
@@ -108,7 +111,7 @@ def test_what_is_put_there_is_reported_no_more(no_data, computer, monkeypatch):
         before -= {Input("weights", name)}
         assert reported(doctor.examine("paper")) == refused("paper") == before
     (no_data / "mnist").mkdir()
-    for name in mnists.IDX_FILES:
+    for name in digits.IDX_FILES:
         assert Input("digits", "mnist") in reported(doctor.examine("paper"))
         (no_data / "mnist" / name).touch()
     before -= {Input("digits", "mnist")}
@@ -186,20 +189,20 @@ def test_a_file_that_nobody_vouches_for_is_no_good(no_data):
 
 def test_a_missing_class_and_a_missing_image_are_found(no_data, monkeypatch):
     root, what = no_data / "in9" / "mixed_same" / "val", Input("benchmark", "in9/mixed_same")
-    layout = replace(benchmarks.LAYOUTS["in9/mixed_same"], images=9, per_class=1)
-    monkeypatch.setitem(benchmarks.LAYOUTS, "in9/mixed_same", layout)
-    for folder in benchmarks.IN9_FOLDERS:
+    layout = replace(public.LAYOUTS["in9/mixed_same"], images=9, per_class=1)
+    monkeypatch.setitem(public.LAYOUTS, "in9/mixed_same", layout)
+    for folder in public.IN9_FOLDERS:
         with pytest.raises(CGNError):
             doctor.check(what)
         (root / folder).mkdir(parents=True)
     doctor.check(what)
-    for folder in benchmarks.IN9_FOLDERS:
+    for folder in public.IN9_FOLDERS:
         with pytest.raises(CGNError):
             doctor.check(what, thorough=True)
         (root / folder / "1.JPEG").write_bytes(b"pixels")
     doctor.check(what, thorough=True)
     manifest = sources.beside(no_data / "in9")
-    image = root / benchmarks.IN9_FOLDERS[0] / "1.JPEG"
+    image = root / public.IN9_FOLDERS[0] / "1.JPEG"
     manifest.write_text(f"{sources.sha256(image)}  {image.relative_to(no_data).as_posix()}\n")
     doctor.check(what, thorough=True)
     image.write_bytes(b"PIXELS")
@@ -209,7 +212,7 @@ def test_a_missing_class_and_a_missing_image_are_found(no_data, monkeypatch):
 
 def test_damaged_digits_are_found_when_they_are_read(no_data):
     (no_data / "mnist").mkdir()
-    for name in mnists.IDX_FILES:
+    for name in digits.IDX_FILES:
         (no_data / "mnist" / name).touch()
     doctor.check(Input("digits", "mnist"))
     with pytest.raises(CGNError, match="IDX"):
@@ -219,7 +222,7 @@ def test_damaged_digits_are_found_when_they_are_read(no_data):
 def test_a_damaged_part_of_the_menagerie_is_found(random_parts, tmp_path, monkeypatch):
     for path in random_parts.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(parts, "FOLDER", tmp_path)
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     what = Input("part", "probe")
     doctor.check(what, thorough=True)
     (tmp_path / "probe.safetensors").write_bytes(b"abc")

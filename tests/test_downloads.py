@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cgnlib import downloads, sources, transfer
+from cgnlib import downloads, transfer
+from cgnlib.data import sources
 from cgnlib.errors import CGNError
 
 CONTENT = bytes(range(256)) * 2000

@@ -14,29 +14,23 @@ from stopping import StopAt
 from torch.multiprocessing import ProcessRaisedException
 from torchvision.models import resnet50
 
-from cgnlib import (
-    benchmarks,
-    decisions,
-    ensemble_kinds,
-    execute,
-    experiments,
-    imagenet_kinds,
-    runs,
-    sources,
-    worlds,
-)
-from cgnlib.categories import SIXTEEN, imagenet_a, wordnet
-from cgnlib.checkpoints import Checkpoint
-from cgnlib.datasets import read_dataset
-from cgnlib.ensemble_kinds import measures
+from cgnbook import records, robustness, robustness_figures
+from cgnlib import experiments, runs, worlds
+from cgnlib.chance import seeded
+from cgnlib.compute import classifiers, digits, mechanisms
+from cgnlib.compute.classifiers import measures
+from cgnlib.counterfactuals.datasets import read_dataset
+from cgnlib.data import preprocessing, public, sources
+from cgnlib.data.categories import SIXTEEN, imagenet_a, wordnet
+from cgnlib.errors import Interrupted
 from cgnlib.experiments import PROFILES, grid, with_needs
-from cgnlib.interruption import Interrupted
-from cgnlib.nets import biggan, parts
+from cgnlib.measures import decisions
+from cgnlib.nets import biggan
+from cgnlib.nets import shipped as parts
 from cgnlib.nets.ensemble import SUBJECTS
 from cgnlib.nets.imagenet import ImageNetCGN, load_cgn
 from cgnlib.nets.u2net import U2Net
-from cgnlib.report import records, robustness, robustness_figures
-from cgnlib.train import seeded
+from cgnlib.training.checkpoints import Checkpoint
 
 MINI, PAPER = experiments.profile("mini"), experiments.profile("paper")
 SMALL = {"train": 10, "val": 6, "batch": 4}
@@ -53,7 +47,7 @@ TESTS = ("cue_conflict", "original", "mixed_same", "mixed_rand")
 
 
 def on_the_cpu(patch):
-    for kinds in (imagenet_kinds, ensemble_kinds):
+    for kinds in (mechanisms, classifiers):
         patch.setattr(kinds, "DEVICE", torch.device("cpu"))
     patch.setattr(torch.cuda, "is_available", lambda: False)
     patch.setattr(torch.cuda, "device_count", lambda: 0)
@@ -72,7 +66,7 @@ def finished(shipped, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         on_the_cpu(patch)
         patch.setattr(parts, "FOLDER", shipped)
-        patch.setattr(imagenet_kinds, "_save_samples", lambda *_: None)
+        patch.setattr(mechanisms, "_save_samples", lambda *_: None)
         patch.setenv("CGN_RUNS", str(tmp_path_factory.mktemp("runs")))
         found = {}
         for run in with_needs(experiments.claim_3_imagenet(TINY)):
@@ -178,16 +172,16 @@ def test_the_weights_kept_are_those_of_the_best_epoch(tmp_path, monkeypatch, fin
         value = next(made)
         return {"avg/real_top1": value, "avg/mixed_rand": 1 - value, "real_images": 3}
 
-    states, save = [], ensemble_kinds._save
+    states, save = [], classifiers._save
 
     def noted(net, folder):
         states.append({key: value.clone() for key, value in net.state_dict().items()})
         save(net, folder)
 
-    monkeypatch.setattr(ensemble_kinds, "measures", judge)
-    monkeypatch.setattr(ensemble_kinds, "_save", noted)
+    monkeypatch.setattr(classifiers, "measures", judge)
+    monkeypatch.setattr(classifiers, "_save", noted)
     run, needs = ensemble_run(finished)
-    found, history = ensemble_kinds.ensemble(run, tmp_path, needs, Checkpoint())
+    found, history = classifiers.ensemble(run, tmp_path, needs, Checkpoint())
     assert (found["epoch"], found["real_top1"], found["epochs"]) == (2, 0.6, 3)
     assert [row["avg/real_top1"] for row in history] == [0.3, 0.6, 0.5]
     assert "real_images" not in history[0] and len(states) == 2
@@ -221,8 +215,8 @@ def test_a_stopped_run_ends_as_an_undisturbed_one(finished, tmp_path):
     for _ in range(3):
         torch.manual_seed(5)  # chance has an owner
         with pytest.raises(Interrupted):
-            ensemble_kinds.ensemble(run, folder, needs, checkpoint)
-    found, history = ensemble_kinds.ensemble(run, folder, needs, checkpoint)
+            classifiers.ensemble(run, folder, needs, checkpoint)
+    found, history = classifiers.ensemble(run, folder, needs, checkpoint)
     whole = finished["ensemble", "real+cgn"]
     assert found == whole.metrics and same_files(folder, whole.folder)
     assert [{k: float(v) for k, v in row.items()} for row in history] == whole.history()
@@ -234,7 +228,7 @@ def test_two_devices_leave_what_one_does(finished, tmp_path, monkeypatch):
     monkeypatch.setenv("CGN_DEVICES", "2")
     run, needs = ensemble_run(finished)
     try:
-        found, history = ensemble_kinds.ensemble(run, tmp_path, needs, Checkpoint())
+        found, history = classifiers.ensemble(run, tmp_path, needs, Checkpoint())
     except ProcessRaisedException as error:
         if "process group" in str(error).lower() or "gloo" in str(error).lower():
             pytest.skip(f"no process group here: {str(error).splitlines()[-1]}")
@@ -251,7 +245,7 @@ def test_two_devices_leave_what_one_does(finished, tmp_path, monkeypatch):
 def test_seeds_are_of_heads_and_order(finished, tmp_path):
     run, needs = ensemble_run(finished)
     whole = finished["ensemble", "real+cgn"]
-    ensemble_kinds.ensemble(replace(run, seed=1), tmp_path, needs, Checkpoint())
+    classifiers.ensemble(replace(run, seed=1), tmp_path, needs, Checkpoint())
     assert not same_files(tmp_path, whole.folder)
 
 
@@ -364,10 +358,10 @@ def write_benchmarks(root):
         write_image(root / "imagenet-a" / ids[c] / f"{c}.jpg", rng, 80)
     for i, shape in enumerate(SIXTEEN):
         pair = shape, SIXTEEN[(i + 1) % 16]
-        name = min(n for n in benchmarks.stimuli() if benchmarks.shape_and_texture(n) == pair)
+        name = min(n for n in public.stimuli() if public.shape_and_texture(n) == pair)
         write_image(root / "cue_conflict" / shape / name, rng)
     for variation in ("original", "mixed_same", "mixed_rand"):
-        for folder in benchmarks.IN9_FOLDERS[::4]:
+        for folder in public.IN9_FOLDERS[::4]:
             write_image(root / "in9" / variation / "val" / folder / "1.JPEG", rng)
 
 
@@ -396,8 +390,8 @@ def small_imagenet(tmp_path, monkeypatch, random_biggan, random_u2net):
     monkeypatch.setenv("CGN_RUNS", str(tmp_path / "runs"))
     monkeypatch.setitem(PROFILES, "paper", SMALL_PAPER)
     monkeypatch.setattr(sources, "table", lambda: table)
-    monkeypatch.setattr(benchmarks, "read", partial(benchmarks.read, check=False))
-    monkeypatch.setattr(benchmarks, "SIZE", EDGE)
+    monkeypatch.setattr(public, "read", partial(public.read, check=False))
+    monkeypatch.setattr(preprocessing, "SIZE", EDGE)
     world = replace(worlds.WORLDS["imagenet"], config=SMALL_CGN, empty_u2net=U2Net.small)
     monkeypatch.setitem(worlds.WORLDS, "imagenet", world)
     small = partial(load_cgn, config=SMALL_CGN, u2net=U2Net.small())
@@ -475,7 +469,7 @@ def test_the_papers_runs_reach_both_tables(small_imagenet, monkeypatch):
     def refuse(*_):
         raise AssertionError("nothing is computed twice")
 
-    monkeypatch.setattr(execute, "execute", refuse)
+    monkeypatch.setattr(digits, "execute", refuse)
     again = runs.ensure(declared, workers=1)
     assert [result.metrics for result in again] == [result.metrics for result in results]
     write_image(
@@ -488,7 +482,7 @@ def test_the_papers_runs_reach_both_tables(small_imagenet, monkeypatch):
 
 def test_a_packaged_network_is_put_to_the_real_stimuli(small_imagenet, monkeypatch):
     """Both preparations of the stimuli, one subject, no training."""
-    monkeypatch.setattr(benchmarks, "SIZE", 224)
+    monkeypatch.setattr(preprocessing, "SIZE", 224)
     root = small_imagenet / "cue_conflict"
     for path in root.rglob("*.png"):
         write_image(path, torch.Generator().manual_seed(2), 224)

@@ -16,9 +16,9 @@ from bs4 import BeautifulSoup, Tag
 from PIL import Image
 
 import guard
+from cgnbook import drawn, evidence, figures, records, tables
 from cgnlib import experiments
 from cgnlib.errors import CGNError
-from cgnlib.report import drawn, evidence, figures, records, tables
 from sources import ROOT, notebooks, source_of, tags
 
 NOTEBOOKS = [path for path in notebooks(ROOT) if path.exists()]

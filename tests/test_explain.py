@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from sklearn.metrics import average_precision_score
 from torch import nn
 
-from cgnlib import explain
-from cgnlib.explain import HeatMaps
+from cgnlib.chance import seeded
+from cgnlib.measures import features
+from cgnlib.measures import heat as explain
+from cgnlib.measures.heat import HeatMaps
 from cgnlib.nets.ensemble import SUBJECTS, Ensemble, Plain, small_resnet
 from cgnlib.nets.mnist import CNN
-from cgnlib.train import seeded
 
 MEASURES = [
     explain.study_iou,
@@ -382,22 +383,22 @@ def test_errors_of_measures(heat, masks):
 def test_features_are_what_the_linear_layer_sees(cnn, x):
     cnn.train()
     before = marks(cnn)
-    found = explain.features(cnn, x.split(4))  # a short last batch
+    found = features.features(cnn, x.split(4))  # a short last batch
     assert same(before, marks(cnn)) and not found.requires_grad
     assert found.shape == (6, 64) and (found >= 0).all()
     cnn.eval()
     assert torch.allclose(found, cnn.model(x), rtol=1e-4, atol=1e-6)
     assert torch.allclose(cnn.cls(found), cnn(x), rtol=1e-4, atol=1e-5)
-    assert torch.allclose(explain.features(cnn, x.split(1)), found, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(features.features(cnn, x.split(1)), found, rtol=1e-4, atol=1e-6)
 
 
 def test_features_leave_no_hook_behind_an_error(cnn, x):
     before = marks(cnn)
     with pytest.raises(RuntimeError):
-        explain.features(cnn, [x, x[:, :2]])
+        features.features(cnn, [x, x[:, :2]])
     assert same(before, marks(cnn))
     with pytest.raises(ValueError, match="no images"):
-        explain.features(cnn, [])
+        features.features(cnn, [])
 
 
 @pytest.fixture
@@ -411,10 +412,10 @@ def clusters(rng):
 def test_tsne_keeps_neighbours_and_is_a_function_of_its_seed(clusters):
     points, labels = clusters
     torch.manual_seed(1)
-    found = explain.tsne(points, 3)
+    found = features.tsne(points, 3)
     torch.manual_seed(2)
-    assert torch.equal(explain.tsne(points, 3), found)
-    assert not torch.allclose(explain.tsne(points, 4), found)
+    assert torch.equal(features.tsne(points, 3), found)
+    assert not torch.allclose(features.tsne(points, 4), found)
     assert found.shape == (80, 2) and found.dtype == torch.float32 and found.isfinite().all()
     near = torch.cdist(found, found).fill_diagonal_(float("inf")).argmin(1)
     assert (labels[near] == labels).all()
@@ -431,7 +432,7 @@ def test_the_study_s_tsne_parameters_are_written_out(clusters, monkeypatch):
             return x[:, :2]
 
     monkeypatch.setattr(explain, "TSNE", Stub)
-    assert torch.equal(explain.tsne(clusters[0], 5), clusters[0][:, :2])
+    assert torch.equal(features.tsne(clusters[0], 5), clusters[0][:, :2])
     assert made == {
         "n_components": 2,
         "init": "random",
@@ -447,21 +448,21 @@ def test_a_probe_reads_what_is_there_and_nothing_else(rng):
     noise = torch.randn(400, 24, generator=rng)
     clear = noise + 8 * torch.eye(10, 24)[labels]
     shuffled = labels[torch.randperm(400, generator=rng)]
-    assert explain.linear_probe(clear, labels, 0) > 0.99
-    assert abs(explain.linear_probe(clear, shuffled, 0) - 0.1) < 0.05
-    faint = explain.linear_probe(noise + torch.eye(10, 24)[labels], labels, 0)
+    assert features.linear_probe(clear, labels, 0) > 0.99
+    assert abs(features.linear_probe(clear, shuffled, 0) - 0.1) < 0.05
+    faint = features.linear_probe(noise + torch.eye(10, 24)[labels], labels, 0)
     assert 0.15 < faint < 0.7
 
 
 def test_a_probe_is_a_function_of_its_seed(rng):
     labels = torch.arange(120) % 3
     points = torch.randn(120, 6, generator=rng) + torch.eye(3, 6)[labels]
-    found = explain.linear_probe(points, labels, 1)
+    found = features.linear_probe(points, labels, 1)
     torch.manual_seed(3)
-    assert explain.linear_probe(points, labels, 1) == found
-    assert len({explain.linear_probe(points, labels, seed) for seed in range(4)}) > 1
+    assert features.linear_probe(points, labels, 1) == found
+    assert len({features.linear_probe(points, labels, seed) for seed in range(4)}) > 1
     scaled = points * torch.tensor([1e-4, 1e-4, 1e-4, 1, 10, 100]) + 5  # small where it tells
-    assert explain.linear_probe(scaled, labels, 1) == pytest.approx(found, abs=0.01)
-    assert explain.linear_probe(points, labels, 1, folds=4) != found
+    assert features.linear_probe(scaled, labels, 1) == pytest.approx(found, abs=0.01)
+    assert features.linear_probe(points, labels, 1, folds=4) != found
     with pytest.raises(ValueError, match="fewer than 41 images"):
-        explain.linear_probe(points, labels, 1, folds=41)
+        features.linear_probe(points, labels, 1, folds=41)

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from cgnlib import execute, experiments, explain_kinds, mnists, runs
+from cgnlib import experiments, runs
+from cgnlib.chance import generator, seeded
+from cgnlib.compute import digits as execute
+from cgnlib.compute import explanation
+from cgnlib.data import digits as mnists
+from cgnlib.data.variants import Variant
 from cgnlib.experiments import profile
-from cgnlib.mnists import Variant
 from cgnlib.nets import mnist as nets
-from cgnlib.train import generator, seeded
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def explained(digits, net, tmp_path):
             profile("mini"), experiments.classifier(profile("mini"), variant, "original", 1)
         )
         test = Variant(variant, "mnist-5k", "test", generator(9, "test"))
-        metrics, history = explain_kinds.explanation(run, tmp_path, net, test)
+        metrics, history = explanation.explanation(run, tmp_path, net, test)
         assert history is None
         return metrics, test
 
@@ -77,7 +80,7 @@ def test_a_run_explains_the_classifier_it_needs(few_digits, monkeypatch, tmp_pat
         seen.append((net, test))
         return {"study_iou": 0.5}, None
 
-    monkeypatch.setattr(explain_kinds, "explanation", remember)
+    monkeypatch.setattr(explanation, "explanation", remember)
     run = experiments.explanations(profile("mini"))[0]
     source = run.need("classifier")
     folder = runs.folder_of(source)

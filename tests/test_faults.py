@@ -12,11 +12,15 @@ import pytest
 import test_runs as small
 import torch
 
-from cgnlib import artefacts, attempts, experiments, imagenet_kinds
-from cgnlib.errors import CGNError
+from cgnlib import experiments
+from cgnlib.compute import mechanisms
+from cgnlib.errors import CGNError, Interrupted
 from cgnlib.experiments import with_needs
-from cgnlib.interruption import SIGNALS, Interrupted, signals_set
-from cgnlib.nets import parts
+from cgnlib.nets import shipped as parts
+from cgnlib.runs import attempt
+from cgnlib.runs import lease as lease_runs_
+from cgnlib.runs import results as artefacts
+from cgnlib.runs.signals import SIGNALS, signals_set
 
 KILLS = 4  # of each run
 FILES = ("weights.safetensors", "images.npy", "labels.npy", "decisions.csv", "history.csv")
@@ -48,7 +52,7 @@ def of_the_menagerie():
 def small_world(shipped, tmp_path, monkeypatch):
     small.use_an_eighth(monkeypatch)
     monkeypatch.setattr(parts, "FOLDER", shipped)
-    monkeypatch.setattr(imagenet_kinds, "_save_samples", lambda *_: None)
+    monkeypatch.setattr(mechanisms, "_save_samples", lambda *_: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("CGN_CHECKPOINT_SECONDS", "0")
     monkeypatch.setenv("CGN_RUNS", str(tmp_path / "runs"))
@@ -62,7 +66,7 @@ def in_a_process(run):
     try:
         stop = threading.Event()
         with signals_set(stop):
-            attempts.compute(run, stop)
+            attempt.compute(run, stop)
         code = 0
     except Interrupted:
         code = 75
@@ -114,12 +118,12 @@ def test_a_run_asked_to_stop_saves_and_says_so(tmp_path):
     run, stop = small.gan(steps=50), threading.Event()
     stop.set()
     with pytest.raises(Interrupted, match="stopped after step 1"):
-        attempts.compute(run, stop)
+        attempt.compute(run, stop)
     folder = artefacts.folder_of(run)
     assert (folder / "checkpoint.pt").exists() and not artefacts.is_done(run)
     assert "interrupted: stopped after step 1" in (folder / "attempt-001.log").read_text()
     stop.clear()
-    attempts.compute(run, stop)
+    attempt.compute(run, stop)
     assert artefacts.is_done(run)
     log = (folder / "attempt-002.log").read_text()
     assert "going on after step 1" in log and log.rstrip().endswith("done")
@@ -136,7 +140,7 @@ def test_the_lease_of_a_silent_owner_is_taken_over_and_the_owner_stops(tmp_path,
     """The owner sleeps (SIGSTOP) for longer than a lease; the run is made once, by the other."""
     if not hasattr(os, "fork"):
         pytest.skip("processes cannot be forked here")
-    monkeypatch.setattr(attempts, "LEASE_SECONDS", 1.5)
+    monkeypatch.setattr(lease_runs_, "LEASE_SECONDS", 1.5)
     run = small.gan(steps=100)
     folder = artefacts.folder_of(run)
     pid = in_a_process(run)
@@ -145,7 +149,7 @@ def test_the_lease_of_a_silent_owner_is_taken_over_and_the_owner_stops(tmp_path,
             break
         time.sleep(0.05)
     os.kill(pid, signal.SIGSTOP)
-    attempts.compute(run, threading.Event())
+    attempt.compute(run, threading.Event())
     before = results(folder)
     os.kill(pid, signal.SIGCONT)
     assert end_of(pid) == 1
@@ -165,7 +169,7 @@ def test_the_lease_of_a_dead_owner_is_free(tmp_path):
     lease = artefacts.folder_of(run).parent / ".locks" / f"{run.id}.lease"
     assert lease.exists()
     start = time.monotonic()
-    with attempts._leased(lease, run.id, threading.Event()):
+    with lease_runs_._leased(lease, run.id, threading.Event()):
         assert time.monotonic() - start < 5  # its process is known to be gone: nobody waits
     assert not lease.exists()
 
@@ -174,7 +178,7 @@ def test_the_lease_of_a_dead_owner_is_free(tmp_path):
 def test_a_senseless_interval_is_an_error(told, monkeypatch):
     monkeypatch.setenv("CGN_CHECKPOINT_SECONDS", told)
     with pytest.raises(CGNError, match="CGN_CHECKPOINT_SECONDS"):
-        attempts.checkpoint_seconds()
+        attempt.checkpoint_seconds()
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda n: n.name)

@@ -4,7 +4,8 @@ import importlib.util
 
 import pytest
 
-from cgnlib import doctor, downloads, experiments, paths, sources
+from cgnlib import doctor, downloads, experiments, paths
+from cgnlib.data import sources
 from cgnlib.errors import CGNError
 
 SPEC = importlib.util.spec_from_file_location("fetch", paths.ROOT / "data_prep" / "fetch.py")

@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cgnlib import datasets, generation, imagenet
+from cgnlib.counterfactuals import datasets, draws
+from cgnlib.counterfactuals.datasets import write_dataset
+from cgnlib.counterfactuals.draws import draw_classes, interpolation, truncated_noise
 from cgnlib.errors import CGNError
-from cgnlib.generation import draw_classes, interpolation, truncated_noise, write_dataset
 
 
 def seeded(seed=0):
@@ -78,7 +79,7 @@ def test_classes_are_triples_of_the_mode(mode):
         assert (found == found[:, :1]).all()
     else:
         assert same < 0.02
-    for column, known in zip(found.T, imagenet.BEST_CLASSES.values(), strict=True):
+    for column, known in zip(found.T, draws.BEST_CLASSES.values(), strict=True):
         wanted = set(known) if mode == "best_classes" else set(range(1000))
         seen = set(column.tolist())
         assert seen <= wanted and len(seen) > 0.98 * len(wanted)
@@ -367,7 +368,7 @@ def test_the_declaration_comes_first_and_says_everything(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "set", net=Stub(0), mode="best_classes")
     spec = json.loads((tmp_path / "set" / "dataset.json").read_text())
-    lists = {name: list(classes) for name, classes in imagenet.BEST_CLASSES.items()}
+    lists = {name: list(classes) for name, classes in draws.BEST_CLASSES.items()}
     assert spec.pop("lists") == lists
     assert spec == {
         "name": "ours", "n": 11, "mode": "best_classes", "truncation": 0.5, "seed": 3,
@@ -376,7 +377,7 @@ def test_the_declaration_comes_first_and_says_everything(tmp_path):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("stretch", generation.STRETCHES)
+@pytest.mark.parametrize("stretch", datasets.STRETCHES)
 def test_images_are_stretched_as_asked(stretch, tmp_path):
     """An image of two flat halves, which JPEG keeps: -0.5 and 0.25."""
 
@@ -394,26 +395,26 @@ def test_images_are_stretched_as_asked(stretch, tmp_path):
 
 def test_a_flat_image_is_black_when_stretched():
     x = torch.full((2, 3, 4, 4), 0.3)
-    assert (generation._bytes(x, "minmax") == 0).all()
-    assert (generation._bytes(x, "plain") == 166).all()  # 1.3 * 127.5, rounded
+    assert (datasets._bytes(x, "minmax") == 0).all()
+    assert (datasets._bytes(x, "plain") == 166).all()  # 1.3 * 127.5, rounded
 
 
-@pytest.mark.parametrize("stretch", generation.STRETCHES)
+@pytest.mark.parametrize("stretch", datasets.STRETCHES)
 def test_images_are_read_back_as_from_a_data_set(stretch, tmp_path):
     """Without writing one: the same bytes, the same values."""
     net = Stub()
     written = write(tmp_path / "set", net=net, stretch=stretch)
     x = torch.cat([net(u, *classes.T, t).x_gen for u, classes, t in list(net.calls)])
-    found = generation.read_back(x, stretch)
+    found = datasets.read_back(x, stretch)
     assert torch.equal(found, torch.cat(list(written.images(3))))
     assert found.shape == x.shape and found.dtype == torch.float32
     assert found.abs().max() <= 1
-    assert torch.equal(generation.read_back(x[4:5], stretch)[0], found[4])
+    assert torch.equal(datasets.read_back(x[4:5], stretch)[0], found[4])
 
 
 def test_reading_back_loses_little_and_not_nothing():
     ramp = torch.linspace(-1, 1, 32).expand(1, 3, 32, 32)
-    found = generation.read_back(ramp, "plain")
+    found = datasets.read_back(ramp, "plain")
     assert 0 < (found - ramp).abs().max() < 0.05
     levels = (found + 1) * 127.5
     assert torch.allclose(levels, levels.round(), atol=1e-4)
@@ -422,8 +423,8 @@ def test_reading_back_loses_little_and_not_nothing():
 def test_stretched_images_read_back_from_black_to_white(rng):
     x = torch.rand(2, 3, 1, 1, generator=rng).expand(2, 3, 32, 32).clone() * 0.1
     x[..., 16:] += 0.2
-    assert generation.read_back(x, "plain").std((1, 2, 3)).max() < 0.12
-    found = generation.read_back(x, "minmax")
+    assert datasets.read_back(x, "plain").std((1, 2, 3)).max() < 0.12
+    found = datasets.read_back(x, "minmax")
     assert (found.amin((1, 2, 3)) < -0.95).all() and (found.amax((1, 2, 3)) > 0.95).all()
 
 
@@ -432,12 +433,12 @@ def test_values_that_are_not_finite_are_not_read_back(value):
     x = torch.zeros(2, 3, 8, 8)
     x[1, 2, 3, 4] = value
     with pytest.raises(CGNError, match="not finite"):
-        generation.read_back(x, "minmax")
+        datasets.read_back(x, "minmax")
 
 
 def test_stretching_looks_at_one_image_at_a_time(rng):
     x = torch.rand(3, 3, 8, 8, generator=rng) * torch.tensor([1, 0.1, 0.5]).view(3, 1, 1, 1)
-    found = generation._bytes(x, "minmax")
+    found = datasets._bytes(x, "minmax")
     assert found.shape == (3, 8, 8, 3)
     for image, stored in zip(x, found, strict=True):
         low, high = image.min(), image.max()

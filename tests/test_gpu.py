@@ -5,12 +5,16 @@ import torch
 from stopping import StopAt
 from test_train import CGN, CLASSIFIER, CONV, TINY, same
 
-from cgnlib import counterfactuals, experiments, replay, runs, train
-from cgnlib.checkpoints import Checkpoint
-from cgnlib.errors import CGNError
-from cgnlib.interruption import Interrupted
-from cgnlib.mnists import Images, Union, Variant
+from cgnlib import chance, experiments, runs
+from cgnlib.counterfactuals import digits
+from cgnlib.data.images import Images, Union
+from cgnlib.data.variants import Variant
+from cgnlib.errors import CGNError, Interrupted
 from cgnlib.nets import mnist as nets
+from cgnlib.training import digits as train
+from cgnlib.training import loop as loop_training
+from cgnlib.training import replay
+from cgnlib.training.checkpoints import Checkpoint
 
 NONE_HERE = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -23,7 +27,7 @@ GPU = torch.device("cuda")
 
 
 def split(variant):
-    return Variant(variant, "mnist-5k", "train", train.generator(0, 0))
+    return Variant(variant, "mnist-5k", "train", chance.generator(0, 0))
 
 
 def train_cgn(checkpoint=None, seed=0):
@@ -55,8 +59,8 @@ def repeatable(few_digits, monkeypatch):
 
 
 def test_the_cpu_needs_no_other_generator_and_no_stream(monkeypatch):
-    rng = train.generator(0)
-    assert replay.like(rng, torch.device("cpu")) is rng
+    rng = chance.generator(0)
+    assert chance.like(rng, torch.device("cpu")) is rng
     with monkeypatch.context() as patch:
         patch.delattr(torch.cuda, "Stream")
         with replay.stream(torch.device("cpu")):
@@ -94,7 +98,10 @@ def test_a_stopped_loop_goes_on(loop, step, tmp_path):
 def test_a_classifier_is_the_one_of_the_cpu(monkeypatch):
     """The CPU draws nothing else here; rates fall between recorded steps."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    (ours, rows), (theirs, their_rows) = train_classifier(), train_classifier(device=train.CPU)
+    (ours, rows), (theirs, their_rows) = (
+        train_classifier(),
+        train_classifier(device=loop_training.CPU),
+    )
     for name, weights in theirs.state_dict().items():
         assert torch.allclose(ours.state_dict()[name].cpu().float(), weights.float(), atol=1e-3)
     for row, their_row in zip(rows, their_rows, strict=True):
@@ -126,10 +133,10 @@ def test_a_union_on_the_gpu_has_the_same_images():
 @needs_gpu
 def test_images_of_a_cgn_are_those_of_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    net = train.seeded(lambda: nets.CGN(8, 4), train.generator(1)).eval()
+    net = chance.seeded(lambda: nets.CGN(8, 4), chance.generator(1)).eval()
     sets = []
-    for device in (train.CPU, GPU):
-        made = counterfactuals.sample_cgn(net.to(device), 400, 2, train.generator(2))
+    for device in (loop_training.CPU, GPU):
+        made = digits.sample_cgn(net.to(device), 400, 2, chance.generator(2))
         sets.append([(part.x, part.y) for part in made])
     for (x, y), (x_there, y_there) in zip(*sets, strict=True):
         assert not x_there.is_cuda and torch.equal(y, y_there)
@@ -146,14 +153,14 @@ def test_a_gpu_has_as_many_runs_as_its_memory_holds(monkeypatch):
 def test_a_checkpoint_of_another_device_is_not_gone_on_with(tmp_path):
     path = tmp_path / "c.pt"
     with pytest.raises(Interrupted):
-        train_classifier(Checkpoint(path, stop=StopAt(2)), device=train.CPU)
+        train_classifier(Checkpoint(path, stop=StopAt(2)), device=loop_training.CPU)
     written = path.read_bytes()
     step = pytest.fail  # nothing is computed
     s, elsewhere = {"steps": 9, "batch": 16}, torch.device("cuda")
     with pytest.raises(
         CGNError, match="on a cpu in float32 and this is a cuda in float32"
     ) as error:
-        train.run_loop(step, 40, s, 0, Checkpoint(path), {}, 3, device=elsewhere)
+        loop_training.run_loop(step, 40, s, 0, Checkpoint(path), {}, 3, device=elsewhere)
     assert "\n" not in str(error.value) and path.read_bytes() == written
 
 
@@ -166,7 +173,7 @@ def test_a_step_that_is_not_replayed_is_called_each_time_and_its_checkpoint_name
 
     s, checkpoint = {"steps": 3, "batch": 16}, Checkpoint(path, stop=StopAt(2))
     with pytest.raises(Interrupted):
-        train.run_loop(step, 40, s, 0, checkpoint, {}, 3, device=torch.device("cuda"))
+        loop_training.run_loop(step, 40, s, 0, checkpoint, {}, 3, device=torch.device("cuda"))
     assert seen == [16, 16]
     with pytest.raises(CGNError, match="on a cuda in float32 and this is a cpu in float32"):
-        train.run_loop(step, 40, s, 0, Checkpoint(path), {}, 3)
+        loop_training.run_loop(step, 40, s, 0, Checkpoint(path), {}, 3)

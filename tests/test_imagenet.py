@@ -3,8 +3,9 @@
 import pytest
 
 from cgnlib import imagenet
+from cgnlib.counterfactuals.draws import BEST_CLASSES
 from cgnlib.errors import CGNError
-from cgnlib.imagenet import ABLATIONS, BEST_CLASSES, IMAGENET_WEIGHTS, SHEET_CLASSES
+from cgnlib.imagenet import ABLATIONS, IMAGENET_WEIGHTS, SHEET_CLASSES
 
 
 def test_the_codes_weights_are_those_of_its_configuration():

@@ -11,16 +11,21 @@ from safetensors.torch import load_file
 from stopping import StopAt
 from torch import nn
 
-from cgnlib import execute, experiments, generation, imagenet_kinds, metrics, sources, train, worlds
-from cgnlib.checkpoints import Checkpoint
-from cgnlib.counterfactuals import to_stored
-from cgnlib.errors import CGNError
+from cgnlib import chance as train
+from cgnlib import experiments, worlds
+from cgnlib.compute import digits, mechanisms
+from cgnlib.counterfactuals import datasets, draws
+from cgnlib.counterfactuals.digits import to_stored
+from cgnlib.data import sources
+from cgnlib.errors import CGNError, Interrupted
 from cgnlib.imagenet import loss_weights
-from cgnlib.interruption import Interrupted
-from cgnlib.nets import parts, perceptual
+from cgnlib.measures import metrics
+from cgnlib.nets import perceptual
+from cgnlib.nets import shipped as parts
 from cgnlib.nets.imagenet import FROZEN, TRAINED
-from cgnlib.nets.menagerie import Reader
-from cgnlib.train_imagenet import train_imagenet_cgn
+from cgnlib.nets.readers import Reader
+from cgnlib.training.checkpoints import Checkpoint
+from cgnlib.training.mechanisms import train_imagenet_cgn
 
 MINI = experiments.profile("mini")
 TINY = replace(
@@ -48,10 +53,10 @@ def finished(shipped, tmp_path_factory):
     """A tiny training and the quality of its CGN: both folders, metrics and the history."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "FOLDER", shipped)
-        patch.setattr(imagenet_kinds, "DEVICE", torch.device("cpu"))
+        patch.setattr(mechanisms, "DEVICE", torch.device("cpu"))
         folder, judged = (tmp_path_factory.mktemp(name) for name in ("mechanisms", "quality"))
-        made, history = imagenet_kinds.mechanisms(RUN, folder, {}, Checkpoint())
-        found, nothing = imagenet_kinds.quality(QUALITY, judged, {"generator": folder}, None)
+        made, history = mechanisms.mechanisms(RUN, folder, {}, Checkpoint())
+        found, nothing = mechanisms.quality(QUALITY, judged, {"generator": folder}, None)
         assert nothing is None
     return folder, made, history, judged, found
 
@@ -101,9 +106,9 @@ def test_a_stopped_run_leaves_the_same_files(finished, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     with pytest.raises(Interrupted):
-        imagenet_kinds.mechanisms(RUN, folder, {}, checkpoint)
+        mechanisms.mechanisms(RUN, folder, {}, checkpoint)
     assert [p.name for p in folder.iterdir()] == ["sheet_0001.png"]
-    made, history = imagenet_kinds.mechanisms(RUN, folder, {}, checkpoint)
+    made, history = mechanisms.mechanisms(RUN, folder, {}, checkpoint)
     assert (made, history) == finished[1:3]
     files = {p.name: p.read_bytes() for p in folder.iterdir()}
     assert files == {p.name: p.read_bytes() for p in finished[0].iterdir()}
@@ -111,7 +116,7 @@ def test_a_stopped_run_leaves_the_same_files(finished, tmp_path):
 
 def test_an_ablated_run_trains_without_its_losses(tmp_path):
     run = changed(experiments.mechanisms(TINY, "reconstruction", 0), steps=1)
-    made, _ = imagenet_kinds.mechanisms(run, tmp_path, {}, Checkpoint())
+    made, _ = mechanisms.mechanisms(run, tmp_path, {}, Checkpoint())
     assert set(made) == {f"loss_{name}" for name in ("binary", "mask", "text", "bg", "mask_mean")}
 
 
@@ -119,7 +124,7 @@ def test_the_published_cgn_is_stored_as_it_is(tmp_path, monkeypatch):
     net = worlds.start("menagerie")
     monkeypatch.setattr(worlds, "published", lambda name: {"imagenet": net}[name])
     run = experiments.published_mechanisms(PAPER)
-    assert imagenet_kinds.mechanisms(run, tmp_path, {}, Checkpoint()) == ({}, None)
+    assert mechanisms.mechanisms(run, tmp_path, {}, Checkpoint()) == ({}, None)
     stored, state = load_file(tmp_path / "weights.safetensors"), net.state_dict()
     assert stored.keys() == state.keys()
     assert all(torch.equal(stored[key], state[key]) for key in state)
@@ -129,7 +134,7 @@ def test_the_published_cgn_is_stored_as_it_is(tmp_path, monkeypatch):
 
 
 def test_panels_are_the_parts_of_one_pass(net):
-    found = imagenet_kinds.panels(net, "menagerie", 0.5)
+    found = mechanisms.panels(net, "menagerie", 0.5)
     assert tuple(found) == ("mask", "premask", "fg", "bg", "x_gen", "x_gt")
     for name, images in found.items():
         assert images.shape == (10, 3, 64, 64) and images.abs().max() <= 1, name
@@ -137,9 +142,9 @@ def test_panels_are_the_parts_of_one_pass(net):
     assert (mask == mask[:, :1]).all() and mask.std() > 0.05
     composed = mask * found["fg"] + (1 - mask) * found["bg"]
     assert torch.allclose(found["x_gen"], composed, atol=1e-5)
-    again = imagenet_kinds.panels(net, "menagerie", 0.5)
+    again = mechanisms.panels(net, "menagerie", 0.5)
     assert all(torch.equal(found[name], again[name]) for name in found)  # the same latents always
-    other = imagenet_kinds.panels(net, "menagerie", 1.0)
+    other = mechanisms.panels(net, "menagerie", 1.0)
     assert not torch.equal(found["x_gt"], other["x_gt"])
 
 
@@ -148,7 +153,7 @@ def test_panels_leave_the_net_and_chance_alone(net, training):
     net.train(training)
     before = {key: value.clone() for key, value in net.state_dict().items()}
     chance = torch.get_rng_state()
-    found = imagenet_kinds.panels(net, "menagerie", 0.5)
+    found = mechanisms.panels(net, "menagerie", 0.5)
     assert net.training is training and not net.u2net.training
     assert torch.equal(torch.get_rng_state(), chance)
     state = net.state_dict()
@@ -158,12 +163,12 @@ def test_panels_leave_the_net_and_chance_alone(net, training):
 
 
 def test_a_sheet_has_a_row_for_each_class_and_a_column_for_each_part(net, tmp_path):
-    imagenet_kinds.sheet(net, "menagerie", 0.5, tmp_path / "sheet.png")
+    mechanisms.sheet(net, "menagerie", 0.5, tmp_path / "sheet.png")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["sheet.png"]
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.size == (6 * 64, 10 * 64) and image.mode == "RGB"
         pixels = np.asarray(image)
-    found = imagenet_kinds.panels(net, "menagerie", 0.5)
+    found = mechanisms.panels(net, "menagerie", 0.5)
     for column, images in enumerate(found.values()):
         for row, cell in enumerate(to_stored(images)):
             y, x = row * 64, column * 64
@@ -171,7 +176,7 @@ def test_a_sheet_has_a_row_for_each_class_and_a_column_for_each_part(net, tmp_pa
 
 
 def test_the_last_sheet_shows_the_trained_net(finished, net, tmp_path):
-    imagenet_kinds.sheet(net, "menagerie", RUN["truncation"], tmp_path / "sheet.png")
+    mechanisms.sheet(net, "menagerie", RUN["truncation"], tmp_path / "sheet.png")
     found = np.asarray(Image.open(finished[0] / "sheet_0002.png")).astype(int)
     assert np.abs(found - np.asarray(Image.open(tmp_path / "sheet.png"))).max() <= 1
     first = np.asarray(Image.open(finished[0] / "sheet_0001.png")).astype(int)
@@ -189,8 +194,8 @@ def judged(run, folder, generator=None):
     """The metrics alone, without the samples."""
     needs = {} if generator is None else {"generator": generator}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(imagenet_kinds, "_save_samples", lambda *_: None)
-        return imagenet_kinds.quality(run, folder, needs, Checkpoint())[0]
+        patch.setattr(mechanisms, "_save_samples", lambda *_: None)
+        return mechanisms.quality(run, folder, needs, Checkpoint())[0]
 
 
 def test_quality_measures_in_fractions_and_scores(finished):
@@ -200,7 +205,7 @@ def test_quality_measures_in_fractions_and_scores(finished):
     assert 1 <= found.pop("inception_score") <= 4  # four images a split
     found.pop("inception_score_spread")
     assert all(0 <= value <= 1 for value in found.values())
-    assert found["all_read"] <= min(found[f"{name}_read"] for name in generation.MECHANISMS)
+    assert found["all_read"] <= min(found[f"{name}_read"] for name in draws.MECHANISMS)
     assert 0 < found["mask_coverage_spread"] < 0.5
 
 
@@ -209,7 +214,7 @@ def test_quality_equals_a_plain_version(finished, net):
     classifier = parts.load("classifier", Reader())
     rng = train.generator(0, "quality")
     y = torch.randint(10, (8,), generator=rng)
-    u = generation.truncated_noise(8, 64, 0.5, rng)
+    u = draws.truncated_noise(8, 64, 0.5, rng)
     read, coverage, binary, iou, answers = [], [], [], [], []
     with torch.no_grad():
         for i in range(8):
@@ -233,7 +238,7 @@ def test_quality_equals_a_plain_version(finished, net):
 
 
 def test_quality_does_not_depend_on_the_chunk(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(imagenet_kinds, "CHUNK", 3)
+    monkeypatch.setattr(mechanisms, "CHUNK", 3)
     assert judged(QUALITY, tmp_path, finished[0]) == pytest.approx(finished[4], rel=1e-3, abs=2e-3)
 
 
@@ -244,13 +249,13 @@ def test_quality_has_a_seed(finished, tmp_path):
 
 
 def test_biggan_is_scored_without_masks(tmp_path):
-    found, _ = imagenet_kinds.quality(BIGGAN, tmp_path, {}, Checkpoint())
+    found, _ = mechanisms.quality(BIGGAN, tmp_path, {}, Checkpoint())
     assert found.keys() == SCORES and not list(tmp_path.iterdir())
     assert 1 <= found["inception_score"] <= 4 and 0 <= found["class_read"] <= 1
     net, classifier = worlds.start("menagerie").eval(), parts.load("classifier", Reader())
     rng = train.generator(0, "quality")
     y = torch.randint(10, (8,), generator=rng)
-    u = generation.truncated_noise(8, 64, 0.5, rng)
+    u = draws.truncated_noise(8, 64, 0.5, rng)
     with torch.no_grad():
         answers = classifier(net.draw_real(u, y, 0.5))[0].softmax(1)
     score, _ = metrics.inception_score(answers, 2)
@@ -285,7 +290,7 @@ def test_counterfactuals_are_read_by_mechanism(finished, tmp_path, monkeypatch):
     wanted = drawn[7]  # read right at least once
     monkeypatch.setattr(worlds, "probe", lambda: Constant(*wanted.tolist()))
     found = judged(run, tmp_path, finished[0])
-    for i, name in enumerate(generation.MECHANISMS):
+    for i, name in enumerate(draws.MECHANISMS):
         share = (drawn[:, i] == wanted[i]).float().mean().item()
         assert found[f"{name}_read"] == pytest.approx(share) and share > 0
     assert found["all_read"] == pytest.approx((drawn == wanted).all(1).float().mean().item())
@@ -307,7 +312,7 @@ def test_imagenets_images_are_judged_as_a_data_set_gives_them_back(finished, tmp
     judged(QUALITY, tmp_path, finished[0])
     judged(changed(QUALITY, stretch="minmax"), tmp_path, finished[0])
     plain, stored = seen
-    assert torch.equal(stored, generation.read_back(plain, "minmax"))
+    assert torch.equal(stored, datasets.read_back(plain, "minmax"))
     assert (stored != plain).float().mean() > 0.5
     levels = (stored + 1) * 127.5
     assert torch.allclose(levels, levels.round(), atol=1e-3)  # bytes
@@ -333,7 +338,7 @@ def test_samples_are_what_the_figures_show(finished, net):
     with np.load(finished[3] / "samples.npz") as stored:
         arrays = dict(stored)
     assert [p.name for p in finished[3].iterdir()] == ["samples.npz"]
-    found = imagenet_kinds.panels(net, "menagerie", 0.5)
+    found = mechanisms.panels(net, "menagerie", 0.5)
     assert arrays.keys() == {*found, "counterfactual", "classes"}
     for name, images in found.items():
         assert arrays[name].dtype == np.uint8
@@ -342,9 +347,9 @@ def test_samples_are_what_the_figures_show(finished, net):
     classes = torch.from_numpy(arrays["classes"])
     assert classes.shape == (24, 3) and classes.min() >= 0 and classes.max() <= 9
     assert len(classes.unique(dim=0)) > 12
-    rng = train.generator(imagenet_kinds.SHEET_SEED, "counterfactuals")
+    rng = train.generator(mechanisms.SHEET_SEED, "counterfactuals")
     torch.randint(10, (24, 3), generator=rng)
-    u = generation.truncated_noise(24, 64, 0.5, rng)
+    u = draws.truncated_noise(24, 64, 0.5, rng)
     with torch.no_grad():
         x_gen = net(u[:3], *classes[:3].T, 0.5).x_gen
     difference = arrays["counterfactual"][:3].astype(int) - to_stored(x_gen).numpy()
@@ -360,22 +365,22 @@ def digest(path):
 
 def test_inputs_are_the_checksums_of_what_a_run_reads(random_parts):
     files = {name: digest(random_parts / f"{name}.safetensors") for name in parts.NAMES}
-    assert execute.inputs(QUALITY) == execute.inputs(BIGGAN) == files
+    assert digits.inputs(QUALITY) == digits.inputs(BIGGAN) == files
     lite0 = perceptual.checksum("efficientnet-lite0")
     start = {name: files[name] for name in ("biggan", "u2net")}
-    assert execute.inputs(RUN) == start | {"perceptual": lite0}
+    assert digits.inputs(RUN) == start | {"perceptual": lite0}
 
 
 def test_another_part_is_another_input(tmp_path, monkeypatch, random_biggan, random_u2net):
-    before = execute.inputs(QUALITY)
+    before = digits.inputs(QUALITY)
     for path in parts.FOLDER.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(parts, "FOLDER", tmp_path)
-    assert execute.inputs(QUALITY) == before
+    assert digits.inputs(QUALITY) == before
     u2net = random_u2net()
     u2net.outconv.bias.data.add_(1)
     parts.ship("u2net", u2net, {})
-    after = execute.inputs(QUALITY)
+    after = digits.inputs(QUALITY)
     assert {name for name in before if after[name] != before[name]} == {"u2net"}
 
 
@@ -400,5 +405,5 @@ def test_inputs_on_imagenet_are_the_downloads(run, names, tmp_path, monkeypatch)
         return tmp_path / name
 
     monkeypatch.setattr(sources, "find", find)
-    found = execute.inputs(run)
+    found = digits.inputs(run)
     assert found == {role: hashlib.sha256(n.encode()).hexdigest() for role, n in names.items()}

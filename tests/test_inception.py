@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cgnlib import sources
+from cgnlib.data import sources
 from cgnlib.errors import CGNError
 from cgnlib.nets import inception
 

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from cgnlib import artefacts, experiments, paths, runs
+from cgnbook import evidence, kept, records
+from cgnlib import experiments, paths, runs
 from cgnlib.errors import CGNError
-from cgnlib.report import evidence, kept, records
+from cgnlib.runs import results
 
 RECORDS = paths.records()
 TRACKED = sorted((RECORDS / "samples").iterdir())
@@ -39,7 +40,7 @@ def judged(monkeypatch):
     }
     np.savez(made / "samples.npz", **arrays, another=arrays["fg"])
     metrics = {"class_read": 0.5}
-    for name, content in (("spec", artefacts.full_spec(run)), ("env", ENV), ("metrics", metrics)):
+    for name, content in (("spec", results.full_spec(run)), ("env", ENV), ("metrics", metrics)):
         (made / f"{name}.json").write_text(json.dumps(content))
     return run, arrays
 

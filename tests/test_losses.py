@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cgnlib import losses
+from cgnlib.training import losses
 
 
 def test_least_squares_at_known_scores():

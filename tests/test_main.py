@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from cgnlib import __version__, datasets, experiments, generation, runs, worlds
+from cgnlib import __version__, experiments, runs, worlds
 from cgnlib.__main__ import main
-from cgnlib.errors import CGNError
-from cgnlib.interruption import Interrupted
-from cgnlib.nets import parts
+from cgnlib.counterfactuals import datasets
+from cgnlib.errors import CGNError, Interrupted
+from cgnlib.nets import shipped as parts
 
 COMPUTE = runs._compute  # before it is refused
 
@@ -170,7 +170,7 @@ def test_bad_usage_is_exit_code_2(arguments, capsys, monkeypatch):
 
 
 def test_record_says_what_it_wrote(capsys, monkeypatch):
-    from cgnlib.report import records
+    from cgnbook import records
 
     monkeypatch.setattr(records, "write", lambda profile: [(f"claim-{profile}.csv", 7)])
     assert main(["record", "--profile", "full"]) == 0
@@ -178,7 +178,7 @@ def test_record_says_what_it_wrote(capsys, monkeypatch):
 
 
 def test_record_says_that_nothing_is_done(capsys, monkeypatch):
-    from cgnlib.report import records
+    from cgnbook import records
 
     monkeypatch.setattr(records, "write", lambda profile: [])
     assert main(["record", "--profile", "paper"]) == 0
@@ -187,7 +187,7 @@ def test_record_says_that_nothing_is_done(capsys, monkeypatch):
 
 
 def test_records_that_cannot_be_written_are_one_line(capsys, monkeypatch):
-    from cgnlib.report import records
+    from cgnbook import records
 
     def write(profile):
         raise PermissionError("no right to write")
@@ -206,9 +206,9 @@ def test_help_shows_examples_and_commands():
 
 
 def test_every_example_of_the_help_is_right_usage(monkeypatch, capsys):
+    from cgnbook import records
     from cgnlib import __main__
     from cgnlib.__main__ import EXAMPLES
-    from cgnlib.report import records
 
     generated = []
     monkeypatch.setitem(__main__.COMMANDS, "generate", generated.append)
@@ -293,7 +293,7 @@ def test_generate_writes_the_counterfactuals_of_a_run(weights, tmp_path, capsys)
     expected |= {"num_classes": 10, "latent": 64, "stretch": "minmax"}
     assert made.spec | expected == made.spec
     net = worlds.load("menagerie", weights).fold(0.3)
-    generation.write_dataset(
+    datasets.write_dataset(
         net, tmp_path / "other", 5, "random", 0.3, 3, name=RUN, weights=digest, num_classes=10,
         latent=64, batch=2,
     )  # fmt: skip

@@ -3,12 +3,13 @@ import math
 import pytest
 import torch
 
-from cgnlib import menagerie, metrics
+from cgnlib.counterfactuals.draws import truncated_noise
+from cgnlib.data import menagerie
+from cgnlib.data.menagerie import Menagerie, draws, patterns, silhouettes
 from cgnlib.errors import CGNError
-from cgnlib.generation import truncated_noise
-from cgnlib.menagerie import Menagerie, draws, patterns, silhouettes
-from cgnlib.nets import biggan, parts
-from cgnlib.nets.menagerie import Reader
+from cgnlib.measures import metrics
+from cgnlib.nets import biggan, shipped
+from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
 
 N = 400
@@ -165,19 +166,19 @@ def test_the_shipped_parts_are_as_good_as_the_book_says():
     x, mask = data.masked(index)
     mixed = Menagerie("decorrelated", 100, seed=5)
     with torch.inference_mode():
-        saliency = parts.load("u2net", U2Net.small())
+        saliency = shipped.load("u2net", U2Net.small())
         assert metrics.paired_iou(saliency(x) > 0.5, mask > 0.5).mean() > 0.9
         assert saliency(mixed.backdrops(index)).mean() < 0.02
-        classifier = parts.load("classifier", Reader())
+        classifier = shipped.load("classifier", Reader())
         assert (classifier(x)[0].argmax(1) == data.y).float().mean() > 0.95
-        said = parts.load("probe", Reader((10, 10, 10)))(mixed.batch(index)[0])
+        said = shipped.load("probe", Reader((10, 10, 10)))(mixed.batch(index)[0])
         for scores, true in zip(said, (mixed.y, mixed.texture, mixed.background), strict=True):
             assert (scores.argmax(1) == true).float().mean() > 0.95
-        net = parts.load("biggan", biggan.build(biggan.BIGGAN_MENAGERIE))
+        net = shipped.load("biggan", biggan.build(biggan.BIGGAN_MENAGERIE))
         rng = torch.Generator().manual_seed(3)
         made = biggan.fold(net, 0.5)(truncated_noise(100, 64, 0.5, rng), data.y)
         assert (classifier(made)[0].argmax(1) == data.y).float().mean() > 0.8
 
 
 def test_the_shipped_parts_are_small():
-    assert sum(parts.record(name)["bytes"] for name in parts.NAMES) < 10 * 2**20
+    assert sum(shipped.record(name)["bytes"] for name in shipped.NAMES) < 10 * 2**20

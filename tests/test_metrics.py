@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from cgnlib import metrics
+from cgnlib.measures import metrics
 
 
 def slow_iou(a, b):

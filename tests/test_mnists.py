@@ -11,9 +11,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageColor
 
-from cgnlib import execute, mnists, textures
+from cgnlib.data import digits as digits_data
+from cgnlib.data import images as images_data
+from cgnlib.data import images as loadset
+from cgnlib.data import textures, variants
+from cgnlib.data.digits import Digits
+from cgnlib.data.images import Images, Union
+from cgnlib.data.variants import Variant
 from cgnlib.errors import CGNError, MissingError
-from cgnlib.mnists import Digits, Images, Union, Variant
 
 NAMES = ("darkgreen", "darkblue", "#b03060", "orangered", "yellow")
 NAMES += ("burlywood", "lime", "aqua", "fuchsia", "#6495ed")  # backgrounds of DC-MNIST by class
@@ -44,25 +49,25 @@ def test_both_nearest_rules_equal_their_libraries(side, rng):
         np.asarray(Image.fromarray(i.numpy()).resize((32, 32), Image.Resampling.NEAREST))
         for i in images
     ]
-    assert torch.equal(mnists.resize_pil(images), torch.from_numpy(np.stack(pil)))
+    assert torch.equal(digits_data.resize_pil(images), torch.from_numpy(np.stack(pil)))
     plain = F.interpolate(images[:, None].float(), size=32, mode="nearest")[:, 0]
-    assert torch.equal(mnists.resize_torch(images).float(), plain)
+    assert torch.equal(digits_data.resize_torch(images).float(), plain)
 
 
 def test_the_rules_differ_on_digits(rng):
     images = torch.randint(0, 256, (1, 28, 28), generator=rng).to(torch.uint8)
-    assert not torch.equal(mnists.resize_pil(images), mnists.resize_torch(images))
+    assert not torch.equal(digits_data.resize_pil(images), digits_data.resize_torch(images))
 
 
 def test_masks_are_thresholded_at_a_tenth_and_resized_by_the_variants_rule(rng):
     grey = torch.tensor([0, 25, 26, 255], dtype=torch.uint8).repeat(196).view(1, 28, 28)
     digits = Digits(grey, torch.zeros(1, dtype=torch.int64))
     for variant, resize in (
-        ("colored", mnists.resize_pil),
-        ("double_colored", mnists.resize_torch),
-        ("wildlife", mnists.resize_torch),
+        ("colored", digits_data.resize_pil),
+        ("double_colored", digits_data.resize_torch),
+        ("wildlife", digits_data.resize_torch),
     ):
-        mask = mnists.digit_masks(digits, variant)
+        mask = digits_data.digit_masks(digits, variant)
         assert mask.shape == (1, 1, 32, 32) and mask.dtype == torch.bool
         assert torch.equal(mask[0, 0], resize(grey)[0] >= 26)
 
@@ -97,7 +102,7 @@ def test_plain_and_gzip_files_read_the_same(tmp_path):
     (tmp_path / "a").write_bytes(GOOD)
     (tmp_path / "a.gz").write_bytes(gzip.compress(GOOD))
     for name in ("a", "a.gz"):
-        read = mnists.read_idx(tmp_path / name, MD5, (3, 28, 28))
+        read = digits_data.read_idx(tmp_path / name, MD5, (3, 28, 28))
         assert read.dtype == torch.uint8 and np.array_equal(read.numpy(), IMAGES)
 
 
@@ -107,7 +112,7 @@ def test_a_damaged_file_is_named_and_left_alone(name, tmp_path):
     path = tmp_path / file
     path.write_bytes(content)
     with pytest.raises(CGNError, match=re.escape(str(path))) as error:
-        mnists.read_idx(path, MD5, (3, 28, 28))
+        digits_data.read_idx(path, MD5, (3, 28, 28))
     assert "\n" not in str(error.value)
     assert path.read_bytes() == content and list(tmp_path.iterdir()) == [path]
 
@@ -120,11 +125,11 @@ def test_official_files_are_found(folder, end, no_data, monkeypatch):
         ("train-images-idx3-ubyte", GOOD, (3, 28, 28)),
         ("train-labels-idx1-ubyte", idx(labels), (3,)),
     ):
-        monkeypatch.setitem(mnists.IDX_FILES, name, (hashlib.md5(content).hexdigest(), shape))
+        monkeypatch.setitem(digits_data.IDX_FILES, name, (hashlib.md5(content).hexdigest(), shape))
         (no_data / folder).mkdir(parents=True, exist_ok=True)
         stored = gzip.compress(content) if end else content
         (no_data / folder / (name + end)).write_bytes(stored)
-    digits = mnists.load_digits("mnist", "train", "colored")
+    digits = digits_data.load_digits("mnist", "train", "colored")
     assert np.array_equal(digits.images.numpy(), IMAGES)
     assert digits.labels.tolist() == [3, 1, 2] and digits.labels.dtype == torch.int64
 
@@ -132,7 +137,7 @@ def test_official_files_are_found(folder, end, no_data, monkeypatch):
 def test_missing_files_come_with_the_command_that_gets_them(no_data):
     expected = no_data / "mnist" / "t10k-images-idx3-ubyte.gz"
     with pytest.raises(MissingError, match=re.escape(str(expected))) as raised:
-        mnists.load_digits("mnist", "test", "colored")
+        digits_data.load_digits("mnist", "test", "colored")
     message = str(raised.value)
     assert "python data_prep/fetch.py mnist" in message and "CGN_DATA" in message
     assert "\n" not in message and not list(no_data.iterdir())
@@ -141,15 +146,15 @@ def test_missing_files_come_with_the_command_that_gets_them(no_data):
 def put_official(folder, leave_out=None):
     """Empty files under the official names."""
     folder.mkdir(parents=True)
-    for name in mnists.IDX_FILES.keys() - {leave_out}:
+    for name in digits_data.IDX_FILES.keys() - {leave_out}:
         (folder / f"{name}.gz").touch()
 
 
-@pytest.mark.parametrize("name", mnists.IDX_FILES)
+@pytest.mark.parametrize("name", digits_data.IDX_FILES)
 def test_the_checksum_wants_all_four_files(name, no_data):
     put_official(no_data / "mnist", leave_out=name)
     with pytest.raises(MissingError, match=name):
-        mnists.checksum("mnist")
+        digits_data.checksum("mnist")
 
 
 def test_a_damaged_official_file_is_not_replaced(no_data):
@@ -157,19 +162,21 @@ def test_a_damaged_official_file_is_not_replaced(no_data):
     path.parent.mkdir()
     path.write_bytes(GOOD)
     with pytest.raises(CGNError, match=re.escape(str(path))):
-        mnists.load_digits("mnist", "train")
+        digits_data.load_digits("mnist", "train")
     assert path.read_bytes() == GOOD
 
 
 def test_the_official_files_load(original):
     original("mnist")
-    train, test = (mnists.load_digits("mnist", split, "colored") for split in ("train", "test"))
+    train, test = (
+        digits_data.load_digits("mnist", split, "colored") for split in ("train", "test")
+    )
     assert train.images.shape == (60_000, 28, 28) and test.images.shape == (10_000, 28, 28)
     published = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert torch.bincount(train.labels).tolist() == published
     assert train.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert test.labels[:5].tolist() == [7, 2, 1, 0, 4]
-    last = mnists.load_digits("mnist", "test", "wildlife")
+    last = digits_data.load_digits("mnist", "test", "wildlife")
     assert torch.equal(last.images, train.images[50_000:])
 
 
@@ -182,15 +189,15 @@ def test_which_part_of_mnist_a_variant_reads(variant, monkeypatch):
         first, n = {"train": (0, 60_000), "t10k": (60_000, 10_000)}[prefix]
         return Digits(torch.zeros(n, 1, 1, dtype=torch.uint8), first + torch.arange(n))
 
-    monkeypatch.setattr(mnists, "_official", numbered)
-    train, test = (mnists.load_digits("mnist", s, variant).labels for s in ("train", "test"))
+    monkeypatch.setattr(digits_data, "_official", numbered)
+    train, test = (digits_data.load_digits("mnist", s, variant).labels for s in ("train", "test"))
     border = 60_000 if variant in ("colored", "digits") else 50_000
     assert torch.equal(train, torch.arange(border))
     assert torch.equal(test, border + torch.arange(10_000))
 
 
 def test_the_five_thousand_are_disjoint_and_stratified():
-    train, test = (mnists.load_digits("mnist-5k", split) for split in ("train", "test"))
+    train, test = (digits_data.load_digits("mnist-5k", split) for split in ("train", "test"))
     assert torch.bincount(train.labels).tolist() == [400] * 10
     assert torch.bincount(test.labels).tolist() == [100] * 10
     images = torch.cat([train.images, test.images])
@@ -200,23 +207,23 @@ def test_the_five_thousand_are_disjoint_and_stratified():
 
 def test_the_five_thousand_are_always_the_same():
     torch.manual_seed(7)
-    again = mnists._five_thousand.__wrapped__("train")
-    assert torch.equal(again.images, mnists.load_digits("mnist-5k", "train").images)
+    again = digits_data._five_thousand.__wrapped__("train")
+    assert torch.equal(again.images, digits_data.load_digits("mnist-5k", "train").images)
     # of the split as it is: another one would make every stored run stale
-    assert mnists.checksum("mnist-5k").startswith("48de0e27447e8d72")
+    assert digits_data.checksum("mnist-5k").startswith("48de0e27447e8d72")
 
 
 def test_the_checksum_tells_sources_apart(no_data):
     put_official(no_data / "mnist" / "MNIST" / "raw")
-    assert mnists.checksum("mnist") != mnists.checksum("mnist-5k")
-    assert all(md5 in mnists.checksum("mnist") for md5, _ in mnists.IDX_FILES.values())
+    assert digits_data.checksum("mnist") != digits_data.checksum("mnist-5k")
+    assert all(md5 in digits_data.checksum("mnist") for md5, _ in digits_data.IDX_FILES.values())
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: mnists.load_digits("mnist-6k", "train"),
-        lambda: mnists.load_digits("mnist-5k", "validation"),
+        lambda: digits_data.load_digits("mnist-6k", "train"),
+        lambda: digits_data.load_digits("mnist-5k", "validation"),
         lambda: Variant("grey", "mnist-5k", "train", torch.Generator()),
         lambda: Variant("colored", "mnist-5k", "train", torch.Generator(), association="both"),
         lambda: Variant("wildlife", "mnist-5k", "train", torch.Generator(), source="paint"),
@@ -230,14 +237,14 @@ def test_unknown_names_are_errors(call):
 # --- cues
 
 
-@pytest.mark.parametrize("name", mnists.VARIANTS)
+@pytest.mark.parametrize("name", variants.VARIANTS)
 def test_training_cues_follow_the_label(name, few_digits, rng):
     data = Variant(name, "mnist-5k", "train", rng)
     assert torch.equal(data.fg, data.y)
     assert torch.equal(data.bg, torch.zeros_like(data.y) if name == "colored" else data.y)
 
 
-@pytest.mark.parametrize("name", mnists.VARIANTS)
+@pytest.mark.parametrize("name", variants.VARIANTS)
 @pytest.mark.parametrize(("split", "association"), [("test", None), ("train", "random")])
 def test_random_cues_are_uniform_and_independent(name, split, association, rng):
     data = Variant(name, "mnist-5k", split, rng, association=association)
@@ -258,10 +265,10 @@ def test_chi_square_sees_a_dependence():
 
 
 def test_double_colours_are_the_published_ones():
-    assert tuple(map(ImageColor.getrgb, NAMES)) == mnists.BACKGROUND_COLORS
+    assert tuple(map(ImageColor.getrgb, NAMES)) == variants.BACKGROUND_COLORS
     for i in range(10):
-        assert mnists.OBJECT_COLORS[i] == mnists.BACKGROUND_COLORS[(i + 4) % 10]
-    assert mnists.OBJECT_COLORS[0] == ImageColor.getrgb("yellow")
+        assert variants.OBJECT_COLORS[i] == variants.BACKGROUND_COLORS[(i + 4) % 10]
+    assert variants.OBJECT_COLORS[0] == ImageColor.getrgb("yellow")
 
 
 @pytest.fixture
@@ -270,7 +277,7 @@ def halves(monkeypatch):
     images = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     images[:, :, :14] = 255
     digits = Digits(images, torch.arange(2000) % 10)
-    monkeypatch.setattr(mnists, "load_digits", lambda *_: digits)
+    monkeypatch.setattr(digits_data, "load_digits", lambda *_: digits)
 
 
 def test_double_colour_noise_is_small_independent_and_never_clipped(halves, rng):
@@ -278,8 +285,8 @@ def test_double_colour_noise_is_small_independent_and_never_clipped(halves, rng)
     x = data.freeze().x
     assert -1.15 < x.min() < -1 and 1 < x.max() < 1.15
     assert (x[:, :, :16] == x[:, :1, :1]).all() and (x[:, :, 16:] == x[:, :1, 31:]).all()
-    fg = (x[:, 0, 0] + 1) / 2 - torch.tensor(mnists.OBJECT_COLORS)[data.fg] / 255
-    bg = (x[:, 0, 31] + 1) / 2 - torch.tensor(mnists.BACKGROUND_COLORS)[data.bg] / 255
+    fg = (x[:, 0, 0] + 1) / 2 - torch.tensor(variants.OBJECT_COLORS)[data.fg] / 255
+    bg = (x[:, 0, 31] + 1) / 2 - torch.tensor(variants.BACKGROUND_COLORS)[data.bg] / 255
     noise = torch.cat([fg, bg], 1).T
     assert torch.allclose(noise.std(1), torch.tensor(0.01), rtol=0.1)
     assert (torch.corrcoef(noise) - torch.eye(6)).abs().max() < 0.1
@@ -322,8 +329,8 @@ def slow_double_colored(data, digits, index):
     noise = [0.01 * torch.randn(len(index), 3, generator=rng) for _ in range(2)]
     for row, i in enumerate(index):
         m = mask_of(digits.images[i])
-        fg = torch.tensor(mnists.OBJECT_COLORS[data.fg[i]]) / 255 + noise[0][row]
-        bg = torch.tensor(mnists.BACKGROUND_COLORS[data.bg[i]]) / 255 + noise[1][row]
+        fg = torch.tensor(variants.OBJECT_COLORS[data.fg[i]]) / 255 + noise[0][row]
+        bg = torch.tensor(variants.BACKGROUND_COLORS[data.bg[i]]) / 255 + noise[1][row]
         x = m * fg.view(3, 1, 1) + (1 - m) * bg.view(3, 1, 1)
         yield (x - 0.5) / 0.5
 
@@ -360,7 +367,7 @@ def test_bare_digits_are_their_masks(few_digits, rng):
     assert torch.equal(x, data.mask.expand(-1, 3, -1, -1) * 2.0 - 1)
 
 
-@pytest.mark.parametrize("name", mnists.VARIANTS)
+@pytest.mark.parametrize("name", variants.VARIANTS)
 def test_same_seed_same_bits(name, few_digits):
     def render(seed, access=1):
         data = Variant(name, "mnist-5k", "test", torch.Generator().manual_seed(seed))
@@ -389,8 +396,8 @@ def test_bytes_and_floats_are_the_same_images(rng):
     x, labels = Images(stored, y).batch(index)
     assert x.shape == (2, 3, 32, 32) and labels.tolist() == [6, 4]
     assert x.amin() == -1 and x.amax() == 1
-    assert torch.equal(x, Images(mnists.to_signed(stored), y).batch(index)[0])
-    assert torch.equal(mnists.to_bytes(mnists.to_signed(stored)), stored)
+    assert torch.equal(x, Images(images_data.to_signed(stored), y).batch(index)[0])
+    assert torch.equal(images_data.to_bytes(images_data.to_signed(stored)), stored)
     assert torch.allclose(x, (stored[index].permute(0, 3, 1, 2) / 255 - 0.5) / 0.5, atol=1e-6)
 
 
@@ -398,7 +405,7 @@ def test_a_stored_set_reads_the_same_however_often(tmp_path):
     stored = np.random.default_rng(0).integers(0, 256, (50, 32, 32, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", stored)
     np.save(tmp_path / "labels.npy", np.arange(50) % 10)
-    data, index = execute.load_set(tmp_path), torch.tensor([49, 3, 3, 0])
+    data, index = loadset.load_set(tmp_path), torch.tensor([49, 3, 3, 0])
     whole = Images(torch.from_numpy(stored), torch.arange(50) % 10)
     for _ in range(3):  # its pages are let go of after each time
         for ours, theirs in zip(data.batch(index), whole.batch(index), strict=True):
@@ -411,7 +418,7 @@ def test_a_union_equals_the_concatenation(index, rng):
     first = Images(stored, torch.arange(3))
     second = Images(torch.rand(4, 32, 32, 3, generator=rng) * 2 - 1, torch.arange(3, 7))
     union = Union(first, second)
-    whole = Images(torch.cat([mnists.to_signed(first.x), second.x]), union.y)
+    whole = Images(torch.cat([images_data.to_signed(first.x), second.x]), union.y)
     assert len(union) == 7 and union.y.tolist() == list(range(7))
     index = torch.tensor(index)
     in_order = torch.cat([index[index < 3], index[index >= 3]])

@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-from cgnlib import losses, sources
+from cgnlib.data import sources
 from cgnlib.errors import CGNError
 from cgnlib.nets import biggan, imagenet, weights
 from cgnlib.nets.biggan import BIGGAN_256, BIGGAN_MENAGERIE
 from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.u2net import U2Net
+from cgnlib.training import losses
 
 # All kinds of block: doubling and not, halving and not, attention in between.
 TINY = replace(

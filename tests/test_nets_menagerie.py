@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cgnlib.nets.menagerie import Reader
+from cgnlib.nets.readers import Reader
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cgnlib import execute, mnists
+from cgnlib.compute import digits
+from cgnlib.data import variants
 from cgnlib.errors import CGNError
 from cgnlib.nets import mnist as nets
 
@@ -357,14 +358,14 @@ def test_a_foreign_checkpoint_is_named_and_left_alone(content, tmp_path):
         path.write_bytes(b"not a checkpoint" if content == "text" else b"")
     before = path.read_bytes()
     with pytest.raises(CGNError, match=re.escape(str(path))) as error:
-        execute.nets_from_checkpoint(path, nets.CGN())
+        digits.nets_from_checkpoint(path, nets.CGN())
     assert "\n" not in str(error.value)
     assert path.read_bytes() == before
 
 
 def test_there_is_no_published_cgn_of_another_name():
     with pytest.raises(CGNError, match="choose"):
-        execute.published_cgn("digits")
+        digits.published_cgn("digits")
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +375,7 @@ def published():
 
     def make(variant):
         if variant not in made:
-            net, rng = execute.published_cgn(variant), generator()
+            net, rng = digits.published_cgn(variant), generator()
             with torch.inference_mode():
                 y = Y.repeat_interleave(40)
                 made[variant] = [
@@ -408,9 +409,9 @@ def test_published_backgrounds_of_c_mnist_are_black(original, published):
 @pytest.mark.parametrize(
     ("variant", "part", "palette"),
     [
-        ("colored", 1, mnists.COLORS),
-        ("double_colored", 1, mnists.OBJECT_COLORS),
-        ("double_colored", 2, mnists.BACKGROUND_COLORS),
+        ("colored", 1, variants.COLORS),
+        ("double_colored", 1, variants.OBJECT_COLORS),
+        ("double_colored", 2, variants.BACKGROUND_COLORS),
     ],
 )
 def test_published_colours_are_those_of_the_palette(variant, part, palette, original, published):

@@ -7,21 +7,23 @@ import shutil
 import pytest
 import torch
 
-from cgnlib import metrics, mnists
-from cgnlib.counterfactuals import interventions
+from cgnlib.chance import generator
+from cgnlib.counterfactuals.digits import interventions
+from cgnlib.data import digits as digits_data
+from cgnlib.data import variants
 from cgnlib.errors import CGNError
-from cgnlib.nets import parts
-from cgnlib.nets.menagerie import Reader
+from cgnlib.measures import metrics
+from cgnlib.nets import shipped
 from cgnlib.nets.mnist import CGN
-from cgnlib.train import generator
+from cgnlib.nets.readers import Reader
 
-SHIPPED = parts.FOLDER
+SHIPPED = shipped.FOLDER
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """A folder of the test's own that is not there yet."""
-    monkeypatch.setattr(parts, "FOLDER", tmp_path / "menagerie")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "menagerie")
     return tmp_path / "menagerie"
 
 
@@ -41,9 +43,9 @@ def snapshot(net):
 def test_what_is_shipped_is_loaded_in_half_precision(folder):
     net = reader()
     net.heads[0].bias.data[0] = 1 / 3  # no number of half precision
-    parts.ship("classifier", net, {"epochs": 3})
+    shipped.ship("classifier", net, {"epochs": 3})
     empty = reader(1).train()
-    loaded = parts.load("classifier", empty)
+    loaded = shipped.load("classifier", empty)
     assert loaded is empty and not any(module.training for module in loaded.modules())
     for name, value in net.state_dict().items():
         found = loaded.state_dict()[name]
@@ -56,10 +58,10 @@ def test_what_is_shipped_is_loaded_in_half_precision(folder):
 
 
 def test_a_record_says_what_it_was_told_and_what_the_file_is(folder):
-    parts.ship("probe", reader(), {"epochs": 3, "accuracy": 0.5})
+    shipped.ship("probe", reader(), {"epochs": 3, "accuracy": 0.5})
     assert {p.name for p in folder.iterdir()} == {"probe.safetensors", "probe.json"}
     content = (folder / "probe.safetensors").read_bytes()
-    assert parts.record("probe") == {
+    assert shipped.record("probe") == {
         "epochs": 3,
         "accuracy": 0.5,
         "torch": torch.__version__,
@@ -71,16 +73,16 @@ def test_a_record_says_what_it_was_told_and_what_the_file_is(folder):
 def test_the_same_weights_make_the_same_file(folder):
     files = []
     for about in ({"seconds": 1}, {"seconds": 2}):
-        parts.ship("u2net", reader(), about)
+        shipped.ship("u2net", reader(), about)
         files.append((folder / "u2net.safetensors").read_bytes())
-        assert parts.record("u2net")["seconds"] == about["seconds"]
+        assert shipped.record("u2net")["seconds"] == about["seconds"]
     assert files[0] == files[1]
 
 
 def test_a_later_part_takes_the_place_of_an_earlier_one():
     for seed in (0, 1):
-        parts.ship("classifier", reader(seed), {})
-    found = parts.load("classifier", reader(2))
+        shipped.ship("classifier", reader(seed), {})
+    found = shipped.load("classifier", reader(2))
     assert torch.equal(found.heads[0].weight, reader(1).heads[0].weight.half().float())
 
 
@@ -93,7 +95,7 @@ def tamper(folder):
 
 def swap(folder):
     """Another part's file, whole and sound, under this one's name."""
-    parts.ship("probe", reader(1), {})
+    shipped.ship("probe", reader(1), {})
     shutil.copy(folder / "probe.safetensors", folder / "classifier.safetensors")
 
 
@@ -111,8 +113,11 @@ BROKEN = {
     "tampered": (tamper, "not that of its record"),
     "swapped": (swap, "not that of its record"),
     "no weights": (replace_by_text, "is no Reader"),
-    "another layout": (lambda f: parts.ship("classifier", reader(0, (7,)), {}), "is no Reader"),
-    "one head more": (lambda f: parts.ship("classifier", reader(0, (10, 10)), {}), "is no Reader"),
+    "another layout": (lambda f: shipped.ship("classifier", reader(0, (7,)), {}), "is no Reader"),
+    "one head more": (
+        lambda f: shipped.ship("classifier", reader(0, (10, 10)), {}),
+        "is no Reader",
+    ),
     "no record": (lambda f: (f / "classifier.json").unlink(), "classifier.json cannot be read"),
     "half a record": (lambda f: (f / "classifier.json").write_text("{"), "json cannot be read"),
     "another record": (lambda f: (f / "classifier.json").write_text("{}"), "no sha256"),
@@ -121,52 +126,52 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_is_not_the_shipped_part_is_refused_in_one_line(case, folder):
-    parts.ship("classifier", reader(), {})
+    shipped.ship("classifier", reader(), {})
     damage, message = BROKEN[case]
     damage(folder)
     with pytest.raises(CGNError, match=message) as error:
-        parts.load("classifier", reader(1))
+        shipped.load("classifier", reader(1))
     text = str(error.value)
     assert str(folder / "classifier.") in text and "git checkout" in text and "\n" not in text
 
 
 @pytest.mark.parametrize("case", ["missing", "truncated", "tampered", "swapped", "no weights"])
 def test_a_refused_file_leaves_the_net_as_it_was(case, folder):
-    parts.ship("classifier", reader(), {})
+    shipped.ship("classifier", reader(), {})
     BROKEN[case][0](folder)
     net = reader(1)
     before = snapshot(net)
     with pytest.raises(CGNError):
-        parts.load("classifier", net)
+        shipped.load("classifier", net)
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
 def test_a_part_that_cannot_be_shipped_leaves_the_earlier_one(monkeypatch):
-    parts.ship("classifier", reader(), {})
+    shipped.ship("classifier", reader(), {})
 
     def full(state, path):
         path.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(parts, "save_file", full)
+    monkeypatch.setattr(shipped, "save_file", full)
     with pytest.raises(OSError, match="No space"):
-        parts.ship("classifier", reader(1), {})
-    found = parts.load("classifier", reader(2))
+        shipped.ship("classifier", reader(1), {})
+    found = shipped.load("classifier", reader(2))
     assert torch.equal(found.heads[0].weight, reader().heads[0].weight.half().float())
 
 
-@pytest.mark.parametrize("variant", mnists.VARIANTS)
+@pytest.mark.parametrize("variant", variants.VARIANTS)
 def test_shipped_cgns_make_digits(variant, monkeypatch):
     """Masks as like real digits as those are told to be that the oracle reads; labels rule them."""
-    monkeypatch.setattr(parts, "FOLDER", SHIPPED)
-    net, about = parts.load(parts.CGN + variant, CGN()), parts.record(parts.CGN + variant)
+    monkeypatch.setattr(shipped, "FOLDER", SHIPPED)
+    net, about = shipped.load(shipped.CGN + variant, CGN()), shipped.record(shipped.CGN + variant)
     assert about["usable_digits"] == 10 and about["settings"]["digits"] == "mnist"
     y = torch.arange(10).repeat(20)
     with torch.inference_mode():
         mask, *_ = next(interventions(net, y, generator(0, "shipped")))
     assert 0.1 < mask.mean() < 0.25 and ((mask < 0.1) | (mask > 0.9)).float().mean() > 0.9
-    digits = mnists.load_digits("mnist-5k", "train", variant)
-    true = mnists.digit_masks(digits, variant)
+    digits = digits_data.load_digits("mnist-5k", "train", variant)
+    true = digits_data.digit_masks(digits, variant)
     right, wrong = (
         metrics.nearest_iou(mask > 0.5, labels, true, digits.labels).mean()
         for labels in (y, (y + 1) % 10)

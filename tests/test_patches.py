@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from cgnlib.errors import CGNError
-from cgnlib.patches import texture_grid
+from cgnlib.training.patches import texture_grid
 
 
 def seeded(seed=0):

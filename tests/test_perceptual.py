@@ -6,7 +6,7 @@ import torch.nn.functional as F
 import torchvision
 from efficientnet_lite_pytorch import EfficientNet
 
-from cgnlib import sources
+from cgnlib.data import sources
 from cgnlib.errors import CGNError
 from cgnlib.nets import perceptual
 

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
+from cgnlib.data.images import Images, to_signed
+from cgnlib.data.pictures import Files, Stored, read_image
 from cgnlib.errors import CGNError
-from cgnlib.mnists import Images, to_signed
-from cgnlib.pictures import Files, Stored, read_image
 
 
 class Crop:

@@ -5,11 +5,14 @@ import torch
 from stopping import StopAt
 from test_train import CGN, CLASSIFIER, CONV, LOOPS, TINY, same
 
-from cgnlib import counterfactuals, execute, experiments, mnists, precision, provenance, train
-from cgnlib.checkpoints import Checkpoint
-from cgnlib.errors import CGNError
-from cgnlib.interruption import Interrupted
+from cgnlib import chance, experiments, precision, processor
+from cgnlib.compute import digits as execute
+from cgnlib.counterfactuals import digits
+from cgnlib.data import variants
+from cgnlib.errors import CGNError, Interrupted
 from cgnlib.nets import mnist as nets
+from cgnlib.training import digits as train
+from cgnlib.training.checkpoints import Checkpoint
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 EVERY = experiments.with_needs(experiments.grid("mini"))
@@ -99,7 +102,7 @@ def first_step(loop, settings, told, monkeypatch):
     monkeypatch.setattr(train, "_update", noted)
     monkeypatch.setenv("CGN_PRECISION", told)
     variant = "wildlife" if settings.get("discriminator") == "conv" else "double_colored"
-    data = mnists.Variant(variant, "mnist-5k", "train", train.generator(0, 0))
+    data = variants.Variant(variant, "mnist-5k", "train", chance.generator(0, 0))
     data = data.freeze() if loop is train.train_classifier else data
     _, history = loop(data, settings, 0, Checkpoint())
     monkeypatch.setattr(train, "_update", update)
@@ -155,7 +158,7 @@ def test_a_mask_stays_exact(half, few_digits, monkeypatch):
         return masks[-1]
 
     monkeypatch.setattr(nets.CGN, "mask", saturated)
-    data = mnists.Variant("double_colored", "mnist-5k", "train", train.generator(0, 0))
+    data = variants.Variant("double_colored", "mnist-5k", "train", chance.generator(0, 0))
     _, history = train.train_cgn(data, CGN | {"steps": 1}, 0, Checkpoint())
     assert masks[0].dtype == torch.float32 and masks[0].max() < 1
     assert all(torch.isfinite(torch.tensor(value)) for value in history[0].values())
@@ -171,7 +174,7 @@ def test_log_probabilities_are_exact_to_float32(half):
 
 
 def test_a_run_says_when_it_trained_in_bfloat16(monkeypatch):
-    monkeypatch.setattr(provenance, "cpu", lambda: "Processor (CPU)")
+    monkeypatch.setattr(processor, "cpu", lambda: "Processor (CPU)")
     runs = {run.kind: run for run in experiments.grid("mini", "claim-1-mnist")}
     runs |= {r.kind: r for run in runs.values() for r in experiments.with_needs([run])}
     trained, measured = runs["cgn"], runs["evaluation"]
@@ -189,15 +192,15 @@ def test_a_run_says_when_it_trained_in_bfloat16(monkeypatch):
 @pytest.mark.parametrize("per_shape", [1, 3])
 @pytest.mark.parametrize(
     ("build", "sample"),
-    [(nets.CGN, counterfactuals.sample_cgn), (nets.GAN, counterfactuals.sample_gan)],
+    [(nets.CGN, digits.sample_cgn), (nets.GAN, digits.sample_gan)],
 )
 def test_a_stored_set_is_near_that_of_float32(build, sample, per_shape, monkeypatch):
     """Of nets that were not trained; those of `mini` differ in rare values by up to 17 levels."""
 
     def made(told):
         monkeypatch.setenv("CGN_PRECISION", told)
-        net = train.seeded(lambda: build(8, 8), train.generator(0))
-        batches = sample(net, 300, per_shape, train.generator(1))
+        net = chance.seeded(lambda: build(8, 8), chance.generator(0))
+        batches = sample(net, 300, per_shape, chance.generator(1))
         return [(batch.x.int(), batch.y) for batch in batches]
 
     for (x, y), (near, again) in zip(made("float32"), made("bfloat16"), strict=True):

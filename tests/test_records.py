@@ -8,10 +8,13 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from cgnlib import artefacts, decisions, execute, experiments, runs
+from cgnbook import records, scorecard
+from cgnlib import experiments, runs
+from cgnlib.compute import digits
 from cgnlib.errors import CGNError
 from cgnlib.experiments import grid
-from cgnlib.report import records, scorecard
+from cgnlib.measures import decisions
+from cgnlib.runs import results as artefacts
 
 MINI = experiments.profile("mini")
 ENV = {"commit": "0a1b2c3d4e+", "device": "a CPU", "python": "3.12.0", "torch": "2.6.0"}
@@ -187,7 +190,7 @@ def test_n_of_a_classifier_is_that_of_its_test(folder):
 
 def test_decisions_are_kept_where_a_reader_may_lack_the_images(folder, monkeypatch):
     run = grid("full", "real-stimuli")[0]
-    monkeypatch.setattr(execute, "inputs", lambda run: {})
+    monkeypatch.setattr(digits, "inputs", lambda run: {})
     made = finish(run, cue_conflict_images=2)
     table = decisions.build("lite0", "cue_conflict", ["a1-b2.png", "c1-d2.png"], "ac", "ad")
     decisions.write(made.folder / "decisions.csv", table)

@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from cgnbook import ablated, records
+from cgnbook.tables import NONE
 from cgnlib.experiments import ABLATIONS
-from cgnlib.report import ablated, records
-from cgnlib.report.tables import NONE
 
 SHARES = dict(zip(ABLATIONS, (0.6, 0.8, 0.5, 0.2, 0.4), strict=True))
 

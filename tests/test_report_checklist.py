@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cgnlib.report import checklist
+from cgnbook import checklist
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [file for _, _, files in checklist.ITEMS.values() for file in files]
@@ -21,7 +21,7 @@ def test_what_an_item_points_to_is_there(file):
 
 @pytest.mark.parametrize("command", [c for _, c, _ in checklist.ITEMS.values()])
 def test_a_command_stands_in_the_instructions(command):
-    told = [(ROOT / name).read_text() for name in ("README.md", "book/09_reproduce.md", "Makefile")]
+    told = [(ROOT / name).read_text() for name in ("README.md", "book/19_reproduce.md", "Makefile")]
     told += [path.read_text() for path in (ROOT / "book").glob("0*.md")]
     words = command.removeprefix("make ") + ":" if command == "make venv" else command
     assert any(words in text for text in told)

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from cgnlib import sources
-from cgnlib.report import colophon
+from cgnbook import colophon
+from cgnlib.data import sources
 
 ROOT = Path(__file__).resolve().parents[1]
 

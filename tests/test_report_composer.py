@@ -7,9 +7,9 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
-from cgnlib.composer import Answers, Parts, World
+from cgnbook import composer, evidence
+from cgnbook.composing import Answers, Parts, World
 from cgnlib.experiments import Run
-from cgnlib.report import composer, evidence
 from sources import ROOT
 
 CGN = Run("cgn", "wildlife", "", 0, "mini")

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from cgnbook import costs
 from cgnlib import experiments, jobs, paths
 from cgnlib.errors import CGNError
-from cgnlib.report import costs
 
 
 def record(**rows):

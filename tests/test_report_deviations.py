@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cgnbook import deviations
 from cgnlib import experiments
-from cgnlib.report import deviations
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = deviations.read().to_dict("records")

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from cgnlib.report import discussion, records
+from cgnbook import discussion, records
 
 
 def test_the_study_s_single_runs():

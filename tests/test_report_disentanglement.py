@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cgnbook import disentanglement, evidence, records
+from cgnbook.tables import NONE
+from cgnlib.counterfactuals.draws import MECHANISMS
 from cgnlib.experiments import VARIANTS
-from cgnlib.generation import MECHANISMS
-from cgnlib.report import disentanglement, evidence, records
-from cgnlib.report.tables import NONE
 
 TRUTH = {"control": 0.9, "leak": 0.1, "disentanglement": 0.8}
 CGN = {"control": 0.7, "leak": 0.3, "disentanglement": 0.4}

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cgnbook import evidence, explanations, records
+from cgnbook.tables import NONE
 from cgnlib.experiments import VARIANTS
-from cgnlib.report import evidence, explanations, records
-from cgnlib.report.tables import NONE
 
 DIGITS = {f"study_iou_{y}": 0.4 for y in range(10)}
 EVERY = {metric: 0.3 for metric in explanations.MEASURES.values()} | DIGITS

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cgnbook import findings, page, records, verdicts
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
-from cgnlib.report import findings, page, records, verdicts
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 MINI = ("claim-1-mnist", "claim-2", "claim-3-mnist", "claim-3-imagenet")

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import torch
 
+from cgnbook import evidence, imagenet, records, verdicts
+from cgnbook.tables import NONE
 from cgnlib import experiments, runs
-from cgnlib.menagerie import CLASSES
-from cgnlib.nets import parts
-from cgnlib.report import evidence, imagenet, records, verdicts
-from cgnlib.report.tables import NONE
+from cgnlib.data.menagerie import CLASSES
+from cgnlib.nets import shipped
 
 MINI = experiments.profile("mini")
 ABLATIONS = ("shape", "texture", "background", "reconstruction", "none")
@@ -101,7 +101,7 @@ def test_verdicts_of_the_reported_tables():
 
 def test_readings_are_means_and_the_probes_own_accuracy(monkeypatch):
     ceiling = {"shape": 0.9, "texture": 0.8, "background": 0.7}
-    monkeypatch.setattr(parts, "record", lambda name: {"probe": ceiling | {"seed": 0}}[name])
+    monkeypatch.setattr(shipped, "record", lambda name: {"probe": ceiling | {"seed": 0}}[name])
     by = {"none": {"shape_read": [0.5, 0.7], "texture_read": [0.1], "background_read": [0.2]}}
     assert imagenet.readings(by) == (
         pytest.approx({"shape": 0.6, "texture": 0.1, "background": 0.2}),
@@ -205,20 +205,20 @@ def test_quality_shows_readings_in_percent():
 
 
 def test_the_records_of_the_parts_are_facts_in_lines(monkeypatch, tmp_path):
-    monkeypatch.setattr(parts, "FOLDER", tmp_path)
-    for name in parts.NAMES:
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    for name in shipped.NAMES:
         about = {"sha256": name + "0" * 40, "accuracy": 0.123456, "epochs": 3000}
         about |= {"iou": 0.5} if name == "u2net" else {}
         (tmp_path / f"{name}.json").write_text(json.dumps(about))
     made = imagenet.pretrained().set_index("Fact")
-    assert list(made.columns) == [imagenet.PARTS[name] for name in parts.NAMES]
+    assert list(made.columns) == [imagenet.PARTS[name] for name in shipped.NAMES]
     assert list(made.index) == ["epochs", "accuracy", "mask IoU", "sha256, first 12 digits"]
     assert made["BigGAN"].tolist() == ["3,000", "0.1235", NONE, "biggan000000"]
     assert made["U2-Net"].tolist() == ["3,000", "0.1235", "0.5", "u2net0000000"]
 
 
 def test_every_fact_of_the_shipped_parts_is_shown():
-    facts = {fact for name in parts.NAMES for fact in parts.record(name)}
+    facts = {fact for name in shipped.NAMES for fact in shipped.record(name)}
     assert facts <= set(imagenet.FACTS)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cgnlib.report import intervals
+from cgnbook import intervals
 
 
 def test_a_range_is_over_every_pair_of_runs():

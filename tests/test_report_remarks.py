@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from cgnlib.report import records, remarks, scorecard, verdicts
-from cgnlib.report.findings import Claim, Finding
-from cgnlib.report.set_size import Effect
+from cgnbook import records, remarks, scorecard, verdicts
+from cgnbook.findings import Claim, Finding
+from cgnbook.set_size import Effect
 
 
 def test_names_are_listed():

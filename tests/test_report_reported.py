@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cgnlib.report import reported
-from cgnlib.report.tables import NONE
+from cgnbook import reported
+from cgnbook.tables import NONE
 
 RECORDS = Path(__file__).resolve().parents[1] / "book" / "records"
 with (RECORDS / "reported.csv").open(newline="", encoding="utf-8") as file:

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from cgnlib.report import records, retraining
-from cgnlib.report.tables import NONE
+from cgnbook import records, retraining
+from cgnbook.tables import NONE
 
 JUDGED = [  # variant, generator, usable digits, share read
     ("wildlife", "trained-0", 8, 0.5),

@@ -4,9 +4,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from cgnlib import decisions, experiments
-from cgnlib.report import records, robustness, robustness_figures, verdicts
-from cgnlib.report.tables import NONE
+from cgnbook import records, robustness, robustness_figures, verdicts
+from cgnbook.tables import NONE
+from cgnlib import experiments
+from cgnlib.measures import decisions
 
 EMPTY = pd.DataFrame(columns=records.COLUMNS)
 MEASURES = ("real_top1", "real_top5", "counterfactual_top1", "shape_bias", "original")

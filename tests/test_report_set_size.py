@@ -6,10 +6,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from cgnbook import records, set_size
+from cgnbook.set_size import Effect, Steps
+from cgnbook.tables import NONE
 from cgnlib.experiments import VARIANTS
-from cgnlib.report import records, set_size
-from cgnlib.report.set_size import Effect, Steps
-from cgnlib.report.tables import NONE
 
 
 def cells(accuracy, sizes=(100, 1000), ratios=(1, 10), seeds=2, longer=None):

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
+from cgnbook import page, tables
 from cgnlib import experiments
-from cgnlib.report import page, tables
 
 
 def cells(table: pd.DataFrame) -> list[str]:

@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from cgnlib.report import evidence, records, union
-from cgnlib.report.tables import NONE
-from cgnlib.report.union import Change
+from cgnbook import evidence, records, union
+from cgnbook.tables import NONE
+from cgnbook.union import Change
 
 SHAPE = {  # by training set: shape followed on real images, and on counterfactuals
     "original": (0.0, 0.0),

@@ -17,11 +17,17 @@ import numpy as np
 import pytest
 import torch
 
-from cgnlib import counterfactuals, execute, experiments, mnists, provenance, runs, train
+from cgnlib import chance, experiments, runs
+from cgnlib.compute import digits as execute
+from cgnlib.counterfactuals import digits as counterfactuals
+from cgnlib.data import digits, variants
+from cgnlib.data import images as images_data
 from cgnlib.errors import CGNError
 from cgnlib.experiments import Run, with_needs
-from cgnlib.inputs import Input
-from cgnlib.metrics import mask_coverage, nearest_iou
+from cgnlib.measures.metrics import mask_coverage, nearest_iou
+from cgnlib.runs import provenance
+from cgnlib.runs.inputs import Input
+from cgnlib.training import loop
 
 MINI = experiments.profile("mini")
 VARIANT = "double_colored"
@@ -116,8 +122,8 @@ def snapshot(folder):
 def use_an_eighth(monkeypatch):
     """Of the digits: 50 a class to train on, 13 or 12 to test on."""
     Input("digits", "mnist-5k").checksum()  # kept from here on: it is of the whole source
-    whole = mnists.load_digits
-    monkeypatch.setattr(mnists, "load_digits", lambda *what: whole(*what)[::8])
+    whole = digits.load_digits
+    monkeypatch.setattr(digits, "load_digits", lambda *what: whole(*what)[::8])
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +168,9 @@ def test_spec_and_environment_are_recorded(finished):
 
 def test_decisions_hold_what_the_accuracy_says(finished, monkeypatch):
     use_an_eighth(monkeypatch)
-    test = mnists.Variant(VARIANT, "mnist-5k", "test", train.generator(execute.TEST_SEED, "test"))
+    test = variants.Variant(
+        VARIANT, "mnist-5k", "test", chance.generator(execute.TEST_SEED, "test")
+    )
     for result in finished[1].values():
         if result.run.kind != "classifier" or result.run.variant != VARIANT:
             continue
@@ -203,7 +211,7 @@ def test_an_evaluation_measures_in_fractions(finished, monkeypatch):
     assert len(values) == 19 and all(0 <= v <= 1 for v in values.values())
     of_class = [values[f"mask_read_{digit}"] for digit in range(10)]
     assert values["mask_read"] == pytest.approx(sum(of_class) / 10)
-    test = mnists.Variant(VARIANT, "mnist-5k", "test", train.generator(0))
+    test = variants.Variant(VARIANT, "mnist-5k", "test", chance.generator(0))
     coverage = mask_coverage(test.mask.float()).mean().item()
     assert values["mask_coverage_true"] == pytest.approx(coverage)
     with np.load(result.folder / "samples.npz") as stored:
@@ -227,7 +235,7 @@ def test_an_evaluation_is_of_the_cgns_own_masks(finished, monkeypatch):
     )
     y = torch.arange(20) // 2
     with torch.inference_mode():
-        made = next(counterfactuals.interventions(net, y, train.generator(0, "evaluation")))
+        made = next(counterfactuals.interventions(net, y, chance.generator(0, "evaluation")))
         bare = [(mask > 0.5).expand(3, 32, 32) * 2.0 - 1 for mask in made[0]]
         images = [m * f + (1 - m) * b for m, f, b in zip(*made[:3], strict=True)]
         read = {
@@ -237,8 +245,8 @@ def test_an_evaluation_is_of_the_cgns_own_masks(finished, monkeypatch):
     for name, classes in read.items():
         hits = [a == b for a, b in zip(classes, y.tolist(), strict=True)]
         assert result.metrics[f"{name}_read"] == pytest.approx(sum(hits) / 20)
-    true = mnists.load_digits("mnist-5k", "train", VARIANT)
-    iou = nearest_iou(made[0] > 0.5, y, mnists.digit_masks(true), true.labels)
+    true = digits.load_digits("mnist-5k", "train", VARIANT)
+    iou = nearest_iou(made[0] > 0.5, y, digits.digit_masks(true), true.labels)
     assert result.metrics["mask_iou"] == pytest.approx(iou.mean().item())
     binary = ((made[0] - 0.5).abs() > 0.4).float().mean().item()
     assert result.metrics["mask_binary"] == pytest.approx(binary)
@@ -582,13 +590,13 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(tmp_path, folder, m
     run = gan(steps=70)
     left = {"spec.json", "checkpoint.pt", "checkpoint.before.pt", "attempt-001.log"}
     assert files(folder / run.id) == left and not runs.is_done(run)
-    original, first_steps = train.index_batches, []
+    original, first_steps = loop.index_batches, []
 
     def noted(n, batch, seed, first, last):
         first_steps.append(first)
         return original(n, batch, seed, first, last)
 
-    monkeypatch.setattr(train, "index_batches", noted)
+    monkeypatch.setattr(loop, "index_batches", noted)
     resumed = compute(run)
     monkeypatch.setenv("CGN_RUNS", str(tmp_path / "undisturbed"))
     undisturbed = compute(run)
@@ -639,7 +647,9 @@ def test_devices_are_looked_at_before_anything_starts(fake, folder, monkeypatch)
 
 
 def images(n, level):
-    return mnists.Images(torch.full((n, 32, 32, 3), level, dtype=torch.uint8), torch.arange(n) % 10)
+    return images_data.Images(
+        torch.full((n, 32, 32, 3), level, dtype=torch.uint8), torch.arange(n) % 10
+    )
 
 
 @pytest.mark.parametrize(("share", "n"), [(0.0, 0), (0.1, 4), (0.5, 20), (1.0, 40)])
@@ -651,8 +661,8 @@ def test_originals_take_the_place_of_generated_images(share, n, rng):
 
 def test_originals_are_drawn_at_random_without_repeats():
     """The digits of a source may come in the order of their classes."""
-    original = mnists.Images(images(60, 1).x, torch.arange(60))
-    drawn = [execute.mix(original, images(40, 2), 0.5, train.generator(s))[0].y for s in (1, 1, 2)]
+    original = images_data.Images(images(60, 1).x, torch.arange(60))
+    drawn = [execute.mix(original, images(40, 2), 0.5, chance.generator(s))[0].y for s in (1, 1, 2)]
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
     assert len(drawn[0].unique()) == 20 and drawn[0].max() > 30
 

@@ -22,7 +22,7 @@ from cgnlib import experiments, paths, precision
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTER = "05_claim3_mnist"
+CHAPTER = "08_claim3_mnist"
 KILLED, CANCELLED, STOPPED = (f"gan-{variant}-s0" for variant in experiments.VARIANTS)
 SECONDS = 1500
 

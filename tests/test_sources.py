@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cgnlib import benchmarks, sources
+from cgnlib.data import public, sources
 from cgnlib.errors import CGNError, MissingError
 
 
@@ -69,7 +69,7 @@ def test_counts_are_those_that_the_readers_ask_for():
     for entry in sources.table().values():
         for part, images in entry.get("images", {}).items():
             counted[(Path(entry["folder"]) / part).as_posix()] = images
-    known = {layout.folder: layout.images for layout in benchmarks.LAYOUTS.values()}
+    known = {layout.folder: layout.images for layout in public.LAYOUTS.values()}
     assert counted.items() <= known.items() and len(counted) == 13
     rest = {folder.split("/")[0] for folder in known.keys() - counted.keys()}
     assert rest == {"imagenet", "stylized-imagenet"}  # nobody gives those out

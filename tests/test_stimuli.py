@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from cgnlib import decisions, stimuli
+from cgnlib import stimuli
+from cgnlib.measures import decisions
 from cgnlib.stimuli import Stimuli, answers, decide, of_counterfactuals
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import Pad
 
-from cgnlib import textures
+from cgnlib.data import textures
 from cgnlib.errors import CGNError, MissingError
 
 # DTD's numbers and names by class, as published

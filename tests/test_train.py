@@ -10,13 +10,17 @@ import torch
 import torch.nn.functional as F
 from stopping import StopAt
 
-from cgnlib import losses, mnists, train
-from cgnlib.checkpoints import Checkpoint
-from cgnlib.errors import CGNError
-from cgnlib.interruption import Interrupted
-from cgnlib.mnists import Images, Variant
+from cgnlib import chance
+from cgnlib.data import digits, variants
+from cgnlib.data.images import Images
+from cgnlib.data.variants import Variant
+from cgnlib.errors import CGNError, Interrupted
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
+from cgnlib.training import digits as train
+from cgnlib.training import loop as loop_training
+from cgnlib.training import losses
+from cgnlib.training.checkpoints import Checkpoint
 
 TINY = {"batch": 4, "steps": 60, "lr": 2e-3, "lr_critic": 1e-3, "latent": 4, "ngf": 4}
 TINY |= {"betas": (0.5, 0.999)}
@@ -28,7 +32,7 @@ CLASSIFIER = {"batch": 16, "epochs": 3, "lr": 1.0, "gamma": 0.7}  # 40 images: 9
 
 
 def train_cgn(seed=0, checkpoint=None, settings=CGN, variant="double_colored"):
-    data = Variant(variant, "mnist-5k", "train", train.generator(seed, 0))
+    data = Variant(variant, "mnist-5k", "train", chance.generator(seed, 0))
     return train.train_cgn(data, settings, seed, checkpoint or Checkpoint())
 
 
@@ -37,12 +41,12 @@ def train_conv(seed=0, checkpoint=None, settings=CONV):
 
 
 def train_gan(seed=0, checkpoint=None, settings=TINY | {"ndf": 8}):
-    data = Variant("double_colored", "mnist-5k", "train", train.generator(seed, 0))
+    data = Variant("double_colored", "mnist-5k", "train", chance.generator(seed, 0))
     return train.train_gan(data, settings, seed, checkpoint or Checkpoint())
 
 
 def train_classifier(seed=0, checkpoint=None, settings=CLASSIFIER):
-    data = Variant("colored", "mnist-5k", "train", train.generator(0, 0)).freeze()
+    data = Variant("colored", "mnist-5k", "train", chance.generator(0, 0)).freeze()
     return train.train_classifier(data, settings, seed, checkpoint or Checkpoint())
 
 
@@ -64,7 +68,7 @@ def same(a, b):
 @pytest.mark.parametrize(("n", "batch"), [(10, 4), (12, 4), (3, 5)])
 def test_every_item_comes_once_an_epoch(n, batch):
     per_epoch = -(-n // batch)
-    steps = list(train.index_batches(n, batch, 0, 0, 3 * per_epoch))
+    steps = list(loop_training.index_batches(n, batch, 0, 0, 3 * per_epoch))
     epochs = [torch.cat(steps[i * per_epoch : (i + 1) * per_epoch]) for i in range(3)]
     for epoch in epochs:
         assert torch.equal(epoch.sort().values, torch.arange(n))
@@ -72,30 +76,30 @@ def test_every_item_comes_once_an_epoch(n, batch):
 
 
 def test_the_order_is_a_function_of_seed_and_epoch():
-    whole = list(train.index_batches(10, 4, 3, 0, 9))
+    whole = list(loop_training.index_batches(10, 4, 3, 0, 9))
     for first in range(9):
         torch.manual_seed(first)
-        rest = list(train.index_batches(10, 4, 3, first, 9))
+        rest = list(loop_training.index_batches(10, 4, 3, first, 9))
         assert len(rest) == 9 - first and all(map(torch.equal, whole[first:], rest))
-    assert not torch.equal(whole[0], next(train.index_batches(10, 4, 4, 0, 1)))
+    assert not torch.equal(whole[0], next(loop_training.index_batches(10, 4, 4, 0, 1)))
 
 
 def test_no_two_roles_share_a_generator(monkeypatch):
     """The data, the loop and each epoch's order draw from streams of their own."""
-    seeds, original = [], train.generator
+    seeds, original = [], chance.generator
 
     def noted(*path):
         rng = original(*path)
         seeds.append(rng.initial_seed())
         return rng
 
-    monkeypatch.setattr(train, "generator", noted)
+    monkeypatch.setattr(chance, "generator", noted)
     train_gan(settings=TINY | {"ndf": 8, "steps": 30})  # three epochs
     assert len(seeds) == 5 and len(set(seeds)) == 5
 
 
 def test_seeds_and_places_give_generators_of_their_own():
-    seeds = {train.generator(s, role).initial_seed() for s in range(50) for role in range(50)}
+    seeds = {chance.generator(s, role).initial_seed() for s in range(50) for role in range(50)}
     assert len(seeds) == 2500
 
 
@@ -266,21 +270,21 @@ def test_history_averages_over_the_images_seen():
         return {"mean": index.float().mean()}  # a short batch must not count as a whole one
 
     settings = {"batch": 4, "steps": 7}
-    history = train.run_loop(step, 10, settings, 0, Checkpoint(), {}, window=3)
+    history = loop_training.run_loop(step, 10, settings, 0, Checkpoint(), {}, window=3)
     assert [row["step"] for row in history] == [3, 6, 7]
     assert [row["mean"] for row in history[:2]] == pytest.approx([4.5, 4.5])
 
 
 def test_classifier_training_equals_a_plain_loop():
-    data = Variant("colored", "mnist-5k", "train", train.generator(0, 0)).freeze()
-    net = train.seeded(nets.CNN, train.generator(5, "classifier"))
+    data = Variant("colored", "mnist-5k", "train", chance.generator(0, 0)).freeze()
+    net = chance.seeded(nets.CNN, chance.generator(5, "classifier"))
     optimiser = torch.optim.Adadelta(net.parameters(), lr=1.0, rho=0.9, eps=1e-6)
     history = []
     for epoch in range(3):
         for group in optimiser.param_groups:
             group["lr"] = 0.7**epoch
         hits = loss_sum = 0
-        for index in train.index_batches(40, 16, 5, 3 * epoch, 3 * epoch + 3):
+        for index in loop_training.index_batches(40, 16, 5, 3 * epoch, 3 * epoch + 3):
             x, y = data.batch(index)
             scores = net(x)
             loss = F.nll_loss(scores, y)
@@ -329,14 +333,14 @@ def check(trained, net, critics_losses):
 
 def test_cgn_training_equals_a_plain_loop(plain_steps):
     """Generator first, then the critic on the same images; L_adv + L_binary + L_perc."""
-    rng = train.generator(0, "cgn")
-    data = Variant("double_colored", "mnist-5k", "train", train.generator(0, 0))
-    net = train.seeded(lambda: nets.CGN(4, 4), rng)
+    rng = chance.generator(0, "cgn")
+    data = Variant("double_colored", "mnist-5k", "train", chance.generator(0, 0))
+    net = chance.seeded(lambda: nets.CGN(4, 4), rng)
     nets.init_weights(net, "orthogonal", 0.2, rng)
-    critic = train.seeded(lambda: nets.LinearDiscriminator(8, rng), rng)
+    critic = chance.seeded(lambda: nets.LinearDiscriminator(8, rng), rng)
     features = perceptual.efficientnet_lite0((0,))
     ones, zeros, critics = torch.ones(4), torch.zeros(4), []
-    for index in train.index_batches(40, 4, 0, 0, 4):
+    for index in loop_training.index_batches(40, 4, 0, 0, 4):
         x, y = data.batch(index)
         y_gen = torch.randint(0, 10, (4,), generator=rng)
         m, f, b = net(torch.randn(4, 4, generator=rng), y_gen, rng)
@@ -354,13 +358,13 @@ def test_cgn_training_equals_a_plain_loop(plain_steps):
 
 
 def test_gan_training_equals_a_plain_loop(plain_steps):
-    rng = train.generator(0, "gan")
-    data = Variant("double_colored", "mnist-5k", "train", train.generator(0, 0))
-    net = train.seeded(lambda: nets.GAN(4, 4), rng)
-    critic = train.seeded(lambda: nets.LinearDiscriminator(8, rng), rng)
+    rng = chance.generator(0, "gan")
+    data = Variant("double_colored", "mnist-5k", "train", chance.generator(0, 0))
+    net = chance.seeded(lambda: nets.GAN(4, 4), rng)
+    critic = chance.seeded(lambda: nets.LinearDiscriminator(8, rng), rng)
     bce, critics = F.binary_cross_entropy_with_logits, []
     ones, zeros = torch.ones(4), torch.zeros(4)
-    for index in train.index_batches(40, 4, 0, 0, 4):
+    for index in loop_training.index_batches(40, 4, 0, 0, 4):
         x, y = data.batch(index)
         y_gen = torch.randint(0, 10, (4,), generator=rng)
         x_gen = net(torch.randn(4, 4, generator=rng), y_gen)
@@ -398,15 +402,15 @@ def test_a_classifier_learns_a_trivial_task():
 
 
 def test_a_cgn_comes_nearer_to_what_it_sees(monkeypatch):
-    blank = mnists.Digits(torch.zeros(40, 28, 28, dtype=torch.uint8), torch.full((40,), 3))
-    monkeypatch.setattr(mnists, "load_digits", lambda *_: blank)  # all images are plain orange
+    blank = digits.Digits(torch.zeros(40, 28, 28, dtype=torch.uint8), torch.full((40,), 3))
+    monkeypatch.setattr(digits, "load_digits", lambda *_: blank)  # all images are plain orange
     settings = CGN | {"steps": 150, "lr": 8e-3, "factors": (3.0,)}
     net, history = train_cgn(settings=settings)
     assert history[-1]["perceptual"] < history[0]["perceptual"] / 2
-    rng = train.generator(9)
+    rng = chance.generator(9)
     with torch.no_grad():
         x_gen = nets.compose(*net(net.draw_latent(40, rng), torch.arange(40) % 10, rng))
-    orange = torch.tensor(mnists.BACKGROUND_COLORS[3]) / 127.5 - 1
+    orange = torch.tensor(variants.BACKGROUND_COLORS[3]) / 127.5 - 1
     assert (x_gen.mean((0, 2, 3)) - orange).norm() < 0.5 < orange.norm()
 
 

@@ -9,15 +9,16 @@ from stopping import StopAt
 from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 
-from cgnlib import train, train_ensemble
-from cgnlib.checkpoints import Checkpoint
-from cgnlib.errors import CGNError
-from cgnlib.interruption import Interrupted
-from cgnlib.mnists import Images
+from cgnlib import chance as train
+from cgnlib.chance import seeded
+from cgnlib.data.images import Images
+from cgnlib.data.pictures import Stored
+from cgnlib.errors import CGNError, Interrupted
 from cgnlib.nets.ensemble import HEADS, Ensemble, Plain, small_resnet
-from cgnlib.pictures import Stored
-from cgnlib.train import index_batches, seeded
-from cgnlib.train_ensemble import best_epoch, counterfactual_order
+from cgnlib.training import classifiers
+from cgnlib.training.checkpoints import Checkpoint
+from cgnlib.training.classifiers import best_epoch, counterfactual_order
+from cgnlib.training.loop import index_batches
 
 TINY = {
     "batch": 4,
@@ -102,7 +103,7 @@ def plain():
 def trained(net=None, n=10, cf=7, seed=0, checkpoint=None, exam=None, **settings):
     """A trained net and its history."""
     net, counterfactual = net or ensemble(), images(cf, 3, seed=1) if cf else None
-    history = train_ensemble.train_ensemble(
+    history = classifiers.train_ensemble(
         net, images(n), counterfactual, TINY | settings, seed, checkpoint or Checkpoint(), exam
     )
     return net, history
@@ -251,7 +252,7 @@ def test_the_order_of_counterfactuals_has_a_seed_and_an_epoch():
 def test_each_step_sees_as_many_counterfactuals_as_the_ratio_says(ratio):
     real, counterfactual = Noted(10), Noted(7, 3)
     s = TINY | {"ratio": ratio, "epochs": 2}
-    train_ensemble.train_ensemble(ensemble(), real, counterfactual, s, 5, Checkpoint())
+    classifiers.train_ensemble(ensemble(), real, counterfactual, s, 5, Checkpoint())
     size = int(4 * ratio)
     assert [step for step, _ in counterfactual.asked] == list(range(6))
     assert [len(index) for _, index in real.asked] == [4, 4, 2] * 2
@@ -388,9 +389,9 @@ def test_devices_are_those_that_are_told_or_in_sight(monkeypatch):
     for there, told, n in ((0, "", 1), (4, "", 4), (4, "2", 2), (0, "3", 3)):
         monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: there)
         monkeypatch.setenv("CGN_DEVICES", told)
-        assert train_ensemble.devices() == n
+        assert classifiers.devices() == n
     monkeypatch.delenv("CGN_DEVICES")
-    assert train_ensemble.devices() == 1
+    assert classifiers.devices() == 1
 
 
 def test_what_goes_to_other_processes_can_be_pickled():
@@ -422,7 +423,7 @@ def test_each_head_learns_its_own_mechanism():
     y = torch.tensor([1, 2, 3]).expand(16, 3)
     counterfactual = Stored(Images(images(16).images.x, y))
     net, s = ensemble(), TINY | {"batch": 8, "lr": 3e-3}
-    history = train_ensemble.train_ensemble(net, images(16), counterfactual, s, 0, Checkpoint())
+    history = classifiers.train_ensemble(net, images(16), counterfactual, s, 0, Checkpoint())
     assert history[-1]["loss_counterfactual"] < history[0]["loss_counterfactual"]
     with torch.no_grad():
         found = net.eval()(counterfactual.images.batch(torch.arange(16))[0])

@@ -8,19 +8,19 @@ import pytest
 import torch
 from stopping import StopAt
 
-from cgnlib import experiments, train, train_imagenet
-from cgnlib.checkpoints import Checkpoint
-from cgnlib.errors import CGNError
-from cgnlib.generation import truncated_noise
+from cgnlib import chance, experiments
+from cgnlib.chance import seeded
+from cgnlib.counterfactuals.draws import truncated_noise
+from cgnlib.errors import CGNError, Interrupted
 from cgnlib.imagenet import ABLATIONS, loss_weights
-from cgnlib.interruption import Interrupted
 from cgnlib.nets import biggan, perceptual
 from cgnlib.nets.biggan import BIGGAN_MENAGERIE
 from cgnlib.nets.imagenet import FROZEN, TRAINED, ImageNetCGN, Mechanisms
 from cgnlib.nets.u2net import U2Net
-from cgnlib.patches import texture_grid
-from cgnlib.train import seeded
-from cgnlib.train_imagenet import loss_terms, train_imagenet_cgn
+from cgnlib.training import mechanisms as train_imagenet
+from cgnlib.training.checkpoints import Checkpoint
+from cgnlib.training.mechanisms import loss_terms, train_imagenet_cgn
+from cgnlib.training.patches import texture_grid
 
 TINY = replace(
     BIGGAN_MENAGERIE,
@@ -154,8 +154,8 @@ def plain_terms(made, weights, features, rng):
 @pytest.mark.parametrize("ablation", ABLATIONS)
 def test_losses_equal_the_table_written_out(ablation, made, features):
     weights = loss_weights("menagerie", ablation)
-    found = loss_terms(made, weights, features, PATCHES, train.generator(3))
-    plain = plain_terms(made, weights, features, train.generator(3))
+    found = loss_terms(made, weights, features, PATCHES, chance.generator(3))
+    plain = plain_terms(made, weights, features, chance.generator(3))
     assert list(found) == list(weights)
     for name, value in found.items():
         assert value.shape == () and value > 0
@@ -165,8 +165,8 @@ def test_losses_equal_the_table_written_out(ablation, made, features):
 def test_the_codes_weights_belong_to_four_layers(made):
     features = perceptual.build("efficientnet-lite0", (0, 1, 2, 3))
     weights = loss_weights("code")
-    found = loss_terms(made, weights, features, PATCHES, train.generator(3))
-    plain = plain_terms(made, weights, features, train.generator(3))
+    found = loss_terms(made, weights, features, PATCHES, chance.generator(3))
+    plain = plain_terms(made, weights, features, chance.generator(3))
     for name, value in found.items():
         assert value.item() == pytest.approx(float(plain[name]), rel=1e-4), name
     with pytest.raises(ValueError, match="zip"):  # two layers, four weights
@@ -178,7 +178,7 @@ def test_a_loss_is_linear_in_its_weight(name, made, features):
     weight = loss_weights("menagerie")[name]
     double = tuple(2 * w for w in weight) if isinstance(weight, tuple) else 2 * weight
     once, twice = (
-        loss_terms(made, {name: w}, features, PATCHES, train.generator(3))[name]
+        loss_terms(made, {name: w}, features, PATCHES, chance.generator(3))[name]
         for w in (weight, double)
     )
     assert twice.item() == pytest.approx(2 * once.item(), rel=1e-5)
@@ -188,7 +188,7 @@ def test_a_loss_that_is_left_out_costs_nothing(made):
     def features(x):
         raise AssertionError("no loss that is named reads features")
 
-    rng = train.generator(3)
+    rng = chance.generator(3)
     before = rng.get_state()
     loss_terms(made, {"text": (1.0,)}, lambda x: [x], PATCHES, rng)
     assert not torch.equal(rng.get_state(), before)  # the patches were drawn
@@ -201,7 +201,7 @@ def test_a_loss_that_is_left_out_costs_nothing(made):
 
 def test_an_unknown_loss_is_an_error(made, features):
     with pytest.raises(KeyError, match="edge"):
-        loss_terms(made, {"edge": 1.0}, features, PATCHES, train.generator(3))
+        loss_terms(made, {"edge": 1.0}, features, PATCHES, chance.generator(3))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_an_unknown_loss_is_an_error(made, features):
 )
 def test_gradients_take_the_published_routes(name, reached, made, features):
     weights = {name: loss_weights("menagerie")[name]}
-    loss_terms(made, weights, features, PATCHES, train.generator(3))[name].backward()
+    loss_terms(made, weights, features, PATCHES, chance.generator(3))[name].backward()
     grads = {field: getattr(made, field).grad for field in Mechanisms._fields}
     assert {field for field, grad in grads.items() if grad is not None} == reached
     assert all(grads[field].abs().sum() > 0 for field in reached)
@@ -311,7 +311,7 @@ def plain_steps(monkeypatch):
 def test_training_equals_a_plain_loop(start, trained, features, plain_steps):
     """A class for each image, shared by the mechanisms; gradients of two passes are summed."""
     lr, weights = (1e-6, 2e-6, 3e-6), loss_weights("menagerie")
-    net, rng, history = start().train(), train.generator(4, "imagenet-cgn"), []
+    net, rng, history = start().train(), chance.generator(4, "imagenet-cgn"), []
     for step in range(2):
         row = dict.fromkeys((*weights, "mask_mean"), 0.0)
         for _ in range(2):

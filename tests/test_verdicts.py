@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from cgnlib.report.verdicts import (
+from cgnbook.verdicts import (
     NOT,
     NOT_RUN,
     PARTLY,

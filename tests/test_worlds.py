@@ -6,13 +6,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cgnlib import imagenet, sources, worlds
+from cgnlib import imagenet, worlds
+from cgnlib.data import sources
 from cgnlib.errors import CGNError
-from cgnlib.inputs import checksums
-from cgnlib.nets import biggan, inception, parts
+from cgnlib.nets import biggan, inception
+from cgnlib.nets import shipped as parts
 from cgnlib.nets.imagenet import FROZEN, TRAINED
-from cgnlib.nets.menagerie import Reader
+from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
+from cgnlib.runs.inputs import checksums
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """Execute chapters: the MyST text goes in, the executed notebook comes out, never the reverse.
 
     python book/_press/execute.py                       every chapter, in reading order
-    python book/_press/execute.py 03_claim1_mnist       one chapter, by name or by path
+    python book/_press/execute.py 05_claim1_mnist       one chapter, by name or by path
     python book/_press/execute.py --profile full index
 
 A kernel starts in the top folder of the project; nbval starts it in the notebook's own folder.

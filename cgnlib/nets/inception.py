@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgnlib import sources
+from cgnlib.data import sources
 from cgnlib.errors import CGNError, reason
 
 SIZE = 299

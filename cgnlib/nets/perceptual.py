@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from cgnlib import sources
+from cgnlib.data import sources
 from cgnlib.errors import CGNError
 
 LITE0 = "efficientnet-lite0"

@@ -1,0 +1,246 @@
+"""Numbers as tables: what others reported, what a reference run left, what ran just now."""
+
+from collections.abc import Iterable, Iterator, Set
+from pathlib import Path
+
+import pandas as pd
+
+from cgnlib import experiments, paths, runs
+from cgnlib.errors import CGNError, reason
+from cgnlib.measures import decisions
+from cgnlib.runs import Result
+
+# fmt: off
+COLUMNS = [
+    "run", "variant", "train_on", "removed", "generator", "seed", "metric", "value", "unit", "n",
+    "profile", "commit", "device", "python", "torch", "seconds", "finished", "spec",
+]
+REPORTED = [
+    "claim", "table", "row", "column", "metric", "value", "unit", "spread", "n",
+    "source", "where", "note",
+]
+# fmt: on
+ENVIRONMENT = ["commit", "device", "python", "torch", "seconds", "finished"]
+# What the records of a claim have besides: settings of each run, or of the set that it learns from.
+MORE = {"set-size": ["size", "per_shape", "epochs"], "union-shares": ["share"]}
+# the rest are names, also where they look like numbers
+NUMBERS = {"seed", "value", "n", "seconds", "size", "per_shape", "epochs", "share"}
+UNITS = {
+    "usable_digits": "digits",
+    "inception_score": "score",
+    "inception_score_spread": "score",
+}
+
+
+def reported(table: str, **fixed: str) -> pd.DataFrame:
+    """The reported numbers of one table (`mnist-classification`, ...), rows matching `fixed`.
+
+    Raises CGNError when the file lacks a column or the table is not in it.
+    """
+    rows = _read(paths.records() / "reported.csv", REPORTED)
+    chosen = rows[rows["table"] == table]
+    for column, value in fixed.items():
+        chosen = chosen[chosen[column] == value]
+    if chosen.empty:
+        raise CGNError(f"reported.csv has no rows for table {table!r} with {fixed}")
+    return chosen
+
+
+def frame(results: Iterable[Result], claim: str = "") -> pd.DataFrame:
+    """Every metric of every run as a row, with the run's provenance.
+
+    claim: with the columns that its records have besides.
+    """
+    rows, more = [], MORE.get(claim, [])
+    for result in results:
+        try:
+            rows += [row | _settings(result.run, more) for row in _rows(result)]
+        except KeyError as error:
+            raise CGNError(
+                f"{result.folder} lacks {error} in its metrics or env.json: delete it, then "
+                f"python -m cgnlib run --profile {result.run.profile} {result.run.id}"
+            ) from error
+    return pd.DataFrame(rows, columns=columns(claim))
+
+
+def columns(claim: str) -> list[str]:
+    """What the records of a claim say of each number."""
+    return [*COLUMNS, *MORE.get(claim, [])]
+
+
+def of_claim(frame: pd.DataFrame, claim: str) -> pd.DataFrame:
+    """The rows of one claim's own runs, out of those of many."""
+    grids = (experiments.grid(profile, claim) for profile in frame.profile.unique())
+    return frame[frame.run.isin({run.id for runs in grids for run in runs})]
+
+
+def read(claim: str, profile: str) -> pd.DataFrame:
+    """The tracked records of a claim at a profile; an empty table where none were made yet.
+
+    Raises CGNError when the file is there but lacks a column.
+    """
+    path = path_of(claim, profile)
+    wanted = columns(claim)
+    if not path.exists():
+        return pd.DataFrame(columns=wanted)
+    rows = _read(path, wanted)
+    rows.attrs["tracked"] = path.name  # how `evidence` tells a record from a run of this page
+    return rows
+
+
+def write(profile: str) -> Iterator[tuple[Path, int]]:
+    """Write the records of every claim from the finished runs of a profile.
+
+    Rows of runs that are not on this machine stay as they are, as long as the run is still
+    declared with the same spec; a run that was never done has no rows.  Yields each file and its
+    number of rows.
+    """
+    for claim in experiments.CLAIMS:
+        declared = experiments.grid(profile, claim)
+        done = [run for run in declared if runs.is_done(run)]
+        if not done:
+            continue
+        kept_whole = {
+            run: decisions.read(runs.folder_of(run) / "decisions.csv")
+            for run in done
+            if run.kind == "robustness" and not run.needs
+        }
+        elsewhere = {run.digest() for run in declared} - {run.digest() for run in done}
+        kept = read(claim, profile)
+        rows = [frame((runs.load(run) for run in done), claim), kept[kept.spec.isin(elsewhere)]]
+        table = pd.concat([part for part in rows if len(part)]).sort_values(
+            "run", key=lambda c: c.map([r.id for r in declared].index), kind="stable"
+        )
+        path = path_of(claim, profile)
+        part = path.with_suffix(".part")
+        table.to_csv(part, index=False, lineterminator="\n")
+        part.replace(path)
+        yield path, len(table)
+        yield from (_keep_decisions(run, table) for run, table in kept_whole.items())
+
+
+def decisions_of(run: experiments.Run) -> Path:
+    """Where the tracked decisions of a run lie whose test images a reader may not have."""
+    return paths.records() / "decisions" / f"{run.id}.csv"
+
+
+def _keep_decisions(run: experiments.Run, table: decisions.Table) -> tuple[Path, int]:
+    path = decisions_of(run)
+    path.parent.mkdir(exist_ok=True)
+    decisions.write(path, table)
+    return path, len(table)
+
+
+def path_of(claim: str, profile: str) -> Path:
+    """Where the tracked records of a claim lie."""
+    return paths.records() / f"{claim}-{profile}.csv"
+
+
+def _rows(result: Result) -> Iterator[dict]:
+    run = result.run
+    settings = dict(run.settings)
+    evaluated = settings.get("evaluated", result.metrics.get("explained_images", ""))
+    source = _generator(run)
+    shared = {
+        "run": run.id,
+        "variant": run.variant,
+        "train_on": settings.get("train_on", ""),
+        "removed": settings.get("ablation") or _left_out(source),
+        "generator": "" if source is None else _named(source),
+        "seed": run.seed,
+        "profile": run.profile,
+        "spec": run.digest(),
+        **{name: result.env[name] for name in ENVIRONMENT},
+    }
+    for metric, value in result.metrics.items():
+        n = result.metrics.get(_count_of(metric), evaluated)
+        if "_follows_" in metric:
+            # a share of the images whose cues differ; `following` did not count how many these are
+            n = result.metrics.get("conflicting_images", "")
+        yield shared | {
+            "metric": metric,
+            "value": value,
+            "unit": UNITS.get(metric, "images" if metric.endswith("images") else "fraction"),
+            "n": n,
+        }
+
+
+def _settings(run: experiments.Run, names: list[str]) -> dict:
+    """Settings of a run or of the set that it learns from, by name."""
+    of_set = (need.settings for role, need in run.needs if role == "set")
+    found = dict(next(of_set, ())) | dict(run.settings)
+    return {name: found[name] for name in names}
+
+
+def _count_of(metric: str) -> str:
+    """The name of the number of images behind a metric."""
+    name = metric.rpartition("/")[2]  # of `subject/measure`
+    if name.endswith("_images"):
+        return name
+    if name.startswith(("shape_bias", "cue_")):
+        return "cue_conflict_images"
+    if name == "bg_gap":
+        return "mixed_rand_images"
+    if name.endswith(("_top1", "_top5")):
+        return f"{name[:-5]}_images"
+    return name.replace("accuracy", "images") if "accuracy" in name else f"{name}_images"
+
+
+def _generator(run: experiments.Run) -> experiments.Run | None:
+    """The CGN or GAN behind a run, if there is one."""
+    for _, need in run.needs:
+        if need.kind in ("cgn", "gan", "mechanisms"):
+            return need
+    # the images of a robustness run are what it tests with
+    roles = ("classifier",) if run.kind == "robustness" else ("set", "classifier", "images")
+    behind = [_generator(need) for role, need in run.needs if role in roles]
+    return next((source for source in behind if source is not None), None)
+
+
+def _left_out(source: experiments.Run | None) -> str:
+    """The group of losses that a CGN of ImageNet or the menagerie went without."""
+    return "" if source is None else dict(source.settings).get("ablation", "")
+
+
+def _named(source: experiments.Run) -> str:
+    """`published`, or how it was trained and with which seed."""
+    if source.name == "published":
+        return source.name
+    return f"{'edge' if source.name == 'edge' else 'trained'}-{source.seed}"
+
+
+def as_printed(name: str, columns: list[str]) -> pd.DataFrame:
+    """A file of what others reported, every cell as it stands there.  Raises as `reported` does."""
+    return _read(paths.records() / name, columns, numbers=set())
+
+
+def needed(claim: str, profile: str) -> pd.DataFrame:
+    """What `read` gives, for a page that cannot do without.  Raises CGNError where it is empty."""
+    rows = read(claim, profile)
+    if rows.empty:
+        raise CGNError(
+            f"{path_of(claim, profile)} has no numbers: restore it with git checkout, or make it "
+            f"with python -m cgnlib run --profile {profile} {claim}, then python -m cgnlib record "
+            f"--profile {profile}"
+        )
+    return rows
+
+
+def _read(path: Path, columns: list[str], numbers: Set[str] = NUMBERS) -> pd.DataFrame:
+    try:
+        words = dict.fromkeys(set(columns) - numbers, str)
+        rows = pd.read_csv(path, keep_default_na=False, dtype=words)
+    except (OSError, ValueError) as error:
+        raise CGNError(
+            f"{path} cannot be read ({reason(error)}): restore it with git checkout"
+        ) from error
+    if missing := [column for column in columns if column not in rows.columns]:
+        raise CGNError(
+            f"{path} lacks the column {missing[0]!r}: restore it with git checkout"
+            + (
+                ""
+                if "spec" not in columns
+                else ", or delete it and make it again with python -m cgnlib record"
+            )
+        )
+    return rows

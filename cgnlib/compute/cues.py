@@ -1,0 +1,109 @@
+"""Kinds of runs that ask which cue a classifier follows, and whether that depends on the domain.
+
+A domain is where an image comes from: `real` renderings of digits, or counterfactuals (`cgn`).
+Like those in `execute` they return (metrics, history).
+"""
+
+from collections.abc import Iterator
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from cgnlib.chance import generator
+from cgnlib.counterfactuals import digits
+from cgnlib.data.images import Images, to_signed
+from cgnlib.data.variants import Variant
+from cgnlib.experiments import Run
+from cgnlib.measures import features
+from cgnlib.measures.cues import conflicting, follow
+from cgnlib.nets.mnist import CGN, CNN, compose
+
+CHUNK = 500
+DOMAINS = ("real", "cgn")
+
+
+def following(run: Run, net: CNN, cgn: CGN, test: Variant) -> tuple[dict[str, float], None]:
+    """Cue following of a classifier on real test images and on new counterfactuals of a CGN.
+
+    domain_read: accuracy of a linear probe that tells the two from the classifier's features;
+    chance is 0.5, since there are as many of each.
+    """
+    n = min(run["evaluated"], len(test))
+    real = Images(test.freeze().x[:n], test.y[:n])
+    made, fg, bg = held_out(cgn, n, generator(run.seed, "held-out"))
+    found, z = {}, []
+    for name, images, cues in (("real", real, (test.fg[:n], test.bg[:n])), ("cgn", made, (fg, bg))):
+        parts = [images.batch(index)[0] for index in torch.arange(n).split(CHUNK)]
+        with torch.inference_mode():
+            predicted = torch.cat([net(x).argmax(1) for x in parts])
+        found |= {f"{name}_{k}": v for k, v in follow(predicted, images.y, *cues).items()}
+        z.append(features.features(net, parts))
+    domain = torch.arange(2).repeat_interleave(n)
+    return found | {
+        "followed_images": n,
+        "domain_read": features.linear_probe(torch.cat(z), domain, run.seed),
+    }, None
+
+
+def crossing(run: Run, net: CNN, cgn: CGN, test: Variant) -> tuple[dict[str, float], None]:
+    """Cue following on images put together from real and generated parts, W-MNIST alone.
+
+    Each of strokes, foreground and background is real or made by the CGN: eight kinds of images,
+    all of the classes of the same test images.  `real_real_cgn_follows_shape` is for real strokes
+    and foregrounds on generated backgrounds.  conflicting_images: behind each share.
+    """
+    n = min(run["evaluated"], len(test))
+    predicted = {parts: [] for parts in product(DOMAINS, repeat=3)}
+    for parts, x in crossed(cgn, test, n, generator(run.seed, "crossing")):
+        with torch.inference_mode():
+            predicted[parts].append(net(x).argmax(1))
+    cues = test.y[:n], test.fg[:n], test.bg[:n]
+    found = {"conflicting_images": float(conflicting(*cues).sum())}
+    for parts, answers in predicted.items():
+        shares = follow(torch.cat(answers), *cues)
+        del shares["accuracy"]
+        found |= {"_".join((*parts, name)): share for name, share in shares.items()}
+    return found, None
+
+
+def crossed(
+    cgn: CGN, test: Variant, n: int, rng: torch.Generator
+) -> Iterator[tuple[tuple[str, str, str], Tensor]]:
+    """Batches of the first n test images, eight for each: the origin of their three parts, images.
+
+    Images: [B, 3, 32, 32], rounded to bytes whatever they are made of.
+    """
+    for index in torch.arange(n).split(digits.BATCH):
+        y, fg, bg = test.y[index], test.fg[index], test.bg[index]
+        real = (
+            test.mask[index].float(),
+            *(_texture(test, i, c, rng) for i, c in enumerate((fg, bg))),
+        )
+        with torch.inference_mode():
+            made = (
+                cgn.mask(cgn.draw_latent(len(y), rng), y),
+                cgn.foreground(cgn.draw_latent(len(y), rng), fg, rng),
+                cgn.background(cgn.draw_latent(len(y), rng), bg, rng),
+            )
+        sources = dict(zip(DOMAINS, (real, made), strict=True))
+        for parts in product(DOMAINS, repeat=3):
+            x = compose(*(sources[domain][i] for i, domain in enumerate(parts)))
+            yield parts, Images(digits.to_stored(x), y).batch(torch.arange(len(y)))[0]
+
+
+def _texture(test: Variant, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
+    """Real textures of the given classes, [B, 3, 32, 32] in -1...1."""
+    return to_signed(test.cue(of, classes, rng)).permute(0, 3, 1, 2)
+
+
+@torch.inference_mode()
+def held_out(cgn: CGN, n: int, rng: torch.Generator) -> tuple[Images, Tensor, Tensor]:
+    """n new counterfactuals, and the classes of their foregrounds and backgrounds, [n] each."""
+    made = []
+    for _ in range(-(-n // digits.BATCH)):
+        y = torch.randint(0, 10, (digits.BATCH,), generator=rng)
+        mask, fg, bg, y_fg, y_bg = next(digits.interventions(cgn, y, rng))
+        made.append((digits.to_stored(compose(mask, fg, bg)), y, y_fg, y_bg))
+    x, y, y_fg, y_bg = (torch.cat(parts)[:n] for parts in zip(*made, strict=True))
+    return Images(x, y), y_fg, y_bg

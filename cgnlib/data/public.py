@@ -1,0 +1,235 @@
+"""The benchmarks of claim 3 under CGN_DATA, and their images as classifiers take them.
+
+A benchmark's name says its part: `imagenet/val`, `in9/mixed_same`.  Its folder holds a folder a
+class, and those hold images; each is looked at by name, and counted, before one is read.
+
+The study calls the cue-conflict stimuli "IN-Stylized".  Stylized-ImageNet is another data set:
+ImageNet's images in the styles of paintings, which its makers give out as code that makes it.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cgnlib import paths
+from cgnlib.data.categories import FOLDER, NINE, SIXTEEN, imagenet_a, wordnet
+from cgnlib.errors import CGNError, MissingError
+
+SUFFIXES = (".jpeg", ".jpg", ".png")
+IN9 = (
+    *("original", "mixed_same", "mixed_rand", "mixed_next", "only_fg", "no_fg", "only_bg_b"),
+    "only_bg_t",
+)
+IN9_FOLDERS = tuple(f"{i:02}_{name}" for i, name in enumerate(NINE))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """folder: under CGN_DATA.  labels: imagenet, imagenet_a, sixteen or nine.  images: in all.
+
+    per_class: images of each class, None where classes differ.  source: where to get it.
+    """
+
+    folder: str
+    labels: str
+    images: int
+    per_class: int | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark on disk, sorted by class folder and file name.
+
+    name, condition: `in9` and `mixed_same`; the condition of a benchmark without parts is its
+    name.  labels: [N] int64, of `classes`: for ImageNet-A too its places among the 1,000.
+    texture: [N] int64, likewise; cue conflict only.
+    """
+
+    name: str
+    condition: str
+    images: list[Path]
+    labels: Tensor
+    classes: tuple[str, ...]
+    texture: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+_IMAGENET = "image-net.org (ILSVRC 2012; an account is needed)"
+_IN_MINI = (
+    "kaggle.com/datasets/ifigotin/imagenetmini-1000 (an account is needed), then "
+    "`python data_prep/fetch.py in-mini --from imagenetmini-1000.zip`"
+)
+_STYLIZED = "github.com/rgeirhos/Stylized-ImageNet, whose code makes it from ImageNet"
+_CUES = "github.com/rgeirhos/texture-vs-shape with `python data_prep/fetch.py cue-conflict`"
+_IN9 = "github.com/MadryLab/backgrounds_challenge with `python data_prep/fetch.py in9`"
+_SKETCH = "github.com/HaohanWang/ImageNet-Sketch with `python data_prep/fetch.py sketch`"
+_IN_A = "github.com/hendrycks/natural-adv-examples with `python data_prep/fetch.py imagenet-a`"
+
+# IN-9's release has a ninth variation, fg_mask: masks as arrays, no images to classify.
+LAYOUTS = {
+    "imagenet/train": Layout("imagenet/train", "imagenet", 1_281_167, None, _IMAGENET),
+    "imagenet/val": Layout("imagenet/val", "imagenet", 50_000, 50, _IMAGENET),
+    "in-mini/train": Layout("in-mini/train", "imagenet", 34_745, None, _IN_MINI),
+    "in-mini/val": Layout("in-mini/val", "imagenet", 3_923, None, _IN_MINI),
+    "cue_conflict": Layout("cue_conflict", "sixteen", 1_280, 80, _CUES),
+    **{f"in9/{v}": Layout(f"in9/{v}/val", "nine", 4_050, 450, _IN9) for v in IN9},
+    "imagenet-a": Layout("imagenet-a", "imagenet_a", 7_500, None, _IN_A),
+    "sketch": Layout("sketch", "imagenet", 50_889, None, _SKETCH),
+    "stylized-imagenet/train": Layout(
+        "stylized-imagenet/train", "imagenet", 1_281_167, None, _STYLIZED
+    ),
+    "stylized-imagenet/val": Layout("stylized-imagenet/val", "imagenet", 50_000, 50, _STYLIZED),
+}
+
+
+def read(name: str, check: bool = True) -> Benchmark:
+    """A benchmark of LAYOUTS under CGN_DATA, its folders, files and counts checked.
+
+    check=False takes a part of one: what is there must be named rightly, the rest may be missing.
+    Raises CGNError, which says what is missing and what is there too much.
+    """
+    if name not in LAYOUTS:
+        raise CGNError(f"unknown benchmark {name!r}: choose {', '.join(LAYOUTS)}")
+    layout, root = LAYOUTS[name], paths.data() / LAYOUTS[name].folder
+    classes, label_of = _classes(layout.labels)
+    there = look(name, check)
+    files = {folder: _image_files(root / folder) for folder in sorted(there)}
+    if layout.labels == "sixteen":
+        _compare(root, "stimuli", {n for names in files.values() for n in names}, stimuli(), check)
+        for folder, names in files.items():
+            if strays := [n for n in names if shape_and_texture(n)[0] != folder]:
+                raise CGNError(
+                    f"{root / folder} has stimuli of another shape: {_some(strays)}; "
+                    "unpack the benchmark again"
+                )
+    found = sum(map(len, files.values()))
+    if check:
+        _count(root, layout, files, found)
+    if not found:
+        raise CGNError(f"{root} holds no image: get them from {layout.source}")
+    images = [root / folder / name for folder, names in files.items() for name in names]
+    labels = [label_of[folder] for folder, names in files.items() for _ in names]
+    texture = None
+    if layout.labels == "sixteen":
+        texture = torch.tensor([SIXTEEN.index(shape_and_texture(i.name)[1]) for i in images])
+    first, _, part = name.partition("/")
+    return Benchmark(first, part or first, images, torch.tensor(labels), classes, texture)
+
+
+def look(name: str, check: bool = True) -> set[str]:
+    """The class folders of a benchmark, by name alone: no image is counted or read.
+
+    Raises CGNError as `read` does, MissingError where the benchmark is not there at all.
+    """
+    layout, root = LAYOUTS[name], paths.data() / LAYOUTS[name].folder
+    if not root.is_dir():
+        raise MissingError(f"{root} is missing: get it from {layout.source}, or set CGN_DATA")
+    there = _class_folders(root)
+    _compare(root, "folders", there, set(_classes(layout.labels)[1]), check)
+    return there
+
+
+def fingerprint(name: str) -> str:
+    """What is there of a benchmark, for a run's spec: sha256 of its files' names and sizes.
+
+    Taken anew only where a folder of the benchmark has changed.
+    """
+    root = paths.data() / LAYOUTS[name].folder
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    return _fingerprint(name, root, tuple(folder.stat().st_mtime_ns for folder in folders))
+
+
+@cache
+def _fingerprint(name: str, root: Path, changed: tuple[int, ...]) -> str:
+    lines = [f"{p.parent.name}/{p.name} {p.stat().st_size}\n" for p in read(name).images]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@cache
+def stimuli() -> frozenset[str]:
+    """The names of the 1,280 cue-conflict stimuli (CC BY 4.0, Geirhos et al. 2019)."""
+    table = json.loads((FOLDER / "cue_conflict.json").read_text())["textures"]
+    names = [f"{shape}-{t}.png" for shape, textures in table.items() for t in textures.split()]
+    if len(set(names)) != LAYOUTS["cue_conflict"].images:
+        raise CGNError(f"{FOLDER / 'cue_conflict.json'} is damaged: install the package again")
+    return frozenset(names)
+
+
+def shape_and_texture(stimulus: str) -> tuple[str, str]:
+    """The categories in a stimulus' file name: cat and oven for `cat10-oven3.png`."""
+    shape, texture = stimulus.removesuffix(".png").split("-")
+    return shape.rstrip("0123456789"), texture.rstrip("0123456789")
+
+
+def _classes(labels: str) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The names that labels stand for, and the label of each class folder."""
+    if labels == "sixteen":
+        return SIXTEEN, {name: i for i, name in enumerate(SIXTEEN)}
+    if labels == "nine":
+        return NINE, {name: i for i, name in enumerate(IN9_FOLDERS)}
+    ids = wordnet()
+    known = imagenet_a().tolist() if labels == "imagenet_a" else range(len(ids))
+    return ids, {ids[i]: i for i in known}
+
+
+def _class_folders(root: Path) -> set[str]:
+    """The folders in a benchmark's folder; licences and the like may lie beside them."""
+    with os.scandir(root) as entries:
+        entries = [entry for entry in entries if not entry.name.startswith(".")]
+    if stray := [e.name for e in entries if not e.is_dir() and _is_image(e.name)]:
+        raise CGNError(f"{root} has images outside its class folders: {_some(stray)}")
+    return {entry.name for entry in entries if entry.is_dir()}
+
+
+def _image_files(folder: Path) -> list[str]:
+    """The images of a class, sorted.  Raises CGNError where anything else lies there."""
+    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    if stray := [name for name in names if not _is_image(name)]:
+        raise CGNError(f"{folder} has what is no image: {_some(stray)}; move it away")
+    return names
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _compare(
+    root: Path, what: str, there: set[str], expected: frozenset[str] | set[str], whole: bool
+) -> None:
+    if extra := there - expected:
+        raise CGNError(
+            f"{root} has {what} that do not belong to it: {_some(extra)}; move them away"
+        )
+    if whole and (missing := expected - there):
+        raise CGNError(f"{root} lacks {what}: {_some(missing)}; unpack the benchmark again")
+
+
+def _count(root: Path, layout: Layout, files: dict[str, list[str]], found: int) -> None:
+    if layout.per_class is not None:
+        wrong = [f"{f} ({len(n)})" for f, n in files.items() if len(n) != layout.per_class]
+        if wrong:
+            raise CGNError(
+                f"{root} has not {layout.per_class} images in {_some(wrong)}: "
+                "unpack the benchmark again"
+            )
+    if empty := [folder for folder, names in files.items() if not names]:
+        raise CGNError(f"{root} has no image in {_some(empty)}: unpack the benchmark again")
+    if found != layout.images:
+        raise CGNError(
+            f"{root} has {found:,} images and not {layout.images:,}: unpack the benchmark again"
+        )
+
+
+def _some(names: set[str] | list[str]) -> str:
+    """The first three names, and how many more there are."""
+    first, rest = sorted(names)[:3], len(names) - 3
+    return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")

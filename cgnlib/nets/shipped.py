@@ -1,0 +1,97 @@
+"""Weights that come with the book, in half precision, and the record of their training.
+
+The menagerie's pretrained parts, and a CGN of each MNIST variant, trained here at the paper's
+size.  They are made by scripts in data_prep/ and shipped in folders beside these.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from cgnlib import paths
+from cgnlib.data import sources
+from cgnlib.errors import CGNError, MissingError, reason
+from cgnlib.nets import weights
+
+FOLDER = paths.ROOT / "data_prep" / "menagerie"
+NAMES = ("biggan", "u2net", "classifier", "probe")  # of the menagerie
+CGN = "cgn-"  # before the name of a variant
+
+
+def record(name: str) -> dict:
+    """How a part was made and how good it is; its sha256 among it.
+
+    Raises CGNError when the record is missing or is none.
+    """
+    path = _file(name).with_suffix(".json")
+    try:
+        found = json.loads(path.read_text())
+        if not isinstance(found, dict) or "sha256" not in found:
+            raise ValueError("it has no sha256")
+    except (OSError, ValueError, TypeError) as error:
+        raise CGNError(f"{path} cannot be read ({reason(error)}): {_again(path)}") from error
+    return found
+
+
+def look(name: str) -> Path:
+    """The file of a part that is there with its record, not yet checked.
+
+    Raises MissingError where it is not there, CGNError for a record that is none.
+    """
+    path = _file(name)
+    if not path.is_file():
+        raise MissingError(f"{path} is missing: {_again(path)}")
+    record(name)
+    return path
+
+
+def check(name: str) -> Path:
+    """The file of a part, its checksum that of its record.  Raises CGNError."""
+    path = look(name)
+    if (found := sources.sha256(path)) != record(name)["sha256"]:
+        raise CGNError(f"{path} has sha256 {found}, not that of its record: {_again(path)}")
+    return path
+
+
+def load(name: str, net: nn.Module) -> nn.Module:
+    """Load a shipped part into a net of its layout, whole or not at all, in evaluation mode.
+
+    Raises CGNError when the file is missing, is not the one of its record or has another layout.
+    """
+    path = check(name)
+    try:
+        return weights.load(net, path).eval()
+    except CGNError as error:
+        raise CGNError(f"{path} is no {type(net).__name__} ({error}): {_again(path)}") from error
+
+
+def ship(name: str, net: nn.Module, about: dict) -> None:
+    """Write a part and its record."""
+    path = _file(name)
+    part = path.with_suffix(".part")
+    path.parent.mkdir(exist_ok=True)
+    save_file({key: _small(value) for key, value in net.state_dict().items()}, part)
+    about = about | {"torch": torch.__version__, "bytes": part.stat().st_size}
+    about["sha256"] = sources.sha256(part)
+    os.replace(part, path)
+    path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _file(name: str) -> Path:
+    folder = FOLDER.with_name("mnists") if name.startswith(CGN) else FOLDER
+    return folder / f"{name}.safetensors"
+
+
+def _again(path: Path) -> str:
+    return f"restore it with `git checkout -- {path}`"
+
+
+def _small(value: torch.Tensor) -> torch.Tensor:
+    small = value.half() if value.is_floating_point() else value
+    if not small.isfinite().all():
+        raise CGNError("weights are too large for half precision, or not finite: train again")
+    return small.contiguous()

@@ -1,0 +1,138 @@
+"""One attempt at a run: under a lease, with a log, to files that are whole or not there."""
+
+import csv
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from cgnlib import paths
+from cgnlib.compute import digits
+from cgnlib.errors import CGNError, Interrupted, reason
+from cgnlib.experiments import Run
+from cgnlib.runs import provenance
+from cgnlib.runs.lease import leased
+from cgnlib.runs.results import folder_of, full_spec, is_done, load, logs_of
+from cgnlib.runs.signals import Flag
+from cgnlib.training.checkpoints import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+def compute(run: Run, stop: Flag) -> None:
+    """Compute one run whose needs are done, unless another process does or just did.
+
+    stop: when it is set, the run saves its state and raises Interrupted.  Raises CGNError for
+    what the user can mend.
+    """
+    folder = folder_of(run)
+    locks = paths.runs(run.profile) / ".locks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        locks.mkdir(exist_ok=True)
+    except OSError as error:
+        raise CGNError(
+            f"{folder} cannot be made ({reason(error)}): mend it or set CGN_RUNS"
+        ) from error
+    try:
+        with leased(locks / f"{run.id}.lease", run.id, stop) as check:
+            try:
+                if not is_done(run):
+                    _attempt(run, folder, check, stop)
+            except OSError:
+                check()  # who took the run over cleans up: then the folder is in order
+                raise
+    except (OSError, SafetensorError) as error:
+        raise CGNError(
+            f"{folder} cannot be written ({reason(error)}): free space or mend the folder, "
+            "then run again"
+        ) from error
+
+
+def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> None:
+    """Compute a run, or go on with it.  check: raises when the lease is lost."""
+    with _logged(folder) as number:
+        _write_json(folder / "spec.json", full_spec(run))
+        checkpoint = Checkpoint(folder / "checkpoint.pt", checkpoint_seconds(), stop.is_set, check)
+        start = time.monotonic()
+        needs = {role: load(need).folder for role, need in run.needs}
+        metrics, history = digits.execute(run, folder, needs, checkpoint)
+        check()
+        if history:
+            _write_csv(folder / "history.csv", history)
+        for path in folder.iterdir():  # what is said to be done is to outlast a loss of power
+            _reach_the_disk(path)
+        seconds = checkpoint.spent + time.monotonic() - start
+        made = provenance.record(seconds, number, digits.device_name(run))
+        _write_json(folder / "env.json", made)
+        _write_json(folder / "metrics.json", metrics)
+        checkpoint.remove()
+
+
+def checkpoint_seconds() -> float:
+    """Seconds between two checkpoints: CGN_CHECKPOINT_SECONDS, else 60.
+
+    Raises CGNError when it is no number, or less than 0.
+    """
+    told = os.environ.get("CGN_CHECKPOINT_SECONDS") or "60"
+    try:
+        if 0 <= (seconds := float(told)) < math.inf:
+            return seconds
+    except ValueError:
+        pass
+    raise CGNError(f"CGN_CHECKPOINT_SECONDS is {told!r}: set it to a number of seconds")
+
+
+@contextmanager
+def _logged(folder: Path) -> Iterator[int]:
+    """Write what the package logs into attempt-NNN.log, and how the attempt ends; its number."""
+    number = 1 + max((int(p.stem.removeprefix("attempt-")) for p in logs_of(folder)), default=0)
+    handler = logging.FileHandler(folder / f"attempt-{number:03}.log", encoding="utf-8")
+    handler.handleError = lambda record: None  # a full disk: the run itself will say so
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    package = logging.getLogger("cgnlib")
+    level = package.level
+    package.setLevel(logging.DEBUG)
+    package.addHandler(handler)
+    try:
+        logger.debug("started by %s, commit %s", provenance.place(), provenance.commit())
+        yield number
+        logger.debug("done")
+    except Interrupted as error:
+        logger.debug("interrupted: %s", error)
+        raise
+    except BaseException:
+        logger.debug("failed", exc_info=True)
+        raise
+    finally:
+        package.removeHandler(handler)
+        package.setLevel(level)
+        handler.close()
+
+
+def _reach_the_disk(path: Path) -> None:
+    if path.is_file():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _write_json(path: Path, content: dict) -> None:
+    part = path.with_suffix(".part")
+    with part.open("w") as file:
+        file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def _write_csv(path: Path, rows: list[dict]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
+        writer.writeheader()
+        writer.writerows(rows)

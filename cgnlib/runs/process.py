@@ -1,0 +1,100 @@
+"""The processes that compute runs: how they start, are asked to stop, and end."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from multiprocessing import parent_process
+from multiprocessing.connection import wait as wait_for
+
+import torch
+
+from cgnlib.experiments import Run
+from cgnlib.runs import attempt
+from cgnlib.runs.signals import SIGNALS, Flag, signals_set
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt
+_stop: Flag = threading.Event()  # set when this process is asked to stop; a worker has its pool's
+
+
+def compute_here(run: Run) -> None:
+    """Compute one run whose needs are done in this process, which exists for nothing else.
+
+    Raises what `ensure` raises.
+    """
+    prepare_process()
+    with signals_set(_stop):
+        compute_one(run)
+
+
+def compute_one(run: Run) -> None:
+    attempt.compute(run, _stop)
+
+
+class _Either:
+    """A worker's own flag beside that of its pool: a handler of signals must not touch the latter,
+    whose lock the interrupted code may hold."""
+
+    def __init__(self, pools: Flag):
+        self.pools, self.own = pools, False
+
+    def set(self) -> None:
+        self.own = True
+
+    def is_set(self) -> bool:
+        return self.own or self.pools.is_set()
+
+
+def start_worker(stop: Flag) -> None:
+    """A worker stops when its parent is asked to, and ends when its parent ends: a worker alone
+    would wait for ever."""
+    global _stop
+    _stop = _Either(stop)
+    for number in SIGNALS:  # Ctrl-C and a cluster reach every process of a job
+        signal.signal(number, lambda *_: _stop.set())
+    prepare_process()
+
+    def follow_parent() -> None:
+        wait_for([parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow_parent, daemon=True).start()
+
+
+def prepare_process() -> None:
+    """One CPU thread, so that a result does not depend on how many there are; on a GPU only what
+    gives the same bits each time."""
+    torch.set_num_threads(1)
+    torch.backends.cudnn.deterministic = True
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    keep_memory()
+
+
+def keep_memory() -> None:
+    """Have this process keep the memory that it frees.
+
+    glibc gives large blocks back to the system after each use, and training then spends its time
+    in page faults (a sixth of a classifier's step).
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+class environment:
+    """Environment variables for processes that start inside the block."""
+
+    def __init__(self, variables: dict[str, str]):
+        self.variables = variables
+
+    def __enter__(self) -> None:
+        self.before = {name: os.environ.get(name) for name in self.variables}
+        os.environ.update(self.variables)
+
+    def __exit__(self, *error) -> None:
+        for name, value in self.before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

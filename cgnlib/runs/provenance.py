@@ -1,0 +1,66 @@
+"""Where, when, with what and for how long a run was computed."""
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+
+import torch
+
+from cgnlib import paths
+
+
+def record(seconds: float, attempts: int, computed_on: str) -> dict:
+    """What env.json holds.  seconds: of all attempts, as far as their work was kept."""
+    return {
+        "seconds": round(seconds, 2),
+        "attempts": attempts,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": computed_on,
+        "threads": torch.get_num_threads(),
+        "peak_memory_mb": peak_memory_mb(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cgnlib": version("cgn-book"),
+        "commit": commit(),
+    }
+
+
+def place() -> str:
+    """This process, as a log names it: host, process id, and the cluster's job where it is one."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return f"{platform.node()}, process {os.getpid()}" + (f", Slurm job {job}" if job else "")
+
+
+@cache
+def commit() -> str:
+    """The commit of the working tree, with `+` where it has changes.
+
+    Outside git, as on a machine that only got a copy, what CGN_COMMIT says, else `unknown`.
+    As it was when this process asked first: the code that it has loaded is of that time.
+    """
+    try:
+        git = ["git", "-C", str(paths.ROOT)]
+        head = subprocess.check_output(
+            [*git, "rev-parse", "--short=10", "HEAD"], text=True, stderr=subprocess.DEVNULL
+        )
+        changed = subprocess.check_output(
+            [*git, "status", "--porcelain", "cgnlib"], text=True, stderr=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return os.environ.get("CGN_COMMIT") or "unknown"
+    return head.strip() + ("+" if changed.strip() else "")
+
+
+def peak_memory_mb() -> int | None:
+    """The most memory that this process has held so far; a worker may have held it for another
+    run.  None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,123 @@
+"""What a finished run leaves, and whether a run is done.
+
+A run's folder, runs/<profile>/<id>/, holds spec.json, the artefacts of its kind (history.csv,
+decisions.csv, weights.safetensors, images.npy, samples.npz), env.json, and metrics.json, written
+last and by rename: its presence means done; and a log of each attempt.
+"""
+
+import csv
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cgnlib import paths
+from cgnlib.compute import digits
+from cgnlib.data import images as loadset
+from cgnlib.data.images import Images
+from cgnlib.errors import CGNError, reason
+from cgnlib.experiments import Run
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its declaration and the folder of its artefacts."""
+
+    run: Run
+    folder: Path
+
+    @cached_property
+    def metrics(self) -> dict:
+        """The run's numbers, fractions where they are shares."""
+        return _read_json(self.folder / "metrics.json")
+
+    @cached_property
+    def env(self) -> dict:
+        """Where, when, with what and for how long it was computed."""
+        return _read_json(self.folder / "env.json")
+
+    @property
+    def spec(self) -> dict:
+        return _read_json(self.folder / "spec.json")
+
+    def history(self) -> list[dict[str, float]]:
+        """A row for each part of the training."""
+        with (self.folder / "history.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+            return [{k: float(v) for k, v in row.items() if v} for row in rows]
+
+    def images(self) -> Images:
+        """The images of a `set` run."""
+        return loadset.load_set(self.folder)
+
+
+def folder_of(run: Run) -> Path:
+    return paths.runs(run.profile) / run.id
+
+
+def is_done(run: Run) -> bool:
+    """Whether the run is there and was made from the same spec.
+
+    Raises CGNError where a folder of that name was made from another spec.
+    """
+    folder = folder_of(run)
+    if not (folder / "spec.json").exists():
+        return False
+    made, wanted = _read_json(folder / "spec.json"), full_spec(run)
+    if made != wanted and not _has_work(folder):
+        return False  # a run that failed before it left anything: there is nothing to protect
+    if made != wanted:
+        raise CGNError(
+            f"{folder} was made from another spec ({_difference(made, wanted)}): "
+            "move it away, or set CGN_RUNS to another folder"
+        )
+    if not (folder / "metrics.json").exists():
+        return False
+    _read_json(folder / "metrics.json")
+    return True
+
+
+def load(run: Run) -> Result:
+    """A run that is done already.  Raises CGNError when it is not."""
+    if not is_done(run):
+        raise CGNError(
+            f"run {run.id} is not done: python -m cgnlib run --profile {run.profile} {run.id}"
+        )
+    return Result(run, folder_of(run))
+
+
+def full_spec(run: Run) -> dict:
+    """What decides the result: the run's declaration, and the checksums of what it reads."""
+    return run.spec() | {"inputs": digits.inputs(run)}
+
+
+def _difference(made: dict, wanted: dict) -> str:
+    for key in wanted:
+        if made.get(key) == wanted[key]:
+            continue
+        if isinstance(wanted[key], dict) and isinstance(made.get(key), dict):
+            return f"{key}: {_difference(made[key], wanted[key])}"
+        return f"{key} was {made.get(key)!r} and is {wanted[key]!r}"
+    return "it has " + ", ".join(made.keys() - wanted.keys()) + " besides"
+
+
+def logs_of(folder: Path) -> list[Path]:
+    """A log for each attempt."""
+    return list(folder.glob("attempt-[0-9][0-9][0-9].log"))
+
+
+def _has_work(folder: Path) -> bool:
+    """Whether a run has left anything but its spec and its logs."""
+    return bool(set(folder.iterdir()) - {folder / "spec.json", *logs_of(folder)})
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("it does not hold an object")
+        return content
+    except (OSError, ValueError) as error:
+        raise CGNError(
+            f"{path} cannot be read ({reason(error)}): delete {path.parent} and run again"
+        ) from error

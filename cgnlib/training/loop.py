@@ -1,0 +1,127 @@
+"""The loop of every training: seeded, resumable, a row of history a window of steps.
+
+With a `Checkpoint` a stopped loop goes on from the last saved step and ends with the same weights,
+bit for bit on the same CPU with the same number of threads.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sized
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from cgnlib import precision
+from cgnlib.chance import generator
+from cgnlib.errors import CGNError
+from cgnlib.training import replay
+from cgnlib.training.checkpoints import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+CPU = torch.device("cpu")
+
+
+REPORTED = 30.0  # seconds between two lines in a log about how far a loop is
+
+
+def index_batches(n: int, batch: int, seed: int, first: int, last: int) -> Iterator[Tensor]:
+    """Indices of steps first...last - 1 of shuffled epochs over n items.
+
+    The order is a function of seed and epoch alone; an epoch ends with a short batch.
+    """
+    per_epoch = -(-n // batch)
+    order, epoch = None, None
+    for step in range(first, last):
+        if step // per_epoch != epoch:
+            epoch = step // per_epoch
+            order = torch.randperm(n, generator=generator(seed, "order", epoch))
+        start = (step % per_epoch) * batch
+        yield order[start : start + batch]
+
+
+def run_loop(
+    step: Callable[[Tensor], dict[str, Tensor]],
+    n: int,
+    s: dict,
+    seed: int,
+    checkpoint: Checkpoint,
+    parts: dict,
+    window: int,
+    after_window: Callable[[int], dict | None] = lambda step: None,
+    batches: Callable[[int, int], Iterator[Sized]] | None = None,
+    device: torch.device = CPU,
+    arithmetic: str = precision.FLOAT32,
+    replayed: bool = False,
+) -> list[dict]:
+    """Run s["steps"] steps over shuffled epochs of n items.
+
+    The history has a row every `window` steps: the means over the images seen in it.
+    after_window: called with the step, after each row; what it returns joins the row.
+    batches: what the steps from a first to before a last one are called with, where that is more
+    than the indices of `index_batches`.
+    device: of the step.
+    arithmetic: of its products; with the device, what a checkpoint can be gone on with in.
+    replayed: on a GPU the step is recorded once and replayed, see `Replayed`; of `parts` it draws
+    from all generators.
+    """
+    here = f"{device.type} in {arithmetic}"
+    start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": here}
+    loop = checkpoint.load(parts) or start
+    if (made_on := loop["device"]) != here:
+        raise CGNError(
+            f"{checkpoint.path} was made on a {made_on} and this is a {here}: go on there (or set "
+            f"CGN_PRECISION), or delete {checkpoint.path.parent} to start this run anew"
+        )
+    if batches is None:
+        ordered = index_batches(n, s["batch"], seed, loop["step"], s["steps"])
+    else:
+        ordered = batches(loop["step"], s["steps"])
+    bar = tqdm(ordered, initial=loop["step"], total=s["steps"], disable=None, unit="step")
+    report = _progress(loop["step"], s["steps"], logging.INFO if bar.disable else logging.DEBUG)
+    sums = loop["sums"]
+
+    def tally(index: Sized) -> None:
+        for name, value in step(index).items():
+            total = value.detach().double() * len(index)
+            sums[name] = sums[name].add_(total) if name in sums else total
+
+    graphed = device if replayed else CPU
+    if graphed.type != "cpu":
+        draws = [part for part in parts.values() if isinstance(part, torch.Generator)]
+        tally = replay.Replayed(tally, s["batch"], graphed, draws)
+    with replay.stream(graphed):
+        for index in bar:
+            tally(index)
+            loop["seen"] += len(index)
+            loop["step"] += 1
+            if loop["step"] % window == 0 or loop["step"] == s["steps"]:
+                means = {name: float(total / loop["seen"]) for name, total in sums.items()}
+                loop["history"].append({"step": loop["step"], **means})
+                loop["seen"] = 0
+                for total in sums.values():
+                    total.zero_()
+                loop["history"][-1] |= after_window(loop["step"]) or {}
+            report(loop["step"])
+            checkpoint.after_step(loop, parts)
+    return loop["history"]
+
+
+def _progress(first: int, last: int, level: int) -> Callable[[int], None]:
+    """What tells a log, now and then, how far a loop is and how long the rest will take."""
+    start = said = time.monotonic()
+
+    def report(step: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said < REPORTED:
+            return
+        said, left = now, (now - start) / (step - first) * (last - step)
+        minutes = f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
+        logger.log(
+            level, "step %d of %d (%.0f %%), %s left", step, last, 100 * step / last, minutes
+        )
+
+    return report
