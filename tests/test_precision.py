@@ -3,7 +3,7 @@
 import pytest
 import torch
 from stopping import StopAt
-from test_train import CGN, CLASSIFIER, CONV, LOOPS, TINY, same
+from training.test_digits import CGN, CLASSIFIER, CONV, LOOPS, TINY, same
 
 from cgnlib import chance, experiments, precision, processor
 from cgnlib.compute import digits as execute

@@ -6,7 +6,7 @@ from pathlib import Path
 from cgnbook import colophon
 from cgnlib.data import sources
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_book_paper_and_study_are_to_be_cited():

@@ -9,7 +9,7 @@ import pytest
 from cgnbook import findings, page, records, verdicts
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 MINI = ("claim-1-mnist", "claim-2", "claim-3-mnist", "claim-3-imagenet")
 
 

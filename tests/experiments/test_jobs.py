@@ -13,7 +13,7 @@ import yaml
 
 from cgnlib import experiments, jobs
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 EVERY = [
     run for name in experiments.PROFILES for run in experiments.with_needs(experiments.grid(name))
 ]

@@ -9,7 +9,7 @@ import pytest
 from cgnbook import deviations
 from cgnlib import experiments
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ROWS = deviations.read().to_dict("records")
 CHECKED = [(row["id"], entry) for row in ROWS for entry in row["checked"].split("; ")]
 

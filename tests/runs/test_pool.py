@@ -585,7 +585,7 @@ runs._compute_one(test_runs.gan(steps=70))
 
 
 def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(tmp_path, folder, monkeypatch):
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).resolve().parents[1])]
     assert subprocess.run(command).returncode == -signal.SIGKILL
     run = gan(steps=70)
     left = {"spec.json", "checkpoint.pt", "checkpoint.before.pt", "attempt-001.log"}

@@ -9,7 +9,7 @@ from statistics import mean, stdev
 
 import pytest
 
-RECORDS = Path(__file__).parents[1] / "book" / "records"
+RECORDS = Path(__file__).resolve().parents[2] / "book" / "records"
 COLUMNS = ["claim", "table", "row", "column", "metric", "value"]
 COLUMNS += ["unit", "spread", "n", "source", "where", "note"]
 ORDER = ["claim", "table", "column", "row", "metric", "source", "where"]

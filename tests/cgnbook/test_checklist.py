@@ -6,7 +6,7 @@ import pytest
 
 from cgnbook import checklist
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FILES = [file for _, _, files in checklist.ITEMS.values() for file in files]
 
 
