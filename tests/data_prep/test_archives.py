@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from cgnlib import archives
+import archives
 from cgnlib.errors import CGNError
 
 FILES = {"top/a/1.png": b"one", "top/b/2.png": b"two" * 1000, "top/LICENCE": b"free"}

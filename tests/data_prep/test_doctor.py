@@ -128,7 +128,7 @@ def test_a_new_setting_of_a_run_is_a_new_need(no_data, computer, monkeypatch):
 
 def test_needs_count_the_runs_that_read_them():
     runs = every_run("paper")
-    counts = doctor.needs(runs)
+    counts = needs.of(runs)
     trained = [run for run in runs if dict(run.settings).get("perceptual") == "vgg16"]
     assert counts[Input("weights", "vgg16")] == len(trained)
     assert counts[Input("weights", "resnet50")] == 1
@@ -136,16 +136,16 @@ def test_needs_count_the_runs_that_read_them():
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_need_comes_from_a_source_a_package_or_this_repository(profile):
-    for what in doctor.needs(every_run(profile)):
+    for what in needs.of(every_run(profile)):
         own = what.kind in ("part", "package") or what.name in ("mnist-5k", "procedural")
         assert (what.source is None) == own
 
 
 def test_downloads_of_a_profile():
-    assert doctor.downloads_of("mini") == []
+    assert needs.downloads_of("mini") == []
     full = {"mnist", "dtd", "cue-conflict", *(f"cgn-{v}" for v in experiments.VARIANTS)}
-    assert set(doctor.downloads_of("full")) == full
-    assert set(doctor.downloads_of("paper")) == set(sources.table())  # nothing in vain
+    assert set(needs.downloads_of("full")) == full
+    assert set(needs.downloads_of("paper")) == set(sources.table())  # nothing in vain
 
 
 @pytest.mark.parametrize("name", sources.table())
@@ -171,9 +171,9 @@ def test_another_content_is_found_when_everything_is_hashed(no_data, computer, m
     path.parent.mkdir()
     path.write_bytes(bytes(sources.table()["cgn-colored"]["size"]))
     what = Input("weights", "cgn-colored")
-    doctor.check(what)
+    needs.check(what)
     with pytest.raises(CGNError, match="has sha256"):
-        doctor.check(what, thorough=True)
+        needs.check(what, thorough=True)
 
 
 def test_a_file_that_nobody_vouches_for_is_no_good(no_data):
@@ -181,10 +181,10 @@ def test_a_file_that_nobody_vouches_for_is_no_good(no_data):
     path.parent.mkdir()
     path.write_bytes(b"abc")
     with pytest.raises(CGNError, match="sha256sum") as error:
-        doctor.check(Input("weights", "biggan256"))
+        needs.check(Input("weights", "biggan256"))
     assert not isinstance(error.value, MissingError)
     sources.beside(path).write_text(f"{sources.sha256(path)}  biggan256.pth\n")
-    doctor.check(Input("weights", "biggan256"), thorough=True)
+    needs.check(Input("weights", "biggan256"), thorough=True)
 
 
 def test_a_missing_class_and_a_missing_image_are_found(no_data, monkeypatch):
@@ -193,30 +193,30 @@ def test_a_missing_class_and_a_missing_image_are_found(no_data, monkeypatch):
     monkeypatch.setitem(public.LAYOUTS, "in9/mixed_same", layout)
     for folder in public.IN9_FOLDERS:
         with pytest.raises(CGNError):
-            doctor.check(what)
+            needs.check(what)
         (root / folder).mkdir(parents=True)
-    doctor.check(what)
+    needs.check(what)
     for folder in public.IN9_FOLDERS:
         with pytest.raises(CGNError):
-            doctor.check(what, thorough=True)
+            needs.check(what, thorough=True)
         (root / folder / "1.JPEG").write_bytes(b"pixels")
-    doctor.check(what, thorough=True)
+    needs.check(what, thorough=True)
     manifest = sources.beside(no_data / "in9")
     image = root / public.IN9_FOLDERS[0] / "1.JPEG"
     manifest.write_text(f"{sources.sha256(image)}  {image.relative_to(no_data).as_posix()}\n")
-    doctor.check(what, thorough=True)
+    needs.check(what, thorough=True)
     image.write_bytes(b"PIXELS")
     with pytest.raises(CGNError, match="not what was unpacked"):
-        doctor.check(what, thorough=True)
+        needs.check(what, thorough=True)
 
 
 def test_damaged_digits_are_found_when_they_are_read(no_data):
     (no_data / "mnist").mkdir()
     for name in digits.IDX_FILES:
         (no_data / "mnist" / name).touch()
-    doctor.check(Input("digits", "mnist"))
+    needs.check(Input("digits", "mnist"))
     with pytest.raises(CGNError, match="IDX"):
-        doctor.check(Input("digits", "mnist"), thorough=True)
+        needs.check(Input("digits", "mnist"), thorough=True)
 
 
 def test_a_damaged_part_of_the_menagerie_is_found(random_parts, tmp_path, monkeypatch):
@@ -224,13 +224,13 @@ def test_a_damaged_part_of_the_menagerie_is_found(random_parts, tmp_path, monkey
         (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     what = Input("part", "probe")
-    doctor.check(what, thorough=True)
+    needs.check(what, thorough=True)
     (tmp_path / "probe.safetensors").write_bytes(b"abc")
     with pytest.raises(CGNError, match="not that of its record"):
-        doctor.check(what, thorough=True)
+        needs.check(what, thorough=True)
     (tmp_path / "probe.safetensors").unlink()
     with pytest.raises(MissingError):
-        doctor.check(what)
+        needs.check(what)
 
 
 @pytest.mark.parametrize("profile", ["full"])

@@ -4,7 +4,10 @@ import importlib.util
 
 import pytest
 
-from cgnlib import doctor, downloads, experiments, paths
+import doctor
+import download
+import fetch
+from cgnlib import experiments
 from cgnlib.data import sources
 from cgnlib.errors import CGNError
 
@@ -17,7 +20,7 @@ SPEC.loader.exec_module(fetch)
 def fetched(monkeypatch, no_data):
     """The calls that would download."""
     calls = []
-    monkeypatch.setattr(downloads, "fetch", lambda *call: calls.append(call) or no_data / call[0])
+    monkeypatch.setattr(download, "fetch", lambda *call: calls.append(call) or no_data / call[0])
     return calls
 
 
@@ -45,7 +48,7 @@ def test_nothing_asked_for_is_the_list(capsys, fetched):
 @pytest.mark.parametrize("profile", experiments.PROFILES)
 def test_a_profile_is_all_that_it_needs(profile, fetched):
     assert fetch.main(["--profile", profile]) == 0
-    assert [name for name, *_ in fetched] == doctor.downloads_of(profile)
+    assert [name for name, *_ in fetched] == needs.downloads_of(profile)
 
 
 def test_all_is_the_whole_table_each_once(fetched):
@@ -69,7 +72,7 @@ def test_what_fails_is_one_line_each_and_the_others_are_tried(monkeypatch, fetch
         if name != "dtd":
             raise CGNError(f"{name} is not to be had")
 
-    monkeypatch.setattr(downloads, "fetch", fail)
+    monkeypatch.setattr(download, "fetch", fail)
     assert fetch.main(["mnist", "dtd", "u2net"]) == 1
     assert fetched == ["mnist", "dtd", "u2net"]
     expected = [f"error: {name} is not to be had" for name in ("mnist", "u2net")]
@@ -80,7 +83,7 @@ def test_an_interruption_is_exit_code_130(monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(downloads, "fetch", interrupt)
+    monkeypatch.setattr(download, "fetch", interrupt)
     assert fetch.main(["mnist"]) == 130 and "goes on" in capsys.readouterr().err
 
 

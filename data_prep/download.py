@@ -5,21 +5,23 @@ the same.  Nothing here runs unless the user asked for a download (data_prep/fet
 """
 
 import errno
+import hashlib
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
-import pooch
 from filelock import FileLock, Timeout
 
-from cgnlib import archives, paths, transfer
+import archives
+import machine
+import transfer
+from cgnlib import paths
 from cgnlib.data import sources
 from cgnlib.errors import CGNError, reason
-from cgnlib.transfer import Unreachable
+from transfer import Unreachable
 
 IMAGES = (".jpeg", ".jpg", ".png")
 
@@ -45,7 +47,7 @@ def fetch(name: str, own: Path | None = None, keep: bool = False) -> Path:
         with _alone(name):
             _take_all(name, own, missing)
     elif missing:
-        _check_space(sources.place(name), sum(part["size"] for part in missing))
+        _check_space(name, missing)
         with _alone(name):
             for part in missing:
                 _download(name, part)
@@ -58,7 +60,9 @@ def check(path: Path, part: dict) -> bool:
     Raises CGNError for another file.
     """
     if "md5" in part:
-        if (found := pooch.file_hash(str(path), "md5")) != part["md5"]:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "md5").hexdigest()
+        if found != part["md5"]:
             raise CGNError(f"{path.name} has MD5 {found}, not {part['md5']}")
         return True
     place = paths.data() / part["file"]
@@ -125,10 +129,7 @@ def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None
             raise CGNError(f"{error}: move {target} away to get it again") from error
     (part,) = sources.downloads(name)
     if own is None and not entry["urls"]:
-        raise CGNError(
-            f"{name} is not to be had without an account: download {entry['archive']} from "
-            f"{entry['page']}, then {sources.command(name)}"
-        )
+        raise CGNError(f"{name} is not to be had without an account: {sources.get_it(name)}")
     archive = own or paths.data() / part["file"]
 
     def counted(folder: Path) -> None:
@@ -142,7 +143,7 @@ def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None
         if own is not None:
             _check_own(name, own, part)
         elif not _is_there(part):
-            _check_space(archive, part["size"] + entry["unpacked"])
+            _check_space(name, [part], entry["unpacked"])
             _download(name, part)
         archives.unpack(archive, target, entry["inside"], counted)
         if own is None and not keep:
@@ -214,51 +215,40 @@ def _take(name: str, own: Path, part: dict) -> None:
 
 
 def _download(name: str, part: dict) -> None:
-    """One file from the first url that gives it."""
+    """One file from the first url that gives it, checked before it gets its place."""
     path = paths.data() / part["file"]
-    pooch.get_logger().setLevel("WARNING")  # else it advises on checksums that are recorded here
-    troubles = []
+    kept = transfer.part_of(path)
+    known = "md5" in part or bool(part["sha256"] or sources.recorded(path))
     for url in part["urls"]:
-        downloader = partial(_resume, path=path, part=part)
         try:
-            pooch.retrieve(url, _stated(part), path.name, path.parent, downloader=downloader)
+            transfer.download(url, kept, known)
+            _check_new(kept, part)
+            os.replace(kept, path)
+            transfer.forget(kept)
             return _record(path, part)
-        except (Unreachable, ValueError) as error:  # ValueError: pooch found another checksum
-            troubles.append(f"{url}: {reason(error)}")
-            print(troubles[-1], file=sys.stderr)
+        except Unreachable as error:
+            trouble = f"{url}: {reason(error)}"
+            print(trouble, file=sys.stderr)
         except OSError as error:
             raise _mendable(path, error) from error
     raise CGNError(
-        f"{name} could not be downloaded ({troubles[-1]}): try again later, or get the file "
+        f"{name} could not be downloaded ({trouble}): try again later, or get the file "
         f"another way and name it with `python data_prep/fetch.py {name} --from FILE`"
     )
 
 
-def _stated(part: dict) -> str | None:
-    """A whole checksum as pooch writes it, None where nobody states one."""
-    if "md5" in part:
-        return f"md5:{part['md5']}"
-    return f"sha256:{part['sha256']}" if len(part["sha256"]) == 64 else None
-
-
-def _resume(url: str, output: str, _pooch: object, *, path: Path, part: dict) -> None:
-    """A downloader for pooch, which checks the output against a whole checksum itself."""
-    kept = transfer.part_of(path)
-    known = "md5" in part or bool(part["sha256"] or sources.recorded(path))
-    transfer.download(url, kept, known)
-    if not _stated(part):
-        try:
-            check(kept, part)
-        except CGNError as error:
-            transfer.forget(kept)
-            raise Unreachable(error) from error
-    os.replace(kept, output)
-    transfer.forget(kept)
+def _check_new(kept: Path, part: dict) -> None:
+    """Raises Unreachable, and forgets what came, where it is another file than stated."""
+    try:
+        check(kept, part)
+    except CGNError as error:
+        transfer.forget(kept)
+        raise Unreachable(error) from error
 
 
 def _record(path: Path, part: dict) -> None:
     """Write FILE.sha256 at the first download of a file whose checksum nobody states whole."""
-    if _stated(part) or sources.recorded(path):
+    if "md5" in part or len(part["sha256"]) == 64 or sources.recorded(path):
         return
     sources.beside(path).write_text(f"{sources.sha256(path)}  {path.name}\n")
     print(
@@ -276,15 +266,12 @@ def _mendable(path: Path, error: OSError) -> CGNError:
     return CGNError(f"{path} cannot be written ({reason(error)}): mend it or set CGN_DATA")
 
 
-def _check_space(path: Path, needed: int) -> None:
-    kept = transfer.part_of(path)
-    needed -= kept.stat().st_size if kept.is_file() else 0
-    folder = next(parent for parent in path.parents if parent.exists())
-    if (free := shutil.disk_usage(folder).free) < needed:
-        raise CGNError(
-            f"{path.name} needs about {needed / 1e9:.1f} GB at {folder}, which has "
-            f"{free / 1e9:.1f}: free space or set CGN_DATA to a larger disk"
-        )
+def _check_space(name: str, parts: list[dict], unpacked: int = 0) -> None:
+    """Raises CGNError where the disk has not what is still to come, unpacked if it is packed."""
+    places = [transfer.part_of(paths.data() / part["file"]) for part in parts]
+    came = sum(place.stat().st_size for place in places if place.is_file())
+    needed = sum(part["size"] for part in parts) + unpacked - came
+    machine.check_space(name, places[0].parent, needed)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import torch
 import torchvision
 
 from cgnlib import precision, processor
-from cgnlib.errors import reason
+from cgnlib.errors import CGNError, reason
 
 SLURM_SECONDS = 10  # how long sinfo may take to answer
 
@@ -107,6 +107,16 @@ def look_at_disks(needed: dict[str, tuple[Path, int]]) -> list[Disk]:
         )
         for what, (folder, size) in needed.items()
     ]
+
+
+def check_space(what: str, folder: Path, needed: int) -> None:
+    """Raises CGNError where the disk of a folder has not the bytes that something needs."""
+    place = _existing(folder)
+    if (free := shutil.disk_usage(place).free) < needed:
+        raise CGNError(
+            f"{what} needs about {needed / 1e9:.1f} GB at {place}, which has {free / 1e9:.1f}: "
+            "free space or set CGN_DATA to a larger disk"
+        )
 
 
 def look_for_slurm() -> Slurm:
