@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import json
 import logging
 import sys
 from pathlib import Path
@@ -19,7 +18,6 @@ EXAMPLES = {
   python -m cgnlib run cgn-wildlife-s0           one run, and what it needs
   python -m cgnlib run --profile full all        the paper's sizes: hours
   python -m cgnlib run --profile full --dry-run all""",
-    "doctor": "python -m cgnlib doctor --profile paper",
     "record": "python -m cgnlib record --profile full",
     "generate": "python -m cgnlib generate mechanisms-menagerie-none-s0 data/generated --n 1000",
     "bench": "python -m cgnlib bench",
@@ -41,7 +39,6 @@ def main(argv: list[str] | None = None) -> int:
     for name, help_text in (
         ("list", "show the runs of a profile, and which are done"),
         ("run", "compute runs that are not done yet"),
-        ("doctor", "show which data, weights and machine a profile needs, and what is missing"),
         ("record", "write the numbers of finished runs into book/records/"),
         ("generate", "write a data set of counterfactuals with its label table"),
         ("bench", "time the fast paths against plain ones"),
@@ -57,9 +54,6 @@ def main(argv: list[str] | None = None) -> int:
         command.add_argument("--profile", default="mini", help="mini (default), full or paper")
         if name == "generate":
             _add_generation(command)
-        elif name == "doctor":
-            command.add_argument("--json", action="store_true", help="for machines")
-            command.add_argument("--thorough", action="store_true", help="hash, count everything")
         elif name != "record":
             command.add_argument(
                 "what", nargs="*" if name == "list" else "+", default=["all"],
@@ -75,8 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     logging.getLogger().handlers[0].setLevel(logging.INFO)  # a run sets its own loggers lower
     try:
-        if COMMANDS[args.command](args) is False:
-            return 1
+        COMMANDS[args.command](args)
     except CGNError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -164,14 +157,6 @@ def _run(args: argparse.Namespace) -> None:
     print(f"{len(results)} runs are done in {paths.runs(args.profile)}")
 
 
-def _doctor(args: argparse.Namespace) -> bool:
-    from cgnlib import doctor
-
-    report = doctor.examine(args.profile, args.thorough)
-    print(json.dumps(report.as_json(), indent=1) if args.json else doctor.text(report))
-    return report.ok
-
-
 def _record(args: argparse.Namespace) -> None:
     from cgnbook import kept, records
 
@@ -222,7 +207,6 @@ def _bench(args: argparse.Namespace) -> None:
 COMMANDS = {
     "list": _list,
     "run": _run,
-    "doctor": _doctor,
     "record": _record,
     "generate": _generate,
     "bench": _bench,

@@ -10,16 +10,14 @@ from dataclasses import asdict, dataclass
 
 import machine
 import needs
-from cgnlib import experiments, imagenet, jobs, paths
-from cgnlib.counterfactuals import digits as counterfactuals
+from cgnlib import experiments, paths
 from cgnlib.data import sources
 from cgnlib.errors import CGNError
-from cgnlib.experiments import Run
-from cgnlib.runs.inputs import Input
+from cgnlib.experiments import Input, jobs
 from machine import Disk, Machine
 
 EXAMPLES = """examples:
-  python data_prep/doctor.py                           the smallest profile
+  python data_prep/doctor.py                        the smallest profile
   python data_prep/doctor.py --profile paper
   python data_prep/doctor.py --profile full --thorough
   python data_prep/doctor.py --profile paper --json
@@ -28,12 +26,6 @@ exit codes: 0 all is there, 1 something is not (one line each), 2 bad usage, 130
 """
 SCHEMA = 1  # of the JSON; another number when a key changes its meaning
 GPU_BYTES = 11 * 10**9  # the authors trained on 1080 Ti cards of 11 GB
-
-# Bytes that a finished run leaves, as measured.  A pixel: of a sheet (PNG), of a counterfactual.
-SMALL_RUN = 1.5e6
-SHEET_PIXEL, JPEG_PIXEL = 1.6, 0.4
-CLASSIFIER = {"menagerie": 19e6, "imagenet": 103e6}
-EDGES = {"menagerie": (64, 10), "imagenet": (256, len(imagenet.SHEET_CLASSES))}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -113,15 +105,15 @@ def examine(profile: str, thorough: bool = False) -> Report:
     runs = experiments.with_needs(experiments.grid(profile))
     found = [_found(what, n, thorough) for what, n in needs.of(runs).items()]
     to_get = {f.source: f for f in found if f.status == "missing" and f.source}
-    to_compute = (run for run in runs if not jobs.is_finished(run))
+    to_leave = sum(run.bytes_left() for run in runs if not jobs.is_finished(run))
     disks = machine.look_at_disks(
         {
             "data": (paths.data(), sum(map(_bytes_of_source, to_get))),
-            "runs": (paths.runs(profile), int(sum(map(run_bytes, to_compute)))),
+            "runs": (paths.runs(profile), int(to_leave)),
         }
     )
     looked = machine.look()
-    gpu_needed = GPU_BYTES if any(map(jobs.uses_gpu, runs)) else 0
+    gpu_needed = GPU_BYTES if any(run.asks_for_gpu for run in runs) else 0
     problems = [_problem(f) for f in found if f.status != "there"]
     problems += _problems_of_disks(disks)
     here = any(gpu.bytes >= gpu_needed for gpu in looked.gpus)
@@ -131,23 +123,6 @@ def examine(profile: str, thorough: bool = False) -> Report:
             "run on a machine or a cluster that has one"
         )
     return Report(profile, thorough, found, disks, looked, gpu_needed, problems)
-
-
-def run_bytes(run: Run) -> float:
-    """About how much a finished run takes on disk."""
-    settings = dict(run.settings)
-    if run.kind == "set":
-        return counterfactuals.set_size(run["size"], run["per_shape"]) * 32 * 32 * 3
-    if run.kind in ("plain", "ensemble"):
-        return CLASSIFIER[run.variant]
-    edge, classes = EDGES.get(run.variant, (0, 0))
-    if run.kind == "images":
-        return (run["train"] + run["val"]) * edge**2 * JPEG_PIXEL
-    if run.kind == "mechanisms":
-        sheets = settings.get("steps", 0) // settings.get("window", 1)
-        weights = 24e6 if run.variant == "menagerie" else sources.table()["cgn-imagenet"]["size"]
-        return weights + sheets * classes * 6 * edge**2 * SHEET_PIXEL
-    return SMALL_RUN
 
 
 def text(report: Report) -> str:
@@ -160,7 +135,7 @@ def text(report: Report) -> str:
         lines.append(f"  {f.status:8} {f.kind:10} {f.name:20} {size:>12}{get}".rstrip())
     missing = list(dict.fromkeys(f.source for f in report.inputs if f.status == "missing"))
     if missing:
-        size = sum(part["size"] for name in missing if name for part in sources.downloads(name))
+        size = sum(map(sources.size, filter(None, missing)))
         lines.append(
             f"  {size / 1e9:.1f} GB to download; all at once: "
             f"python data_prep/fetch.py --profile {report.profile}"
@@ -205,18 +180,15 @@ def _slurm(slurm: machine.Slurm) -> str:
 def _found(what: Input, runs: int, thorough: bool) -> Found:
     status, detail = needs.look([what], thorough)
     source = needs.source_of(what)
-    size = sum(part["size"] for part in sources.downloads(source)) if source else 0
+    size = sources.size(source) if source else 0
     get = sources.command(source) if source else ""
     return Found(what.kind, what.name, status, source, size, get, detail, runs)
 
 
 def _bytes_of_source(name: str) -> int:
     """What a download takes on disk at most: an archive lies beside what is unpacked."""
-    size = sum(part["size"] for part in sources.downloads(name))
     entry = sources.table()[name]
-    if "archive" not in entry:
-        return size
-    return entry["unpacked"] + (size if entry["urls"] else 0)
+    return (sources.size(name) if entry["urls"] else 0) + entry.get("unpacked", 0)
 
 
 def _problems_of_disks(disks: list[Disk]) -> list[str]:

@@ -108,10 +108,8 @@ def _is_there(part: dict) -> bool:
     path = paths.data() / part["file"]
     if not path.is_file():
         return False
-    try:
+    with _advice(f": move {path} away to get it again"):
         known = check(path, part)
-    except CGNError as error:
-        raise CGNError(f"{error}: move {path} away to get it again") from error
     if not known:
         raise CGNError(
             f"{path} is there already, and nobody states its checksum: if you trust your copy, "
@@ -123,21 +121,18 @@ def _is_there(part: dict) -> bool:
 def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None:
     target = sources.place(name)
     if target.exists():
-        try:
+        with _advice(f": move {target} away to get it again"):
             return count_images(target, entry["images"])
-        except CGNError as error:
-            raise CGNError(f"{error}: move {target} away to get it again") from error
     (part,) = sources.downloads(name)
     if own is None and not entry["urls"]:
         raise CGNError(f"{name} is not to be had without an account: {sources.get_it(name)}")
     archive = own or paths.data() / part["file"]
 
+    again = _another(name) if own else f"delete {archive} to get it again"
+
     def counted(folder: Path) -> None:
-        try:
+        with _advice(f"; {again}"):
             count_images(folder, entry["images"], archive)
-        except CGNError as error:
-            again = _another(name) if own else f"delete {archive} to get it again"
-            raise CGNError(f"{error}; {again}") from error
 
     with _alone(name):
         if own is not None:
@@ -181,9 +176,8 @@ def _take_from(name: str, folder: Path, missing: list[dict], own: Path) -> None:
 def _check_own(name: str, own: Path, part: dict) -> None:
     """Raises CGNError where a file of the user's is another one, and says what to do."""
     try:
-        check(own, part)
-    except CGNError as error:
-        raise CGNError(f"{error}; {_another(name)}") from error
+        with _advice(f"; {_another(name)}"):
+            check(own, part)
     except OSError as error:
         raise CGNError(f"{own} cannot be read ({reason(error)}): mend it and run again") from error
 
@@ -272,6 +266,15 @@ def _check_space(name: str, parts: list[dict], unpacked: int = 0) -> None:
     came = sum(place.stat().st_size for place in places if place.is_file())
     needed = sum(part["size"] for part in parts) + unpacked - came
     machine.check_space(name, places[0].parent, needed)
+
+
+@contextmanager
+def _advice(text: str) -> Iterator[None]:
+    """Ends an error's message with what to do."""
+    try:
+        yield
+    except CGNError as error:
+        raise CGNError(f"{error}{text}") from error
 
 
 @contextmanager

@@ -60,26 +60,24 @@ def show() -> None:
     """Every name: whether it is there, how large it is, who needs it, what it is."""
     needed = {profile: needs.downloads_of(profile) for profile in experiments.PROFILES}
     for name, entry in sources.table().items():
-        status, _ = needs.look(needs.given_by(name))
-        size = sum(part["size"] for part in sources.downloads(name))
-        profiles = " ".join(profile for profile, names in needed.items() if name in names)
-        print(
-            f"{name:20} {status:8} {size / 1e6:7,.1f} MB  {profiles or '-':11} {entry['about']} "
-            f"({entry['licence']})"
-        )
+        status, size = needs.look(needs.given_by(name))[0], sources.size(name) / 1e6
+        profiles = " ".join(profile for profile, names in needed.items() if name in names) or "-"
+        about = f"{entry['about']} ({entry['licence']})"
+        print(f"{name:20} {status:8} {size:7,.1f} MB  {profiles:11} {about}")
     print(f"under {paths.data()}; set CGN_DATA to change that")
 
 
 def get(name: str, own: Path | None, keep: bool) -> bool:
     """Fetch one and say so."""
     try:
-        status, trouble = needs.look(needs.given_by(name), thorough=True) if not own else ("", "")
+        status, wrong = ("", "") if own else needs.look(needs.given_by(name), thorough=True)
         if status == "damaged":
-            raise CGNError(trouble)
-        print(f"{name}: {'there already' if status == 'there' else download.fetch(name, own, keep)}")
+            raise CGNError(wrong)
+        place = "there already" if status == "there" else download.fetch(name, own, keep)
     except CGNError as error:
         print(f"error: {error}", file=sys.stderr)
         return False
+    print(f"{name}: {place}")
     return True
 
 

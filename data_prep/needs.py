@@ -9,17 +9,15 @@ from typing import NamedTuple
 
 import archives
 from cgnlib import experiments
-from cgnlib.compute import digits as execute
 from cgnlib.data import digits, public, sources, textures
 from cgnlib.errors import CGNError, MissingError, reason
-from cgnlib.experiments import Run
+from cgnlib.experiments import Input, Run
 from cgnlib.nets import perceptual, shipped
-from cgnlib.runs.inputs import Input
 
 
 def of(runs: Iterable[Run]) -> dict[Input, int]:
     """What the runs read, in their order, and how many of them do."""
-    return Counter(what for run in runs for what in execute.reads(run).values())
+    return Counter(what for run in runs for what in run.reads().values())
 
 
 def downloads_of(profile: str) -> list[str]:
@@ -38,7 +36,7 @@ def given_by(name: str) -> list[Input]:
     if "file" in sources.table()[name]:
         return [Input("weights", name)]
     known = [Input("digits", "mnist"), Input("textures", "dtd")]
-    known += [Input("benchmark", part) for part in public.LAYOUTS]
+    known += [Input("public", part) for part in public.LAYOUTS]
     return [what for what in known if source_of(what) == name]
 
 
@@ -123,7 +121,7 @@ KINDS = {
     "digits": Kind(_look_at_digits, _check_digits, _own),
     "textures": Kind(_look_at_textures, textures.load, _own),
     "weights": Kind(_look_at_weights, sources.find, _own),
-    "benchmark": Kind(public.look, _check_images, lambda name: public.LAYOUTS[name].entry),
+    "public": Kind(public.look, _check_images, lambda name: public.LAYOUTS[name].entry),
     "part": Kind(shipped.look, shipped.check, _nowhere),
     "package": Kind(perceptual.checksum, perceptual.checksum, _nowhere),
 }

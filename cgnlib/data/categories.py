@@ -99,7 +99,7 @@ def wordnet() -> tuple[str, ...]:
     path = FOLDER / "wordnet.json"
     ids = tuple(" ".join(json.loads(path.read_text())["ids"]).split())
     if len(set(ids)) != CLASSES or ids != tuple(sorted(ids)):
-        raise CGNError(f"{path} has not the {CLASSES:,} classes in order: install the package again")
+        raise CGNError(f"{path} has not {CLASSES:,} classes in order: install the package again")
     return ids
 
 

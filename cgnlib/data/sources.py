@@ -38,6 +38,11 @@ def downloads(name: str) -> list[dict]:
     ]
 
 
+def size(name: str) -> int:
+    """Bytes to download for a name."""
+    return sum(part["size"] for part in downloads(name))
+
+
 def place(name: str) -> Path:
     """The file or folder that a name stands for."""
     entry = table()[name]

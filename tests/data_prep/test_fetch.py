@@ -1,19 +1,13 @@
 """data_prep/fetch.py: its list, its choices and its exit codes; nothing is downloaded here."""
 
-import importlib.util
-
 import pytest
 
-import doctor
 import download
 import fetch
+import needs
 from cgnlib import experiments
 from cgnlib.data import sources
 from cgnlib.errors import CGNError
-
-SPEC = importlib.util.spec_from_file_location("fetch", paths.ROOT / "data_prep" / "fetch.py")
-fetch = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(fetch)
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +32,15 @@ def test_what_is_there_is_listed_and_kept(capsys, fetched, original, monkeypatch
     assert fetch.main(["--list", "mnist"]) == 0
     out = capsys.readouterr().out
     assert "mnist                there" in out and "mnist: there already" in out and not fetched
+
+
+def test_what_is_damaged_is_listed_and_not_fetched_over(capsys, fetched, no_data):
+    (no_data / "weights").mkdir()
+    (no_data / "weights" / "vgg16-397923af.pth").write_bytes(b"<html>")
+    assert fetch.main(["--list", "vgg16"]) == 1 and not fetched
+    out, err = capsys.readouterr()
+    assert "vgg16                damaged" in out
+    assert err.startswith("error: ") and "has 6 bytes" in err and err.count("\n") == 1
 
 
 def test_nothing_asked_for_is_the_list(capsys, fetched):
