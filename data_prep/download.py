@@ -216,11 +216,13 @@ def _download(name: str, part: dict) -> None:
     for url in part["urls"]:
         try:
             transfer.download(url, kept, known)
-            _check_new(kept, part)
+            check(kept, part)
             os.replace(kept, path)
             transfer.forget(kept)
             return _record(path, part)
-        except Unreachable as error:
+        except (Unreachable, CGNError) as error:
+            if isinstance(error, CGNError):  # another file: nothing of it can be used
+                transfer.forget(kept)
             trouble = f"{url}: {reason(error)}"
             print(trouble, file=sys.stderr)
         except OSError as error:
@@ -229,15 +231,6 @@ def _download(name: str, part: dict) -> None:
         f"{name} could not be downloaded ({trouble}): try again later, or get the file "
         f"another way and name it with `python data_prep/fetch.py {name} --from FILE`"
     )
-
-
-def _check_new(kept: Path, part: dict) -> None:
-    """Raises Unreachable, and forgets what came, where it is another file than stated."""
-    try:
-        check(kept, part)
-    except CGNError as error:
-        transfer.forget(kept)
-        raise Unreachable(error) from error
 
 
 def _record(path: Path, part: dict) -> None:
