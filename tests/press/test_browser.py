@@ -19,8 +19,8 @@ from bs4 import BeautifulSoup
 
 import links
 import pdf
-from cgnbook import composer as report
 from cgnbook import composing as composer
+from cgnbook.chapters import composer as report
 from sources import ROOT, pages
 
 pytestmark = pytest.mark.browser

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cgnbook import deviations
+from cgnbook.chapters import deviations
 from cgnlib import experiments
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cgnbook import reported
+from cgnbook.chapters import reported
 from cgnbook.tables import NONE
 
 RECORDS = Path(__file__).resolve().parents[2] / "book" / "records"

@@ -7,7 +7,8 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
-from cgnbook import composer, evidence
+from cgnbook import evidence
+from cgnbook.chapters import composer
 from cgnbook.composing import Answers, Parts, World
 from cgnlib.experiments import Run
 from sources import ROOT
