@@ -131,32 +131,36 @@ def violations(tab) -> Iterator[str]:
             yield f"{found['id']}: {where}: {node['html'][:150]}: {found['help']}"
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_loads_nothing_from_elsewhere(visits, site, name):
-    asked = visits[name].requests
-    assert any(url.startswith(site + name) for url in asked)  # requests are seen
-    assert not [url for url in asked if not url.startswith((site, "data:", "blob:"))]
+def defects(name: str, seen: Visit, site: str) -> Iterator[str]:
+    """What is wrong with a page that was opened."""
+    if not any(url.startswith(site + name) for url in seen.requests):
+        yield "none of its requests was seen"
+    elsewhere = [url for url in seen.requests if not url.startswith((site, "data:", "blob:"))]
+    yield from (f"loads {url}" for url in elsewhere)
+    yield from seen.complaints
+    for theme, found in seen.violations.items():
+        yield from (f"{theme}: {violation}" for violation in found)
+    for where, px in seen.overflow.items():
+        if px > 0:
+            yield f"{where}: {px} px wider than the screen"
+    yield from (f"picture without a text: {url}" for url in seen.nameless)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_has_nothing_to_complain_about(visits, name):
-    assert not visits[name].complaints
+def test_no_page_has_a_defect(visits, site):
+    """It loads nothing from elsewhere, complains of nothing, is accessible, and fits."""
+    assert len(visits) == len(EVERY)
+    assert all(set(seen.violations) == set(THEMES) for seen in visits.values())
+    assert not [f"{n}: {d}" for n, seen in visits.items() for d in defects(n, seen, site)]
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_is_accessible(visits, name, theme):
-    assert not visits[name].violations[theme]
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_fits_the_screen(visits, name):
-    assert not {where: px for where, px in visits[name].overflow.items() if px > 0}
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_pictures_say_what_they_show(visits, name):
-    assert not visits[name].nameless
+def test_every_kind_of_defect_is_named():
+    bad = Visit(
+        ["https://x.example/a.js"], ["TypeError"], {"dark": ["button-name"]},
+        {"dark, 390": 3}, ["a.png"],
+    )  # fmt: skip
+    assert [defect.split()[0] for defect in defects("a.html", bad, "http://here/")] == [
+        "none", "loads", "TypeError", "dark:", "dark,", "picture",
+    ]  # fmt: skip
 
 
 def test_a_fault_would_be_found(tab, site, visits):
