@@ -1,7 +1,6 @@
 """The command line."""
 
 import argparse
-import importlib
 import json
 import logging
 import sys
@@ -22,7 +21,6 @@ EXAMPLES = {
     "doctor": "python -m cgnlib doctor --profile paper",
     "record": "python -m cgnlib record --profile full",
     "generate": "python -m cgnlib generate mechanisms-menagerie-none-s0 data/generated --n 1000",
-    "bench": "python -m cgnlib bench",
 }
 EXIT_CODES = """exit codes: 0 done; 1 an error that can be mended, in one line; 2 bad usage;
 75 asked to stop (by Ctrl-C or a signal) and all is saved, the same command goes on;
@@ -44,16 +42,11 @@ def main(argv: list[str] | None = None) -> int:
         ("doctor", "show which data, weights and machine a profile needs, and what is missing"),
         ("record", "write the numbers of finished runs into book/records/"),
         ("generate", "write a data set of counterfactuals with its label table"),
-        ("bench", "time the fast paths against plain ones"),
     ):
         command = commands.add_parser(
             name, help=help_text, description=help_text, epilog=f"examples:\n  {EXAMPLES[name]}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
-        if name == "bench":
-            command.add_argument("--seconds", default="12", help="for each side of each row")
-            command.add_argument("--only", default="", help="rows with this in their name")
-            continue
         command.add_argument("--profile", default="mini", help="mini (default), full or paper")
         if name == "generate":
             _add_generation(command)
@@ -214,18 +207,12 @@ def _generate(args: argparse.Namespace) -> None:
     print(f"{len(made)} images are in {made.folder}")
 
 
-def _bench(args: argparse.Namespace) -> None:
-    sys.path.insert(0, str(paths.ROOT / "benchmarks"))
-    importlib.import_module("bench").main(["--seconds", args.seconds, "--only", args.only])
-
-
 COMMANDS = {
     "list": _list,
     "run": _run,
     "doctor": _doctor,
     "record": _record,
     "generate": _generate,
-    "bench": _bench,
 }
 
 if __name__ == "__main__":

@@ -173,3 +173,24 @@ def test_tracked_files_are_small():
     big = [path for path in tracked() if path.suffix not in {".ipynb", ".safetensors"}]
     big = [path.relative_to(ROOT) for path in big if path.stat().st_size > 300_000]
     assert not big, f"over 300 kB: {big}"
+
+
+def mapped() -> set[str]:
+    """The paths of README's map; its indentation says what lies in what."""
+    drawn = (ROOT / "README.md").read_text().partition("## What is where\n\n```\n")[2]
+    folders, found = {}, set()
+    for line in drawn.partition("```")[0].splitlines():
+        name = line.split()[0]
+        depth = line.index(name)
+        folders[depth + 2] = folders.get(depth, "") + name
+        found.add(folders[depth + 2])
+    return found
+
+
+def test_the_map_of_the_readme_is_true():
+    files = {path.relative_to(ROOT) for path in tracked()}
+    folders = {f"{folder}/" for path in files for folder in path.parents[:-1]}
+    assert not mapped() - folders - set(map(str, files)), "not there"
+    rooms = {f for f in folders if f.count("/") == 1 or f.startswith("book/") and f.count("/") == 2}
+    rooms |= {f"{path.parent}/" for path in files if path.match("cgnlib/*/__init__.py")}
+    assert not {room for room in rooms if not room.startswith(".")} - mapped(), "not on the map"

@@ -107,7 +107,7 @@ def test_one_run_needs_no_second_process(monkeypatch, capsys):
     assert [run.id for run in computed] == ["gan-colored-s0"]
 
 
-@pytest.mark.parametrize("command", ["list", "run", "doctor", "record", "generate", "bench"])
+@pytest.mark.parametrize("command", ["list", "run", "doctor", "record", "generate"])
 def test_every_command_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
@@ -202,7 +202,7 @@ def test_help_shows_examples_and_commands():
     command = [sys.executable, "-m", "cgnlib", "--help"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "examples:" in out and "python -m cgnlib run claim-3-mnist" in out
-    assert all(name in out for name in ("list", "run", "record", "generate", "bench"))
+    assert all(name in out for name in ("list", "run", "record", "generate"))
 
 
 def test_every_example_of_the_help_is_right_usage(monkeypatch, capsys):
@@ -212,8 +212,7 @@ def test_every_example_of_the_help_is_right_usage(monkeypatch, capsys):
 
     generated = []
     monkeypatch.setitem(__main__.COMMANDS, "generate", generated.append)
-    for command in ("doctor", "bench"):
-        monkeypatch.setitem(__main__.COMMANDS, command, lambda args: True)
+    monkeypatch.setitem(__main__.COMMANDS, "doctor", lambda args: True)
     monkeypatch.setattr(runs, "missing", lambda r: [])
     monkeypatch.setattr(runs, "ensure", lambda r, *_: r)
     monkeypatch.setattr(records, "write", lambda profile: [])
