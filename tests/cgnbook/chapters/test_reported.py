@@ -9,7 +9,7 @@ import pytest
 from cgnbook.chapters import reported
 from cgnbook.tables import NONE
 
-RECORDS = Path(__file__).resolve().parents[2] / "book" / "records"
+RECORDS = Path(__file__).resolve().parents[3] / "book" / "records"
 with (RECORDS / "reported.csv").open(newline="", encoding="utf-8") as file:
     ROWS = list(csv.DictReader(file))
 
