@@ -14,11 +14,11 @@ ROWS = deviations.read().to_dict("records")
 
 
 def setting(path: str) -> object:
-    """`full.cgn.wildlife.ngf`: the attribute of a profile, then keys."""
-    profile, attribute, *keys = path.split(".")
-    value = getattr(experiments.profile(profile), attribute)
-    for key in keys:
-        value = value[key]
+    """`full.digits.cgn.wildlife.ngf`: attributes of a profile, and keys of its tables."""
+    name, *parts = path.split(".")
+    value = experiments.profile(name)
+    for part in parts:
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
     return value
 
 
@@ -48,7 +48,7 @@ def test_what_a_row_says_of_our_code_is_there():
 @pytest.mark.parametrize(
     "wrong",
     [
-        "full.cgn.wildlife.ngf = 7",
+        "full.digits.cgn.wildlife.ngf = 7",
         "cgnlib.no_such_module:loss",
         "cgnlib.training.losses:no_such_loss",
         "cgnlib.training.losses:edge_mass.nothing",
