@@ -19,8 +19,8 @@ from bs4 import BeautifulSoup
 
 import links
 import pdf
-from cgnbook import composing as composer
-from cgnbook.chapters import composer as report
+from cgnbook import composing
+from cgnbook.chapters import composer
 from sources import ROOT, pages
 
 pytestmark = pytest.mark.browser
@@ -179,14 +179,14 @@ def test_a_search_finds_a_word_of_the_book(tab, site):
 
 
 @pytest.fixture(scope="module")
-def worlds() -> list[tuple[dict, composer.World]]:
+def worlds() -> list[tuple[dict, composing.World]]:
     """What the page of the composer carries, as described there and unpacked."""
     if not (HTML / COMPOSER).exists():
         pytest.skip("the book is not built")
     soup = BeautifulSoup((HTML / COMPOSER).read_text(encoding="utf-8"), "html.parser")
     described = json.loads(soup.find(id="composer-data").string)
     return [
-        (each, report.unpack(each["data"], each["size"], each["samples"], keys(each)))
+        (each, composer.unpack(each["data"], each["size"], each["samples"], keys(each)))
         for each in described
     ]
 
@@ -223,7 +223,7 @@ def drawn(tab, part: str) -> torch.Tensor:
 def chosen(tab) -> list[tuple[int, int]]:
     """Class and sample of each cue, as the page shows them."""
     found = []
-    for cue in composer.CUES:
+    for cue in composing.CUES:
         box = tab.locator(f'.composer fieldset[data-cue="{cue}"]')
         button = box.locator("button")
         sample = int(re.search(r"\d+", button.inner_text())[0]) - 1 if button.count() else 0
@@ -231,19 +231,19 @@ def chosen(tab) -> list[tuple[int, int]]:
     return found
 
 
-def check(tab, described: dict, world: composer.World) -> None:
+def check(tab, described: dict, world: composing.World) -> None:
     """Pictures and words are those of the chosen parts, computed here from the same bytes."""
     now = chosen(tab)
     index = tuple(label * described["samples"] + sample for label, sample in now)
     parts = [x[i] for x, i in zip(vars(world.parts).values(), index, strict=False)]
-    for part, wanted in zip(composer.CUES, parts, strict=True):
+    for part, wanted in zip(composing.CUES, parts, strict=True):
         assert torch.equal(drawn(tab, part), wanted.expand(3, -1, -1))
-    assert torch.equal(drawn(tab, "composed"), composer.compose(*parts))
+    assert torch.equal(drawn(tab, "composed"), composing.compose(*parts))
     for subject, answers in world.answers.items():
         said = tab.locator(f'.composer li[data-subject="{subject}"]').inner_text()
         label, percent = answers.label[index].item(), answers.percent[index].item()
         assert f": {described['classes']['shape'][label]} ({percent}%), the class of" in said
-        same = [cue for cue, (c, _) in zip(composer.CUES, now, strict=True) if c == label]
+        same = [cue for cue, (c, _) in zip(composing.CUES, now, strict=True) if c == label]
         assert ("none of the three" in said) == (not same)
         assert all(cue in said for cue in same) or "all three" in said
 
@@ -257,7 +257,7 @@ def test_the_composer_draws_what_the_classifiers_saw(open_composer, worlds):
         tab.wait_for_function(
             f"document.querySelector('canvas[data-part=composed]').width === {described['size']}"
         )
-        for cue, label in zip(composer.CUES, (2, 5, 8), strict=True):
+        for cue, label in zip(composing.CUES, (2, 5, 8), strict=True):
             tab.locator(f'fieldset[data-cue="{cue}"] input').nth(label).click()
         assert [label for label, _ in chosen(tab)] == [2, 5, 8]
         check(tab, described, world)

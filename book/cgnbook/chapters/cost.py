@@ -41,15 +41,14 @@ def benchmarks() -> pd.DataFrame:
         raise CGNError(f"{path} cannot be read ({reason(error)}): `make bench` makes it") from error
 
 
-def facts(results: Sequence[Result], measured: pd.DataFrame) -> dict[str, object]:
-    """Every number of the text: hours, GiB, images.  measured: of `benchmarks`."""
+def facts(measured: pd.DataFrame) -> dict[str, object]:
+    """Every number of the text but this run's `hours`: GiB, GPU hours.  measured: of `benchmarks`."""
     done, short = reached(measured)
     grown = growth(measured).values()
     value = measured.drop_duplicates("metric").set_index("metric").value
     million = measured[measured.benchmark == "A million images"].set_index("metric").value
     told = reported.table("compute", metric="gpu_hours")
     told = told.drop_duplicates("row").set_index("row").value.astype(float)
-    taken, expected = hours(results)
     return on_gpu() | {
         "machine": machine(measured),
         "n-done": len(done),
@@ -65,8 +64,6 @@ def facts(results: Sequence[Result], measured: pd.DataFrame) -> dict[str, object
         "million-private": float(million["private"]),
         "million-on_disk": float(million["on_disk"]),
         "million-peak": float(million["private"] + million["mapped"]),
-        "taken": taken,
-        "expected": expected,
     }
 
 
@@ -158,11 +155,11 @@ def by_kind(results: Sequence[Result]) -> pd.DataFrame:
     )
 
 
-def hours(results: Sequence[Result]) -> tuple[float, float]:
+def hours(results: Sequence[Result]) -> dict[str, float]:
     """Core hours that the runs, with all they needed, took, and that `jobs` expected of them."""
     done = with_results(results)
-    taken = sum(r.env["seconds"] for r in done)
-    return taken / 3600, sum(jobs.expected_seconds(r.run) for r in done) / 3600
+    expected = sum(jobs.expected_seconds(r.run) for r in done)
+    return {"taken": sum(r.env["seconds"] for r in done) / 3600, "expected": expected / 3600}
 
 
 def work(result: Result) -> int:

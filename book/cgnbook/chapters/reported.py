@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from cgnbook import records
-from cgnbook.robustness import named_data
-from cgnbook.tables import NAMES, NONE, SETTINGS
+from cgnbook import reported
+from cgnbook.heads import named_data
+from cgnbook.names import NAMES, NONE, SETTINGS
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
 
 Row = SimpleNamespace  # a reported number
@@ -56,7 +56,7 @@ def _number(row: Row) -> str:
 
 def _rows(table: str, **order: tuple) -> pd.DataFrame:
     """The rows of a reported table, as printed; those named in `order` come in that order."""
-    rows = records.as_printed("reported.csv", records.REPORTED)
+    rows = reported.as_printed("reported.csv", reported.REPORTED)
     rows = rows[rows.table == table]
     for column, names in reversed(order.items()):
         rank = {name: i for i, name in enumerate(names)}

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from cgnbook.chapters import cost
-from cgnlib import experiments, jobs, paths
+from cgnlib import experiments, paths
 from cgnlib.errors import CGNError
+from cgnlib.experiments import jobs
 
 
 def record(**rows):
@@ -62,7 +63,7 @@ def test_plans_name_every_profile_and_grow():
 
 def test_every_reported_item_stands_beside_ours():
     table = cost.beside_study()
-    told = cost.records.reported("compute", metric="gpu_hours", source="article")
+    told = cost.reported.table("compute", metric="gpu_hours", source="article")
     items = set(told.row) - {"total-1080-ti", "cgn-training-imagenet-other-settings"}
     assert items == cost.ITEMS.keys() and len(table) == len(items) + 1
     hours = table["Study, GPU h"].iloc[:-1].astype(float)
@@ -81,5 +82,5 @@ def test_hours_that_runs_took_beside_those_expected(monkeypatch):
     run = experiments.grid("mini", "claim-1-mnist")[0]
     done = SimpleNamespace(run=run, env={"seconds": 7200})
     monkeypatch.setattr(cost, "with_results", lambda results: [done, done])
-    taken, expected = cost.hours([done])
-    assert taken == 4 and expected == 2 * jobs.expected_seconds(run) / 3600
+    of = cost.hours([done])
+    assert of == {"taken": 4, "expected": 2 * jobs.expected_seconds(run) / 3600}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cgnbook.chapters import reported
-from cgnbook.tables import NONE
+from cgnbook.names import NONE
 
-RECORDS = Path(__file__).resolve().parents[3] / "book" / "records"
+RECORDS = Path(__file__).resolve().parents[2] / "book" / "records"
 with (RECORDS / "reported.csv").open(newline="", encoding="utf-8") as file:
     ROWS = list(csv.DictReader(file))
 
