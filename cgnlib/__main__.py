@@ -10,7 +10,7 @@ from pathlib import Path
 from cgnlib import __version__, experiments, jobs, paths, runs, worlds
 from cgnlib.counterfactuals import datasets, draws
 from cgnlib.data import sources
-from cgnlib.errors import CGNError, Interrupted, reason
+from cgnlib.errors import CGNError, Interrupted
 
 COME_AGAIN = 75  # EX_TEMPFAIL of sysexits: what a cluster may queue again
 EXAMPLES = {
@@ -20,7 +20,6 @@ EXAMPLES = {
   python -m cgnlib run --profile full all        the paper's sizes: hours
   python -m cgnlib run --profile full --dry-run all""",
     "doctor": "python -m cgnlib doctor --profile paper",
-    "record": "python -m cgnlib record --profile full",
     "generate": "python -m cgnlib generate mechanisms-menagerie-none-s0 data/generated --n 1000",
     "bench": "python -m cgnlib bench",
 }
@@ -42,7 +41,6 @@ def main(argv: list[str] | None = None) -> int:
         ("list", "show the runs of a profile, and which are done"),
         ("run", "compute runs that are not done yet"),
         ("doctor", "show which data, weights and machine a profile needs, and what is missing"),
-        ("record", "write the numbers of finished runs into book/records/"),
         ("generate", "write a data set of counterfactuals with its label table"),
         ("bench", "time the fast paths against plain ones"),
     ):
@@ -60,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         elif name == "doctor":
             command.add_argument("--json", action="store_true", help="for machines")
             command.add_argument("--thorough", action="store_true", help="hash, count everything")
-        elif name != "record":
+        else:
             command.add_argument(
                 "what", nargs="*" if name == "list" else "+", default=["all"],
                 help=f"run ids, or claims: all, {', '.join(experiments.CLAIMS)}",
@@ -172,26 +170,6 @@ def _doctor(args: argparse.Namespace) -> bool:
     return report.ok
 
 
-def _record(args: argparse.Namespace) -> None:
-    from cgnbook import kept, records
-
-    written = 0
-    try:
-        for path, rows in records.write(args.profile):
-            print(f"{path}: {rows} rows")
-            written += 1
-        for folder in kept.write(args.profile):
-            print(f"{folder}: pictures")
-    except OSError as error:
-        where = paths.records()
-        raise CGNError(f"cannot write ({reason(error)}): make {where} writable") from error
-    if not written:
-        print(
-            f"no run of the profile {args.profile} is done, so nothing was written: "
-            f"python -m cgnlib run --profile {args.profile} all"
-        )
-
-
 def _generate(args: argparse.Namespace) -> None:
     run = experiments.find(args.profile, args.run)
     if run.kind != "mechanisms":
@@ -223,7 +201,6 @@ COMMANDS = {
     "list": _list,
     "run": _run,
     "doctor": _doctor,
-    "record": _record,
     "generate": _generate,
     "bench": _bench,
 }

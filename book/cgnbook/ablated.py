@@ -5,11 +5,10 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from cgnbook import evidence
-from cgnbook.figures import STYLE
-from cgnbook.imagenet import REMOVED, formula
-from cgnbook.robustness import CONTROL, INVARIANT
-from cgnbook.tables import NONE, bare_spread
+from cgnbook import boxes
+from cgnbook.drawing import STYLE
+from cgnbook.names import CONTROL, INVARIANT, NONE, REMOVED, formula
+from cgnbook.tables import bare_spread
 from cgnlib.experiments import ABLATIONS
 
 MEASURES = {  # of a classifier: who decides, and what is measured
@@ -61,9 +60,7 @@ def facts(found: pd.DataFrame) -> dict[str, float]:
     return {"n-cgns": len(found), "rho-shape": float(rho)}
 
 
-def scatter(
-    found: pd.DataFrame, classifiers: pd.DataFrame, *sources: evidence.Source
-) -> evidence.Shown:
+def scatter(found: pd.DataFrame, classifiers: pd.DataFrame, *sources: boxes.Source) -> boxes.Shown:
     """What the classifiers go by, over the disentanglement of the CGN; dashed: without any."""
     control = _control(classifiers)
     shown = {
@@ -86,7 +83,7 @@ def scatter(
             axis.set_ylabel(label)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
-    return evidence.show("ablated", *sources)
+    return boxes.show("ablated", *sources)
 
 
 def _control(classifiers: pd.DataFrame) -> Mapping[str, pd.Series]:

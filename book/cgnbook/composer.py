@@ -11,11 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from cgnbook import boxes
 from cgnbook import composing as composer
-from cgnbook import evidence
 from cgnbook.composing import CUES, Answers, Parts, World
-from cgnbook.figures import STYLE, tile
-from cgnbook.tables import NAMES, pct
+from cgnbook.drawing import STYLE, tile
+from cgnbook.names import NAMES
+from cgnbook.tables import pct
 from cgnlib.chance import generator
 from cgnlib.data import menagerie
 from cgnlib.runs import Result
@@ -124,7 +125,7 @@ def sources(worlds: Iterable[World]) -> pd.DataFrame:
     )
 
 
-def still(world: World, *behind: Result, seed: int = 0) -> evidence.Shown:
+def still(world: World, *behind: Result, seed: int = 0) -> boxes.Shown:
     """A composition for each shape, with textures and backgrounds in random order.
 
     Below each column what every subject says of it.
@@ -147,7 +148,7 @@ def still(world: World, *behind: Result, seed: int = 0) -> evidence.Shown:
                 said = classes(world.name)["shape"][label]
                 axis.text((column + 0.5) * side, (row + 0.5) * side, said, ha="center", va="center")
         axis.tick_params(length=0)
-    return evidence.show("composer", behind)
+    return boxes.show("composer", behind)
 
 
 def _drawn(samples: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

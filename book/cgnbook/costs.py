@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from cgnbook import evidence, records
-from cgnbook.figures import STYLE
-from cgnbook.tables import NONE
+from cgnbook import boxes, records, reported
+from cgnbook.drawing import STYLE
+from cgnbook.names import NONE
 from cgnlib import experiments, jobs, paths
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run, with_needs
@@ -135,7 +135,7 @@ def work(result: Result) -> int | None:
     return None
 
 
-def against_work(results: Sequence[Result], measured: pd.DataFrame) -> evidence.Shown:
+def against_work(results: Sequence[Result], measured: pd.DataFrame) -> boxes.Shown:
     """Left: the runs of the MNIST claims, seconds against images.  Right: three sizes, timed."""
     done = with_results(results)
     with plt.rc_context(STYLE):
@@ -155,7 +155,7 @@ def against_work(results: Sequence[Result], measured: pd.DataFrame) -> evidence.
         right.set(xlabel="size, times the smallest", ylabel="time, times the smallest")
         right.set_title("Three sizes, timed")
         right.legend(frameon=False, fontsize=8)
-    return evidence.show("fig-cost", results, made_by())
+    return boxes.show("fig-cost", results, made_by())
 
 
 def on_gpu(profile: str = "full") -> dict[str, str | float]:
@@ -202,7 +202,7 @@ def plans() -> pd.DataFrame:
 
 def beside_study() -> pd.DataFrame:
     """The study's GPU hours by item, and what the same claim of `paper` and `full` should take."""
-    told = records.reported("compute", metric="gpu_hours", source="article").set_index("row")
+    told = reported.table("compute", metric="gpu_hours", source="article").set_index("row")
     rows = []
     for item, (words, claim) in ITEMS.items():
         row = {"Work": words, "Study, GPU h": f"{float(told.value[item]):g}"}

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cgnbook import records
+from cgnbook import reported
 
 COLUMNS = {
     "topic": "Topic",
@@ -22,7 +22,7 @@ KINDS = {
 
 def read() -> pd.DataFrame:
     """Every row of the list, as text.  Raises CGNError when it lacks a column."""
-    return records.as_printed("inconsistencies.csv", ["id", *COLUMNS, "note", "where", "checked"])
+    return reported.as_printed("inconsistencies.csv", ["id", *COLUMNS, "note", "where", "checked"])
 
 
 def kind_of(table: pd.DataFrame) -> pd.Series:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from cgnbook import disentanglement, explanations, records, robustness, scorecard, union
+from cgnbook import disentanglement, explanations, heads, names, records, reported, scorecard, union
 
 Facts = dict[str, float]
 
@@ -26,10 +26,10 @@ def of_study() -> Facts:
         "alone-printed": 100 * wildlife["cgn"][0],
         "union-paper": 100 * scorecard.told_accuracies("paper")["wildlife"]["original+cgn"][0],
     }
-    runs = records.reported("mnist-classification", metric="test_accuracy_run", row="cgn")
+    runs = reported.table("mnist-classification", metric="test_accuracy_run", row="cgn")
     spans = [float(of.max() - of.min()) for _, of in runs.groupby("column").value]
     facts |= {"repeated-span": max(spans), "repeated": float(len(runs) / len(spans))}
-    facts |= {k: v for k, v in robustness.told_epochs().items() if k.startswith("epoch")}
+    facts |= {k: v for k, v in heads.told_epochs().items() if k.startswith("epoch")}
     for name, row in (("usable-without", "without"), ("usable-with", "with-final")):
         facts[name] = _only("edge-loss", row=row, metric="usable_digits")
     for name, row in _HOURS.items():
@@ -53,7 +53,7 @@ _HOURS = {
 
 def _only(table: str, **fixed: str) -> float:
     """The one reported number that the names fix.  Raises ValueError for several."""
-    rows = records.reported(table, **fixed)
+    rows = reported.table(table, **fixed)
     if len(rows) != 1:
         raise ValueError(f"{len(rows)} numbers of {table} with {fixed}")
     return float(rows.value.iloc[0])
@@ -86,22 +86,22 @@ def of_seeds(live: pd.DataFrame) -> Facts:
 
 def of_control(live: pd.DataFrame) -> Facts:
     """The BG-gap of the plain classifier, of the control and of the two heads, in points."""
-    by = robustness.measured(live)
+    by = heads.measured(live)
     of = {
-        "gap-plain": by[robustness.PLAIN]["plain"],
-        "gap-control": by[robustness.CONTROL]["shape_texture"],
-        "gap-heads": by[robustness.INVARIANT]["shape_texture"],
+        "gap-plain": by[names.PLAIN]["plain"],
+        "gap-control": by[names.CONTROL]["shape_texture"],
+        "gap-heads": by[names.INVARIANT]["shape_texture"],
     }
     return {name: 100 * _mean(measures["bg_gap"]) for name, measures in of.items()}
 
 
 def of_bias(live: pd.DataFrame) -> Facts:
     """Shape bias in percent: of the plain classifier, the shape head and the mean of the heads."""
-    by = robustness.measured(live)
+    by = heads.measured(live)
     of = {
-        "bias-plain": by[robustness.PLAIN]["plain"],
-        "bias-shape": by[robustness.INVARIANT]["shape"],
-        "bias-mean": by[robustness.INVARIANT]["avg"],
+        "bias-plain": by[names.PLAIN]["plain"],
+        "bias-shape": by[names.INVARIANT]["shape"],
+        "bias-mean": by[names.INVARIANT]["avg"],
     }
     return {name: 100 * _mean(measures["shape_bias"]) for name, measures in of.items()}
 

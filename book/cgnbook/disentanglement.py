@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from cgnbook import evidence
-from cgnbook.figures import STYLE, arrays_of, tile
-from cgnbook.imagenet import REMOVED
-from cgnbook.robustness import CLASSIFIERS, SUBJECTS
-from cgnbook.tables import NAMES, NONE, bare_spread, pct
+from cgnbook import boxes
+from cgnbook.drawing import STYLE, arrays_of, tile
+from cgnbook.names import CLASSIFIERS, NAMES, NONE, REMOVED, SUBJECTS
+from cgnbook.tables import bare_spread, pct
 from cgnlib.counterfactuals.draws import MECHANISMS
 from cgnlib.runs import Result
 
@@ -99,7 +98,7 @@ def facts(frame: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def matrices(frame: pd.DataFrame) -> evidence.Shown:
+def matrices(frame: pd.DataFrame) -> boxes.Shown:
     """Share of readings that an exchanged class changes: the renderer above, a CGN below."""
     found = sources(frame)
     shown = []
@@ -123,10 +122,10 @@ def matrices(frame: pd.DataFrame) -> evidence.Shown:
             column[0].set_title(title)
         axes[0, 0].set_ylabel("renderer:\nmechanism")
         axes[1, 0].set_ylabel("CGN:\nmechanism")
-    return evidence.show("matrices", frame[frame.run.isin(shown)])
+    return boxes.show("matrices", frame[frame.run.isin(shown)])
 
 
-def interventions(results: Sequence[Result], n: int = 6) -> evidence.Shown:
+def interventions(results: Sequence[Result], n: int = 6) -> boxes.Shown:
     """The same scenes with another shape, texture or background: a block for each CGN."""
     cgns = [r for r in results if r.run.kind == "disentanglement" and r.run.name != "truth"]
     first = {r.run.variant: r for r in reversed(cgns)}
@@ -143,7 +142,7 @@ def interventions(results: Sequence[Result], n: int = 6) -> evidence.Shown:
             axis.tick_params(length=0)
             axis.set_title(title)
         figure.get_layout_engine().set(w_pad=0.12)
-    return evidence.show("interventions", first.values())
+    return boxes.show("interventions", first.values())
 
 
 def points(scores: pd.DataFrame, classifiers: pd.DataFrame) -> pd.DataFrame:
@@ -201,7 +200,7 @@ def _ranks(of: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return tuple((v - v.mean()) / v.std() for v in (x, y))
 
 
-def scatter(frames: dict[str, pd.DataFrame], *sources: evidence.Source) -> evidence.Shown:
+def scatter(frames: dict[str, pd.DataFrame], *sources: boxes.Source) -> boxes.Shown:
     """Robustness over disentanglement: a mark for each CGN.  frames: `points`, by their source.
 
     Hollow marks: the published CGNs.
@@ -222,7 +221,7 @@ def scatter(frames: dict[str, pd.DataFrame], *sources: evidence.Source) -> evide
         axis.set_xlabel("disentanglement, % of the renderer's")
         axis.set_ylabel("test accuracy, %")
         axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
-    return evidence.show("scatter", *sources)
+    return boxes.show("scatter", *sources)
 
 
 def heads(frame: pd.DataFrame, layer: str = "fine") -> pd.DataFrame:

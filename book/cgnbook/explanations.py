@@ -6,9 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cgnbook import evidence, records
-from cgnbook.figures import STYLE, arrays_of, tile
-from cgnbook.tables import NAMES, NONE, SETTINGS, bare_spread, spread
+from cgnbook import boxes, reported
+from cgnbook.drawing import STYLE, arrays_of, tile
+from cgnbook.names import NAMES, NONE, SETTINGS
+from cgnbook.tables import bare_spread, spread
 from cgnlib.experiments import VARIANTS
 from cgnlib.runs import Result
 
@@ -49,7 +50,7 @@ def against_study(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd
     `Masks swapped`: ours with masks that belong to other images, as the study's on DC- and
     W-MNIST did.
     """
-    told = records.reported("gradcam-iou", metric="iou")
+    told = reported.table("gradcam-iou", metric="iou")
     rows = []
     for variant in VARIANTS:
         for train_on in TRAINED_ON:
@@ -82,7 +83,7 @@ def readings(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def embeddings(results: Sequence[Result]) -> evidence.Shown:
+def embeddings(results: Sequence[Result]) -> boxes.Shown:
     """The study's Figure 4: features of test images in the plane, coloured by digit.
 
     A column for each variant; above trained on original data, below on counterfactuals.
@@ -105,10 +106,10 @@ def embeddings(results: Sequence[Result]) -> evidence.Shown:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=10, frameon=False,
                       markerscale=3, handletextpad=0.1)  # fmt: skip
-    return evidence.show("embeddings", _shown(results))
+    return boxes.show("embeddings", _shown(results))
 
 
-def heat_maps(results: Sequence[Result], n: int = 8) -> evidence.Shown:
+def heat_maps(results: Sequence[Result], n: int = 8) -> boxes.Shown:
     """The study's Figure 5: test images, and where two classifiers look; a block a variant."""
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(3, 1, figsize=(0.85 * n + 1.6, 8.4), layout="constrained")
@@ -121,12 +122,12 @@ def heat_maps(results: Sequence[Result], n: int = 8) -> evidence.Shown:
             axis.set_yticks(np.arange(3) * side + side / 2, ["image", "original", "CGN"])
             axis.tick_params(length=0)
             axis.set_title(NAMES[variant])
-    return evidence.show("heat-maps", _shown(results))
+    return boxes.show("heat-maps", _shown(results))
 
 
-def by_digit(frame: pd.DataFrame) -> evidence.Shown:
+def by_digit(frame: pd.DataFrame) -> boxes.Shown:
     """The study's Figure 6: its IoU by digit, ours (a mark a seed) beside its cached values."""
-    told = records.reported("gradcam-iou", source="cached")
+    told = reported.table("gradcam-iou", source="cached")
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.0), sharey=True, layout="constrained")
         for axis, variant in zip(axes, VARIANTS, strict=True):
@@ -147,7 +148,7 @@ def by_digit(frame: pd.DataFrame) -> evidence.Shown:
         axes[0].set_ylabel("study's IoU, %")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    return evidence.show("by-digit", frame, told)
+    return boxes.show("by-digit", frame, told)
 
 
 def _overlay(x: np.ndarray, heat: np.ndarray) -> np.ndarray:

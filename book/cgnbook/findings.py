@@ -1,30 +1,22 @@
 """What each source found about each claim: its verdict, its effects, and their intervals."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 
 import pandas as pd
 
-from cgnbook import imagenet, intervals, records, robustness, scorecard, verdicts
-from cgnbook.tables import NAMES
-from cgnbook.verdicts import Verdict
+from cgnbook import boxes, imagenet, records, reported
+from cgnbook import heads as robustness
+from cgnbook import scorecard as of_digits
+from cgnbook import verdict as verdicts
+from cgnbook.chapters import claim1_mnist, claim3_mnist
+from cgnbook.tables import label
+from cgnbook.verdict import NOT_MEASURED, Finding, badge, points, shares
 from cgnlib import experiments
-from cgnlib.experiments import VARIANTS
 
-NOT_MEASURED = "not measured"
 STUDY, REFERENCE = "Study", "Reference run"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """outcome: of verdicts, or NOT_MEASURED.  effects: a line each, with its interval in brackets.
-    unit: of the effects, and what the interval spans.  values: the effects as numbers, in order:
-    shares of a ceiling, points, or how many trends were met of how many."""
-
-    outcome: str
-    effects: tuple[str, ...] = ()
-    unit: str = ""
-    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,7 @@ def of_all(live: pd.DataFrame, profile: str) -> list[Claim]:
 
     place = {"menagerie": "On the menagerie.", "imagenet": "This run: on ImageNet."}
     place = place[experiments.profile(profile).world]
-    article = scorecard.told_accuracies("article")
+    article = of_digits.told_accuracies("article")
     ablated = losses_needed(imagenet.told("article"))
     ablated = replace(ablated, unit=f"{ablated.unit}; the study calls them inconclusive")
     quality, robust = full("claim-1-mnist"), full("claim-3-mnist")
@@ -72,8 +64,8 @@ def of_all(live: pd.DataFrame, profile: str) -> list[Claim]:
             "What unbiased readers see",
             {
                 STUDY: by_eye,
-                REFERENCE: digits_read(quality, "published"),
-                this: digits_read(live, "trained"),
+                REFERENCE: claim1_mnist.finding(quality, "published"),
+                this: claim1_mnist.finding(live, "trained"),
             },
         ),
         Claim(
@@ -101,9 +93,9 @@ def of_all(live: pd.DataFrame, profile: str) -> list[Claim]:
             "08_claim3_mnist",
             "The shortcut, and who takes it",
             {
-                STUDY: robust_digits(article),
-                REFERENCE: robust_digits(scorecard.accuracies(robust, "published")),
-                this: robust_digits(scorecard.accuracies(live)),
+                STUDY: claim3_mnist.finding(article),
+                REFERENCE: claim3_mnist.finding(of_digits.accuracies(robust, "published")),
+                this: claim3_mnist.finding(of_digits.accuracies(live)),
             },
         ),
         Claim(
@@ -137,18 +129,7 @@ def sources() -> list[pd.DataFrame]:
     """What the verdicts of others and of the reference run are made from, for the box below."""
     claims = ("claim-1-mnist", "claim-2", "claim-3-mnist", "claim-3-imagenet")
     tables = ("mnist-classification", "loss-ablation", "shape-bias", "backgrounds")
-    return [*(records.read(claim, "full") for claim in claims), *map(records.reported, tables)]
-
-
-def digits_read(frame: pd.DataFrame, generator: str) -> Finding:
-    """Claim 1 on the MNISTs: the share of its ceiling at which an unbiased reader reads."""
-    read, ceiling = scorecard.readings(frame, generator)
-    verdict = verdicts.counterfactual_quality(read, ceiling, VARIANTS)
-    if not verdict.effects:
-        return Finding(verdict.outcome)
-    rows = frame[(frame.metric == "image_read") & frame.generator.str.startswith(generator)]
-    of = {v: (g.value.astype(float).tolist(), int(g.n.iloc[0])) for v, g in rows.groupby("variant")}
-    return _shares(verdict, of, ceiling, NAMES)
+    return [*(records.read(claim, "full") for claim in claims), *map(reported.table, tables)]
 
 
 def cues_read(frame: pd.DataFrame) -> Finding:
@@ -162,37 +143,7 @@ def cues_read(frame: pd.DataFrame) -> Finding:
     for cue in read:
         mine = rows[rows.metric == f"{cue}_read"]
         of[cue] = mine.value.astype(float).tolist(), int(mine.n.iloc[0])
-    return _shares(verdict, of, ceiling, {cue: cue for cue in read})
-
-
-def _shares(verdict: Verdict, of: Mapping, ceiling: Mapping, names: Mapping) -> Finding:
-    """Effects that are shares of a ceiling.  of: the shares of each CGN, and n images, by name."""
-    single = all(len(values) == 1 for values, _ in of.values())
-    lines = []
-    for name, effect in verdict.effects.items():
-        values, n = of[name]
-        if single:
-            low, high = intervals.of_share(values[0], n, ceiling[name])
-        else:
-            low, high = (end(values) / ceiling[name] for end in (min, max))
-        lines.append(f"{names[name]} {effect:.2f} ({low:.2f} to {high:.2f})")
-    spans = "one CGN; 95% over images" if single else "lowest to highest CGN"
-    values = tuple(verdict.effects.values())
-    return Finding(verdict.outcome, tuple(lines), f"of the ceiling ({spans})", values)
-
-
-def robust_digits(accuracies: Mapping[str, Mapping[str, Sequence[float]]]) -> Finding:
-    """Claim 3 on the MNISTs: points gained by counterfactual training over original images.
-
-    Effects are told also where the rule lacks the GAN.
-    """
-    verdict = verdicts.robustness(accuracies, VARIANTS)
-    pairs = {
-        NAMES[v]: (accuracies[v]["cgn"], accuracies[v]["original"])
-        for v in VARIANTS
-        if {"cgn", "original"} <= accuracies.get(v, {}).keys()
-    }
-    return _points(verdict, pairs, "points gained")
+    return shares(verdict, of, ceiling, {cue: cue for cue in read})
 
 
 def shape_heads(bias: Mapping[str, Sequence[float]]) -> Finding:
@@ -201,7 +152,7 @@ def shape_heads(bias: Mapping[str, Sequence[float]]) -> Finding:
     if not verdict.effects:
         return Finding(verdict.outcome)
     pairs = {f"over {who}": (bias["shape"], bias[key]) for who, key in _RIVALS.items()}
-    return _points(verdict, pairs, "points of shape bias")
+    return points(verdict, pairs, "points of shape bias")
 
 
 _RIVALS = {"the plain classifier": "plain", "the texture head": "texture"}
@@ -217,29 +168,7 @@ def backgrounds(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Findin
         name: (heads[metric], plain[metric])
         for name, metric in (("BG-gap", "bg_gap"), ("random backgrounds", "mixed_rand"))
     }
-    return _points(verdict, pairs, "points")
-
-
-def _points(verdict: Verdict, pairs: Mapping, unit: str) -> Finding:
-    """Differences in points of the means of two kinds of run, with their range over runs."""
-    lines, values, single = [], [], True
-    for name, (high, low) in pairs.items():
-        effect = sum(high) / len(high) - sum(low) / len(low)
-        values.append(100 * effect)
-        line = f"{name} {_signed(effect)}"
-        if len(high) > 1 or len(low) > 1:
-            single = False
-            least, most = intervals.of_difference(high, low)
-            line += f" ({_signed(least)} to {_signed(most)})"
-        lines.append(line)
-    spans = "single runs" if single else "range over seeds"
-    said = f"{unit} ({spans})" if lines else ""
-    return Finding(verdict.outcome, tuple(lines), said, tuple(values))
-
-
-def _signed(difference: float) -> str:
-    """A difference of fractions in whole points, with its sign."""
-    return f"{100 * difference:+.0f}".replace("-", "−")
+    return points(verdict, pairs, "points")
 
 
 def losses_needed(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Finding:
@@ -263,3 +192,62 @@ def _one(measured: Mapping, seed: int) -> dict:
         ablation: {metric: values[seed : seed + 1] for metric, values in of.items()}
         for ablation, of in measured.items()
     }
+
+
+def scorecard(claims: Sequence[Claim], folder: str, *sources: boxes.Source) -> boxes.Shown:
+    """Claim by source: verdict, effects with their intervals, and the way to the evidence.
+
+    folder: where the chapters lie, as seen from the page: nothing, or `book/`.  sources: what
+    stands behind it, for its box.
+    """
+    columns = list(claims[0].by)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("Claim", *columns))
+    body = "".join(
+        f'<tr><th scope="row">{_claim(claim, folder)}</th>'
+        + "".join(f"<td{label(s)}>{_finding(claim.by[s])}</td>" for s in columns)
+        + "</tr>"
+        for claim in claims
+    )
+    table = pd.DataFrame(
+        {"Claim": claim.name} | {name: _words(claim.by[name]) for name in columns}
+        for claim in claims
+    )
+    return boxes.Shown(
+        f'<table class="scorecard"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        + boxes.box("scorecard", table, *sources)
+    )
+
+
+def _claim(claim: Claim, folder: str) -> str:
+    page = f"{folder}{claim.page}.html"
+    return (
+        f'<a href="{page}">{escape(claim.name)}</a><br>{escape(claim.text)}<br>'
+        f'<a href="{page}#{claim.anchor}">evidence</a>'
+    )
+
+
+def _finding(finding: Finding) -> str:
+    """A verdict, what it is made from, and the unit; an interval stays on one line."""
+    effects = (re.sub(r" (?=[^(]*\))", "\u00a0", escape(effect)) for effect in finding.effects)
+    lines = [badge(finding.outcome), *effects]
+    return "<br>".join(lines + [f"<small>{escape(finding.unit)}</small>"] * bool(finding.unit))
+
+
+def _words(finding: Finding) -> str:
+    return " ".join([finding.outcome, *finding.effects, *([finding.unit] * bool(finding.unit))])
+
+
+def in_one_sentence(claims: Sequence[Claim]) -> str:
+    """What the three parts of claim 3 come to in this run."""
+    third = [claim for claim in claims if claim.name.startswith("Claim 3")]
+    held = [c for c in third if list(c.by.values())[-1].outcome == verdicts.REPRODUCED]
+    if len(held) == len(third):
+        return (
+            "classifiers that learned from images with freely chosen parts lean less on the "
+            "shortcut in every comparison of this run that a rule judges"
+        )
+    return (
+        "that classifiers which learn from images with freely chosen parts lean less on the "
+        f"shortcut holds in {len(held)} of the {len(third)} comparisons of this run that a rule "
+        "judges"
+    )

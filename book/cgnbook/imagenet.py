@@ -1,6 +1,5 @@
 """Tables and figures of the ImageNet claims, on ImageNet or on the menagerie."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -8,23 +7,15 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from cgnbook import evidence, records, verdicts
-from cgnbook.figures import STYLE, arrays_of, bytes_of, tile
-from cgnbook.tables import NONE
+from cgnbook import boxes, reported
+from cgnbook import verdict as verdicts
+from cgnbook.drawing import STYLE, arrays_of, bytes_of, tile
+from cgnbook.names import NONE, REMOVED, formula
 from cgnlib import worlds
 from cgnlib.data.menagerie import CLASSES
 from cgnlib.nets import shipped
 from cgnlib.runs import Result
 
-REMOVED = {
-    "shape": "L_shape",
-    "texture": "L_text",
-    "background": "L_bg",
-    "reconstruction": "L_rec",
-    "none": "none",
-    "published": "none, published weights",
-    "biggan": "BigGAN itself",
-}
 PARTS = {"biggan": "BigGAN", "u2net": "U2-Net", "classifier": "Classifier", "probe": "Probe"}
 FACTS = {
     "images": "training images",
@@ -81,7 +72,7 @@ def readings(
 
 def told(source: str) -> dict[str, dict[str, list[float]]]:
     """Reported numbers in the form of `measured`.  source: paper, article, talk or cached."""
-    rows = records.reported("loss-ablation", source=source)
+    rows = reported.table("loss-ablation", source=source)
     names = {short: name for name, short in _TOLD.items()}
     by: dict[str, dict[str, list[float]]] = {}
     for row in rows.itertuples():
@@ -183,7 +174,7 @@ def pretrained() -> pd.DataFrame:
     )
 
 
-def panels(result: Result, rows: Sequence[int]) -> evidence.Shown:
+def panels(result: Result, rows: Sequence[int]) -> boxes.Shown:
     """What the mechanisms of one CGN make for some classes of its sheet: a row for each."""
     arrays = arrays_of(result)
     with plt.rc_context(STYLE):
@@ -196,10 +187,10 @@ def panels(result: Result, rows: Sequence[int]) -> evidence.Shown:
             np.arange(len(rows)) * side + side / 2, [_class(result, row) for row in rows]
         )
         axis.tick_params(length=0, labeltop=True, labelbottom=False)
-    return evidence.show("panels", result)
+    return boxes.show("panels", result)
 
 
-def ablation_panels(results: Sequence[Result], row: int) -> evidence.Shown:
+def ablation_panels(results: Sequence[Result], row: int) -> boxes.Shown:
     """One class in every ablation: mask, premask, texture, background and composed image."""
     names = [name for name in _PANELS if name != "x_gt"]
     with plt.rc_context(STYLE):
@@ -213,10 +204,10 @@ def ablation_panels(results: Sequence[Result], row: int) -> evidence.Shown:
         labels = [formula(REMOVED[result.run["ablation"]]) for result in results]
         axis.set_yticks(np.arange(len(results)) * side + side / 2, labels)
         axis.tick_params(length=0, labeltop=True, labelbottom=False)
-    return evidence.show("ablation-panels", results)
+    return boxes.show("ablation-panels", results)
 
 
-def counterfactuals(result: Result, n: int = 12) -> evidence.Shown:
+def counterfactuals(result: Result, n: int = 12) -> boxes.Shown:
     """Counterfactuals with the names of their three classes."""
     arrays = arrays_of(result)
     columns = 6
@@ -231,10 +222,10 @@ def counterfactuals(result: Result, n: int = 12) -> evidence.Shown:
             names = [_name(result.run.variant, int(c)) for c in classes]
             axis.set_xlabel("\n".join(names), fontsize=9)
         figure.supylabel("shape, texture, background", fontsize=9)
-    return evidence.show("counterfactuals", result)
+    return boxes.show("counterfactuals", result)
 
 
-def renderings(rows: Iterable[tuple[str, Tensor]], *made_by: evidence.Source) -> evidence.Shown:
+def renderings(rows: Iterable[tuple[str, Tensor]], *made_by: boxes.Source) -> boxes.Shown:
     """Rows of rendered images with their names.  Images: [N, 3, H, W] in -1...1."""
     rows = list(rows)
     stacked = np.stack([bytes_of(x) for _, x in rows])
@@ -245,7 +236,7 @@ def renderings(rows: Iterable[tuple[str, Tensor]], *made_by: evidence.Source) ->
         side = stacked.shape[2] + 2
         axis.set_yticks(np.arange(len(rows)) * side + side / 2, [name for name, _ in rows])
         axis.tick_params(length=0)
-    return evidence.show("renderings", *made_by)
+    return boxes.show("renderings", *made_by)
 
 
 def _ours(by: Mapping[str, list[float]], metric: str, digits: int) -> str:
@@ -257,11 +248,6 @@ def _ours(by: Mapping[str, list[float]], metric: str, digits: int) -> str:
     if len(values) > 1:
         mean += f" ± {np.std(values, ddof=1):.{digits}f} ({len(values)})"
     return f"{mean} [{within:.{digits}f}]"
-
-
-def formula(removed: str) -> str:
-    """L_rec as a formula, for figures; tables have no formulas."""
-    return re.sub(r"L_(\w+)", r"$L_{\1}$", removed)
 
 
 def _class(result: Result, row: int) -> str:

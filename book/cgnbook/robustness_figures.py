@@ -6,9 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from cgnbook import evidence, records
-from cgnbook.figures import STYLE, tile
-from cgnbook.robustness import CONTROL, INVARIANT, PLAIN, SUBJECTS, measured
+from cgnbook import boxes, records
+from cgnbook.drawing import STYLE, tile
+from cgnbook.heads import measured
+from cgnbook.names import CONTROL, INVARIANT, PLAIN, SUBJECTS
 from cgnlib.data.menagerie import Menagerie
 from cgnlib.runs import Result
 
@@ -20,7 +21,7 @@ CUES = {  # Okabe and Ito's colours
 }
 
 
-def cue_shares(results: Sequence[Result]) -> evidence.Shown:
+def cue_shares(results: Sequence[Result]) -> boxes.Shown:
     """Which cue decides on the cue conflict: a bar for each classifier and head, all seeds."""
     by = measured(records.frame(results))
     bars = [(PLAIN, "plain"), (CONTROL, "avg")]
@@ -47,10 +48,10 @@ def cue_shares(results: Sequence[Result]) -> evidence.Shown:
         axis.set_xlim(0, 100)
         axis.set_xlabel("decisions on the cue conflict, % (mean over seeds)")
         axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
-    return evidence.show("cue-shares", results)
+    return boxes.show("cue-shares", results)
 
 
-def background_lines(results: Sequence[Result]) -> evidence.Shown:
+def background_lines(results: Sequence[Result]) -> boxes.Shown:
     """Accuracy with the original, another and a random background; a line a seed."""
     by = measured(records.frame(results))
     lines = {
@@ -77,10 +78,10 @@ def background_lines(results: Sequence[Result]) -> evidence.Shown:
         axis.set_xlabel("background of the test image")
         axis.set_ylabel("accuracy, %")
         axis.legend(loc="lower left", frameon=False, fontsize=9)
-    return evidence.show("background-lines", results)
+    return boxes.show("background-lines", results)
 
 
-def menagerie_tests(n: int = 6, seed: int = 21) -> evidence.Shown:
+def menagerie_tests(n: int = 6, seed: int = 21) -> boxes.Shown:
     """Images of the menagerie's four tests, in rows; objects are the same in the last three."""
     splits = {
         "conflict": "cue conflict",
@@ -98,4 +99,4 @@ def menagerie_tests(n: int = 6, seed: int = 21) -> evidence.Shown:
         side = images.shape[2] + 2
         axis.set_yticks(np.arange(len(splits)) * side + side / 2, splits.values())
         axis.tick_params(length=0)
-    return evidence.show("menagerie-tests", made_by)
+    return boxes.show("menagerie-tests", made_by)

@@ -7,9 +7,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from cgnbook import evidence, records
-from cgnbook.figures import SOURCES, STYLE
-from cgnbook.tables import NAMES, NONE, pct, spread
+from cgnbook import boxes
+from cgnbook import reported as records
+from cgnbook.drawing import SOURCES, STYLE
+from cgnbook.names import NAMES, NONE
+from cgnbook.tables import pct, spread
 from cgnlib.experiments import VARIANTS
 
 ALONE, BOTH, NO_RISE, NOT_RUN = (
@@ -73,7 +75,7 @@ def cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 def told() -> pd.DataFrame:
     """The study's numbers in the form of `cells`; it says nothing of passes and seconds."""
-    rows = records.reported("cf-count", metric="test_accuracy")
+    rows = records.table("cf-count", metric="test_accuracy")
     # size-1e4-ratio-05
     size, per_shape = (rows.row.str.split("-").str[place].astype(float) for place in (1, 3))
     return pd.DataFrame(
@@ -203,7 +205,7 @@ def steps(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def curves(sources: Mapping[str, pd.DataFrame], *behind: evidence.Source) -> evidence.Shown:
+def curves(sources: Mapping[str, pd.DataFrame], *behind: boxes.Source) -> boxes.Shown:
     """Accuracy over size: a panel a variant, a colour a ratio, a mark and a line a source.
 
     Hollow: the smallest set with as many steps as the largest.  Mean over seeds.
@@ -233,7 +235,7 @@ def curves(sources: Mapping[str, pd.DataFrame], *behind: evidence.Source) -> evi
             Line2D([], [], color="0.4", marker="o", mfc="none", ms=9, lw=0, label="more passes")
         )
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
-    return evidence.show("set-size", *behind)
+    return boxes.show("set-size", *behind)
 
 
 def _mark(source: str) -> str:

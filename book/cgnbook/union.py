@@ -7,9 +7,10 @@ from itertools import product
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from cgnbook import evidence, scorecard
-from cgnbook.figures import STYLE
-from cgnbook.tables import NAMES, NONE, SETTINGS, pct, spread
+from cgnbook import boxes, scorecard
+from cgnbook.drawing import STYLE
+from cgnbook.names import NAMES, NONE, SETTINGS
+from cgnbook.tables import pct, spread
 
 CLASSIFIERS = ("original", "cgn", "original+cgn", "original+decorrelated")
 DOMAINS = {"real": "real", "cgn": "counterfactual"}
@@ -151,7 +152,7 @@ def probes(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def bars(sources: Mapping[str, pd.DataFrame]) -> evidence.Shown:
+def bars(sources: Mapping[str, pd.DataFrame]) -> boxes.Shown:
     """Shares of answers by cue: a panel a source, a pair of bars a classifier."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
@@ -172,7 +173,7 @@ def bars(sources: Mapping[str, pd.DataFrame]) -> evidence.Shown:
         names = [f"the {cue}" for cue in CUES] + ["none of them"]
         figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False,
                       title="the answer names")  # fmt: skip
-    return evidence.show("bars", *sources.values())
+    return boxes.show("bars", *sources.values())
 
 
 def by_share(shares: pd.DataFrame, claim_3: pd.DataFrame) -> dict[str, dict[float, list[float]]]:
@@ -242,8 +243,8 @@ def mixture_facts(
 def tipping(
     found: Mapping[str, Mapping[float, list[float]]],
     looks: Mapping[float, Mapping[str, float]],
-    *behind: evidence.Source,
-) -> evidence.Shown:
+    *behind: boxes.Source,
+) -> boxes.Shown:
     """Accuracy over the share of originals, and which cue is followed where on W-MNIST."""
     with plt.rc_context(STYLE):
         _, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.2), layout="constrained")
@@ -270,7 +271,7 @@ def tipping(
         below |= {"fontsize": 8.5, "columnspacing": 1.0, "handlelength": 1.8}
         left.legend(ncols=3, **below)
         right.legend(ncols=2, **below)
-    return evidence.show("tipping", *behind)
+    return boxes.show("tipping", *behind)
 
 
 def _stack(axis: plt.Axes, of: Mapping[str, Mapping[str, float]]) -> None:

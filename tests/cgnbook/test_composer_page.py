@@ -7,7 +7,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
-from cgnbook import composer, evidence
+from cgnbook import boxes, composer
 from cgnbook.composing import Answers, Parts, World
 from cgnlib.experiments import Run
 from sources import ROOT
@@ -97,7 +97,7 @@ def test_what_a_page_shows_is_named():
 def figure(monkeypatch):
     """The figure that is shown, open until the end of the test."""
     kept = []
-    monkeypatch.setattr(evidence, "box", lambda name, data, *sources, pictures: name)
+    monkeypatch.setattr(boxes, "box", lambda name, data, *sources, pictures: name)
     monkeypatch.setattr(plt, "show", lambda: kept.append(plt.gcf()))
     yield kept
     plt.close("all")

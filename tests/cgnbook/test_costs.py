@@ -62,7 +62,7 @@ def test_plans_name_every_profile_and_grow():
 
 def test_every_reported_item_stands_beside_ours():
     table = costs.beside_study()
-    told = costs.records.reported("compute", metric="gpu_hours", source="article")
+    told = costs.reported.table("compute", metric="gpu_hours", source="article")
     items = set(told.row) - {"total-1080-ti", "cgn-training-imagenet-other-settings"}
     assert items == costs.ITEMS.keys() and len(table) == len(items) + 1
     hours = table["Study, GPU h"].iloc[:-1].astype(float)

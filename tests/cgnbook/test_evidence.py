@@ -16,7 +16,8 @@ from bs4 import BeautifulSoup, Tag
 from PIL import Image
 
 import guard
-from cgnbook import drawn, evidence, figures, records, tables
+from cgnbook import boxes as evidence
+from cgnbook import drawing, drawn, names, records, reported
 from cgnlib import experiments
 from cgnlib.errors import CGNError
 from sources import ROOT, notebooks, source_of, tags
@@ -222,7 +223,7 @@ def test_a_summary_has_a_box_with_every_run_behind_its_verdicts(path):
     text = source_of(path).read_text()
     assert re.search(r"^\| \| \|\n(\|.*\n)+\n```\{glue:\} at-a-glance\n```$", text, re.M)
     cells = nbformat.read(path, as_version=4).cells
-    (glued,) = [cell for cell in cells if 'glue("at-a-glance"' in cell.source]
+    (glued,) = [c for c in cells if re.search(r'glue\("at-a-glance"|page\.summary\(', c.source)]
     box = box_of(glued, GLUED)
     assert box.summary.span.text == "Data and provenance of this summary"
     data, runs = map(file_of, box.select("a"))
@@ -230,7 +231,7 @@ def test_a_summary_has_a_box_with_every_run_behind_its_verdicts(path):
     named = set(runs[runs.role == "shown"].run)
     assert set(data.run) - {""} == named
     assert {run.id for run in experiments.grid("mini", claim)} <= named
-    kept = records.path_of(re.search(r'records\.read\("([\w-]+)", "full"\)', text)[1], "full")
+    kept = records.path_of(claim, "full")
     assert (f"book/records/{kept.name}" in box.text) == kept.exists()
     told = re.search(r"study's numbers|`(paper|study)-", text.partition("```{code-cell}")[0])
     assert ("book/records/reported.csv" in box.text) == bool(told)
@@ -252,11 +253,11 @@ def test_what_is_made_by_hand_has_a_name_that_the_build_finds():
 
 def test_the_figure_of_robustness_has_the_numbers_of_its_sources():
     data = file_of(box_of(cell_called("fig-robustness")).select_one("a"))
-    told = records.reported("mnist-classification", metric="test_accuracy")
+    told = reported.table("mnist-classification", metric="test_accuracy")
     for source, name in (("paper", "Paper"), ("article", "Study")):
         rows = data[data.series == name]
         want = {
-            (tables.NAMES[r.column], tables.SETTINGS[r.row], float(r.value))
+            (names.NAMES[r.column], names.SETTINGS[r.row], float(r.value))
             for r in told[told.source == source].itertuples()
         }
         assert {(r.panel, r.y, float(r.x)) for r in rows.itertuples()} == want
@@ -337,7 +338,7 @@ def test_records_know_that_they_are_tracked():
 
 def test_declared_runs_reported_numbers_and_sentences_have_their_own_badges():
     grid = experiments.grid("mini", "claim-1-mnist")
-    told = records.reported("shape-bias")
+    told = reported.table("shape-bias")
     box = parsed(grid, told, "`cgnlib.x`, seed 3", experiments.profile("paper"))
     badges = [badge.text for badge in box.select(".profile-badge")]
     assert badges == ["mini, declared", "reported", "no run", "paper, declared"]
@@ -408,7 +409,7 @@ def test_points_bars_and_cells_have_their_values(axis):
 def test_pictures_are_told_apart_by_their_pixels(axis):
     images = np.zeros((1, 3, 4, 4, 3), np.uint8)
     images[0, 1] = 200
-    figures.tile(axis, images)
+    drawing.tile(axis, images)
     axis.set_yticks([2], ["row"])
     found = rows(axis)
     assert [line[:3] for line in found] == [["picture", c, "row"] for c in range(3)]
@@ -417,7 +418,7 @@ def test_pictures_are_told_apart_by_their_pixels(axis):
 
 def test_pictures_come_back_as_they_were_and_in_the_same_bytes(axis):
     images = np.random.default_rng(0).integers(0, 256, (2, 2, 4, 5, 3), np.uint8)
-    figures.tile(axis, images)
+    drawing.tile(axis, images)
     table, pictures = drawn.table(axis.figure), drawn.pictures(axis.figure)
     markup = evidence.box("name", table, pictures=pictures)
     found = pictures_of(BeautifulSoup(markup, "html.parser"))
@@ -427,7 +428,7 @@ def test_pictures_come_back_as_they_were_and_in_the_same_bytes(axis):
 
 
 def test_large_pictures_are_not_carried(axis):
-    figures.tile(axis, np.random.default_rng(0).integers(0, 256, (1, 2, 300, 300, 3), np.uint8))
+    drawing.tile(axis, np.random.default_rng(0).integers(0, 256, (1, 2, 300, 300, 3), np.uint8))
     box = BeautifulSoup(
         evidence.box("name", drawn.table(axis.figure), pictures=drawn.pictures(axis.figure)),
         "html.parser",
@@ -437,7 +438,7 @@ def test_large_pictures_are_not_carried(axis):
 
 
 def test_a_summary_offers_the_rows_of_all_its_sources():
-    told = records.reported("shape-bias")
+    told = reported.table("shape-bias")
     box = BeautifulSoup(evidence.behind("name", FRAME, FRAME, told).markup, "html.parser")
     data = file_of(box.a)
     assert len(data) == 2 + len(told)

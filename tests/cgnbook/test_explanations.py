@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cgnbook import evidence, explanations, records
-from cgnbook.tables import NONE
+from cgnbook import boxes, explanations, records
+from cgnbook.names import NONE
 from cgnlib.experiments import VARIANTS
 
 DIGITS = {f"study_iou_{y}": 0.4 for y in range(10)}
@@ -65,7 +65,7 @@ def figure(monkeypatch):
     """The figure that is drawn, when it is shown."""
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
-    monkeypatch.setattr(evidence, "box", lambda name, data, *sources, pictures: name)
+    monkeypatch.setattr(boxes, "box", lambda name, data, *sources, pictures: name)
     yield shown
     plt.close("all")
 

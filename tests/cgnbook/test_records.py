@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from cgnbook import records, scorecard
+from cgnbook import records, reported, scorecard
 from cgnlib import experiments, runs
 from cgnlib.compute import digits
 from cgnlib.errors import CGNError
@@ -272,8 +272,8 @@ def tracked(monkeypatch):
 
 
 def test_reported_numbers_are_selected_by_table_and_column(tracked):
-    rows = records.reported("mnist-classification", metric="test_accuracy", source="paper")
-    assert list(rows.columns) == records.REPORTED
+    rows = reported.table("mnist-classification", metric="test_accuracy", source="paper")
+    assert list(rows.columns) == reported.REPORTED
     assert set(rows["table"]) == {"mnist-classification"} and set(rows["source"]) == {"paper"}
     row = rows[(rows.row == "original+cgn") & (rows.column == "colored")]
     assert [float(v) for v in row.value] == [95.1]
@@ -282,16 +282,16 @@ def test_reported_numbers_are_selected_by_table_and_column(tracked):
 @pytest.mark.parametrize("fixed", [{}, {"metric": "test_accuracy"}])
 def test_an_unknown_table_is_an_error(fixed, tracked):
     with pytest.raises(CGNError, match="no rows for table 'mnist'"):
-        records.reported("mnist", **fixed)
+        reported.table("mnist", **fixed)
 
 
 def test_a_selection_without_rows_is_an_error(tracked):
     with pytest.raises(CGNError, match="nobody"):
-        records.reported("mnist-classification", source="nobody")
+        reported.table("mnist-classification", source="nobody")
 
 
 def call(name):
-    return records.reported("t") if name == "reported" else records.read("claim-3-mnist", "mini")
+    return reported.table("t") if name == "reported" else records.read("claim-3-mnist", "mini")
 
 
 PATHS = {"reported": "reported.csv", "read": "claim-3-mnist-mini.csv"}
@@ -299,7 +299,7 @@ PATHS = {"reported": "reported.csv", "read": "claim-3-mnist-mini.csv"}
 
 @pytest.mark.parametrize("name", PATHS)
 def test_a_missing_column_is_named(name, folder):
-    columns = {"reported": records.REPORTED, "read": records.COLUMNS}[name]
+    columns = {"reported": reported.REPORTED, "read": records.COLUMNS}[name]
     for column in columns:
         kept = [c for c in columns if c != column]
         pd.DataFrame([["t"] * len(kept)], columns=kept).to_csv(folder / PATHS[name], index=False)
@@ -321,7 +321,7 @@ def test_a_broken_file_is_named_and_left_alone(name, content, folder):
 
 def test_missing_reported_numbers_are_named(folder):
     with pytest.raises(CGNError, match=r"reported\.csv cannot be read"):
-        records.reported("mnist-classification")
+        reported.table("mnist-classification")
 
 
 def test_verdicts_count_the_runs_of_their_claim_alone(folder):
@@ -338,4 +338,4 @@ def test_a_record_that_a_page_needs_and_that_is_not_there_names_its_command(fold
     with pytest.raises(CGNError, match=r"run --profile full union, then .* record"):
         records.needed("union", "full")
     with pytest.raises(CGNError, match="restore it with git checkout"):
-        records.as_printed("inconsistencies.csv", ["id"])
+        reported.as_printed("inconsistencies.csv", ["id"])

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from cgnbook import records, remarks, scorecard, verdicts
+from cgnbook import records, scorecard, verdict
+from cgnbook import words as remarks
 from cgnbook.findings import Claim, Finding
 from cgnbook.set_size import Effect
 
@@ -121,11 +122,11 @@ def test_the_size_rule_is_counted():
 
 def test_the_sentence_follows_the_verdicts():
     def claims(last):
-        outcomes = (verdicts.REPRODUCED, verdicts.REPRODUCED, last)
+        outcomes = (verdict.REPRODUCED, verdict.REPRODUCED, last)
         return [Claim("Claim 3, x", "", "", "", {"This run": Finding(o)}) for o in outcomes]
 
-    assert "in every comparison" in remarks.in_one_sentence(claims(verdicts.REPRODUCED))
-    assert "holds in 2 of the 3" in remarks.in_one_sentence(claims(verdicts.PARTLY))
+    assert "in every comparison" in remarks.in_one_sentence(claims(verdict.REPRODUCED))
+    assert "holds in 2 of the 3" in remarks.in_one_sentence(claims(verdict.PARTLY))
 
 
 @pytest.mark.parametrize(

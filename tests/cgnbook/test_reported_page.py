@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cgnbook import reported
-from cgnbook.tables import NONE
+from cgnbook.chapters import reported
+from cgnbook.names import NONE
 
 RECORDS = Path(__file__).resolve().parents[2] / "book" / "records"
 with (RECORDS / "reported.csv").open(newline="", encoding="utf-8") as file:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from cgnbook import records, retraining
-from cgnbook.tables import NONE
+from cgnbook.names import NONE
 
 JUDGED = [  # variant, generator, usable digits, share read
     ("wildlife", "trained-0", 8, 0.5),

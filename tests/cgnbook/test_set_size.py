@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from cgnbook import records, set_size
+from cgnbook.names import NONE
 from cgnbook.set_size import Effect, Steps
-from cgnbook.tables import NONE
 from cgnlib.experiments import VARIANTS
 
 

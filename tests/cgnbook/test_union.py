@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from cgnbook import evidence, records, union
-from cgnbook.tables import NONE
+from cgnbook import boxes, records, union
+from cgnbook.names import NONE
 from cgnbook.union import Change
 
 SHAPE = {  # by training set: shape followed on real images, and on counterfactuals
@@ -139,7 +139,7 @@ def test_probes_have_a_row_for_each_classifier():
 def test_a_bar_for_each_share(monkeypatch):
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
-    monkeypatch.setattr(evidence, "box", lambda name, data, *sources, pictures: name)
+    monkeypatch.setattr(boxes, "box", lambda name, data, *sources, pictures: name)
     some = {k: v for k, v in SHAPE.items() if k != "original"}
     union.bars({"here": frame(), "there": frame(some)})
     here, there = shown[0].axes

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from cgnbook.verdicts import (
+from cgnbook.verdict import (
     NOT,
     NOT_RUN,
     PARTLY,

@@ -36,7 +36,7 @@ IGNORED: dict[str, int] = {
 }
 
 # What a run took, and where: another machine says otherwise, though nothing has changed.
-CLOCKS = re.compile(r"\.env\[|costs\.(hours|by_kind)|tables\.provenance")
+CLOCKS = re.compile(r"\.env\[|costs?\.(hours|by_kind)|(tables|page)\.provenance")
 A_PATH = re.compile(r"^(/|~|\.\.?/)|^(runs|data|book)/|\.(csv|json|npz|png|pth?|safetensors)$")
 
 

@@ -1,6 +1,6 @@
 """The box under every figure and table: its profile, its data, and what made them.
 
-A figure function ends in `return evidence.show("its-name", *sources)` in place of plt.show(), and
+A figure function ends in `return boxes.show("its-name", *sources)` in place of plt.show(), and
 its cell ends in that call; a table is shown by `tables.show(table, "its-name", *sources)`, and its
 cell has a caption and a name `tab-...` under `mystnb: figure:`.  A source is a frame of records or
 of reported numbers, results, declared runs, a profile, or a sentence on what made it where no run
@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cgnbook import carried, drawn, records
+from cgnbook import carried, drawn, records, reported
 from cgnlib import experiments, paths
 from cgnlib.experiments import Profile, Run, with_needs
 from cgnlib.runs import Result
@@ -53,7 +53,8 @@ def behind(name: str, *sources: Source) -> Shown:
     frames = [part for source in sources for _, part, _ in _parts(source)
               if isinstance(part, pd.DataFrame)]  # fmt: skip
     data = pd.concat(frames).drop_duplicates()
-    return Shown(box(name, data, *sources).replace(TITLE, f"{TITLE} of this summary", 1))
+    said = data.loc[:, (data.notna() & (data != "")).any()]
+    return Shown(box(name, said, *sources, title=f"{TITLE} of this summary"))
 
 
 def box(
@@ -61,6 +62,7 @@ def box(
     data: pd.DataFrame,
     *sources: Source,
     pictures: Mapping[str, np.ndarray] | None = None,
+    title: str = TITLE,
 ) -> str:
     """The closed box of one figure or table, as HTML.
 
@@ -71,7 +73,8 @@ def box(
     kinds = list(dict.fromkeys(kind for kind, _, _ in flat)) or ["no run"]
     stem = "-".join([name, *dict.fromkeys(re.sub(r"\W.*", "", k) if k != "no run" else "drawn"
                                           for k in kinds)])  # fmt: skip
-    runs = _runs(part for _, part, _ in flat if isinstance(part, pd.DataFrame) and "spec" in part)
+    runs = _runs(part for kind, part, _ in flat
+                 if isinstance(part, pd.DataFrame) and kind != "reported")  # fmt: skip
     links = [carried.table(data, f"{stem}.csv", "Data", "rows")]
     if len(runs):
         links.append(carried.table(_with_needed(runs), f"{stem}-runs.csv", "Runs", "runs"))
@@ -97,7 +100,7 @@ def box(
         )
     return (
         f'<details class="evidence" data-name="{name}">'
-        f"<summary><span>{TITLE}</span> {badges}</summary>"
+        f"<summary><span>{title}</span> {badges}</summary>"
         f"<p>{' '.join(links)}</p><dl>{facts}"
         f"<dt>Make it again</dt><dd>{_commands(runs)}</dd></dl></details>"
     )
@@ -119,12 +122,17 @@ def _parts(source: Source) -> Iterator[tuple[str, object, str]]:
     elif not isinstance(source, pd.DataFrame):
         for item in source:
             yield from _parts(item)
-    elif "spec" in source:
-        tracked = source.attrs.get("tracked", "")
-        for profile, rows in source.groupby("profile", sort=False):
-            yield f"{profile}, reference run" if tracked else profile, rows, tracked
-    else:
+    elif "spec" not in source:
         yield "reported", source, ""
+    else:
+        ran = source.source.isin((records.THIS, records.REFERENCE))
+        by = source[ran].groupby(["source", "profile", "claim"], sort=False)
+        for (who, profile, claim), rows in by:
+            tracked = who == records.REFERENCE
+            where = records.path_of(claim, profile).name if tracked else ""
+            yield f"{profile}, reference run" if tracked else profile, rows, where
+        if not ran.all():
+            yield "reported", source[~ran], ""
 
 
 def _facts(kind: str, parts: Sequence[tuple[object, str]]) -> Iterator[tuple[str, str]]:
@@ -142,7 +150,7 @@ def _facts(kind: str, parts: Sequence[tuple[object, str]]) -> Iterator[tuple[str
         yield f"Seeds{badge}", _list(run.seed for run in declared)
     if kind == "reported":
         for table, rows in pd.concat(frames).groupby("table", sort=False):
-            told = _list(rows["source"])
+            told = _list(map(reported.as_written, rows["source"]))
             yield "Reported", f"by {told}; <code>book/records/reported.csv</code>, table {table}"
     elif frames:
         runs = _runs(frames)

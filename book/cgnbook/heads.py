@@ -4,26 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from cgnbook import records
-from cgnbook.tables import NONE, bare_spread, pct, spread
+from cgnbook import records, reported
+from cgnbook.names import CLASSIFIERS, INVARIANT, NONE, PLAIN, SUBJECTS
+from cgnbook.tables import bare_spread, pct, spread
 from cgnlib.data import public
 from cgnlib.experiments import Run
 from cgnlib.measures import decisions
 
-PLAIN, CONTROL, INVARIANT = "plain", "real", "real+cgn"
-CLASSIFIERS = {
-    PLAIN: "real",
-    CONTROL: "real, three heads",
-    INVARIANT: "real + CGN",
-}
-SUBJECTS = {
-    "plain": "plain classifier",
-    "shape": "shape head",
-    "texture": "texture head",
-    "bg": "background head",
-    "avg": "mean of the heads",
-    "shape_texture": "shape and texture heads",
-}
 _WORDS = {"in": "IN", "sin": "SIN", "cgn": "CGN", "in-mini": "IN-mini", "mixed-rand": "Mixed-Rand"}
 _HEADS = {"shape": "shape", "texture": "text", "bg": "bg"}  # as the reported rows call them
 _SPLITS = {"original": "in-9", "mixed_same": "mixed-same", "mixed_rand": "mixed-rand"}
@@ -58,7 +45,7 @@ def told_biases(source: str, data: str) -> dict[str, list[float]]:
 
     data: `in` or `in-mini`.  The plain ResNet-50 is that of the stimuli's authors.
     """
-    rows = records.reported("shape-bias", metric="shape_bias")
+    rows = reported.table("shape-bias", metric="shape_bias")
     found = {PLAIN: _values(rows[(rows.row == "resnet-50")])}
     mine = rows[rows.source == source]
     for head, name in _HEADS.items():
@@ -69,7 +56,7 @@ def told_biases(source: str, data: str) -> dict[str, list[float]]:
 def told_epochs() -> dict[str, float]:
     """From the study's cached epochs, in percent: top-1 of each head on held-out counterfactuals
     (told-*), and the range of the shape head's shape bias (epoch-*)."""
-    rows = records.reported("ensemble-epochs", source="cached")
+    rows = reported.table("ensemble-epochs", source="cached")
     rows = rows.assign(value=rows.value.astype(float))
     held_out = rows[(rows.column == "cf-val") & (rows.metric == "top1")]
     heads = {row.row.rpartition("-")[2]: row.value for row in held_out.itertuples()}
@@ -82,7 +69,7 @@ def told_epochs() -> dict[str, float]:
 
 def told_gaps(source: str, row: str) -> dict[str, dict[str, list[float]]]:
     """Reported numbers of the background table in the form of `gaps`; plain is the row `in`."""
-    rows = records.reported("backgrounds")
+    rows = reported.table("backgrounds")
     found = {}
     for subject, of in ((PLAIN, rows[rows.row == "in"]), ("shape_texture", rows[rows.row == row])):
         of = of[of.source == ("paper" if subject == PLAIN else source)]
@@ -99,7 +86,7 @@ def shape_bias(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.Da
     Paper: ResNet-50 on ImageNet and its counterfactuals; study: on IN-mini and its own.
     """
     told = {"Paper": told_biases("paper", "in"), "Study": told_biases("article", "in-mini")}
-    accuracy = records.reported("shape-bias")
+    accuracy = reported.table("shape-bias")
     ours = {"Reference run": measured(reference), label: measured(live)}
     rows = []
     for subject in ("plain", "shape", "texture", "bg", "avg"):
@@ -125,7 +112,7 @@ def shape_bias(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.Da
 
 def contradictions(table: str) -> pd.DataFrame:
     """Every reported number of a table by source: several in one cell contradict each other."""
-    rows = records.reported(table)
+    rows = reported.table(table)
     rows = rows[~rows.metric.str.contains("_m")]  # extremes over epochs are no one's claim
     sources = [s for s in ("paper", "article", "talk", "cached") if s in set(rows.source)]
     made = []
@@ -144,7 +131,7 @@ def contradictions(table: str) -> pd.DataFrame:
 
 def borrowed() -> pd.DataFrame:
     """Every row of the study's background table, in percent, with where it comes from."""
-    rows = records.reported("backgrounds")
+    rows = reported.table("backgrounds")
     rows = rows[~rows.metric.str.contains("_m")]
     order = ["in", "sin", "in+sin", "mixed-rand", "in+cgn", "in-mini+cgn", "in-mini+cgn-avg"]
     rows = rows.sort_values("row", key=lambda c: c.map(order.index), kind="stable")
@@ -208,7 +195,7 @@ def backgrounds(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.D
     Paper: ImageNet and its counterfactuals; study: IN-mini and its own, beside the same plain
     ResNet-50.  Of the study, the mean of all heads is that of its cached epoch.
     """
-    told = records.reported("backgrounds")
+    told = reported.table("backgrounds")
     of = {"paper": told[told.source == "paper"], "article": told[told.source == "article"]}
     of["cached"] = told[told.source == "cached"]
     rows = {  # by who decides: training set, and the reported rows of paper and study
@@ -230,14 +217,6 @@ def backgrounds(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.D
                 row[name] = bare_spread(by.get(train_on, {}).get(subject, {}).get(measure, []))
             made.append(row)
     return pd.DataFrame(made)
-
-
-def judged(verdict, scale: float = 100, unit: str = "points") -> pd.DataFrame:
-    """The trends of a verdict, what was found, and whether that counts."""
-    return pd.DataFrame(
-        {"Trend": trend, "Found": f"{scale * effect:+.1f} {unit}", "Counts": trend in verdict.met}
-        for trend, effect in verdict.effects.items()
-    )
 
 
 def counterfactual_heads(live: pd.DataFrame) -> pd.DataFrame:
@@ -270,7 +249,7 @@ def real_stimuli(runs: Sequence[Run]) -> pd.DataFrame:
                 "By texture": str(bias.n_texture),
             }
         )
-    told = records.reported("shape-bias", source="geirhos2019")
+    told = reported.table("shape-bias", source="geirhos2019")
     names = {"resnet-50": "ResNet-50, published", "humans": "Humans, published"}
     for row in told.itertuples():
         value = {"Who": names[row.row], "Shape bias": f"{float(row.value):.1f}"}
@@ -283,7 +262,7 @@ _PREPARED = {"paper": "enlarged and cropped", "authors": "as they are"}
 
 def out_of_distribution(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The study's out-of-distribution sets in percent, and ours where they were run."""
-    told = records.reported("ood", source="article")
+    told = reported.table("ood", source="article")
     names = {"in-mini": "IN-mini", "in-a": "IN-A", "in-stylized": "cue conflict, by shape"}
     names |= {"in-sketch": "IN-Sketch"}
     ours = {"in-mini": "real_top1", "in-a": "imagenet-a", "in-stylized": "cue_conflict"}
