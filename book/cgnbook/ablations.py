@@ -61,10 +61,12 @@ def _whole(values: Sequence[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ± {100 * np.std(values, ddof=1):.0f}"
 
 
-def panels(rows: Sequence[tuple[str, Result, int]], names: Sequence[str], size) -> None:
-    """Draw parts of CGNs: rows by their label, of a run and a class of its sheet; columns of PANELS.
+def panels(
+    rows: Sequence[tuple[str, Result, int]], names: Sequence[str], size: tuple[float, float]
+) -> None:
+    """Draw parts of CGNs on one axis.
 
-    To be shown by who calls, in a style.
+    rows: a label, a run, and a class of its sheet each.  names: of PANELS, a column each.
     """
     _, axis = plt.subplots(figsize=size, layout="constrained")
     stacked = np.stack(

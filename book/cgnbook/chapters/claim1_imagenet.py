@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from cgnbook import ablations, boxes, records, verdict
+from cgnbook import ablations, boxes
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.page import Page
-from cgnbook.verdict import BY_EYE, UNRUN, Finding, Verdict
+from cgnbook.verdict import BY_EYE, ROUNDING, UNRUN, Finding, Verdict, judged, mean, shares
 from cgnbook.words import listed
 from cgnlib import experiments, worlds
 from cgnlib.data.menagerie import CLASSES
@@ -19,9 +19,7 @@ CUES = ("shape", "texture", "background")
 KEY = "disentanglement-menagerie-none-s0", f"shape_read_{CLASSES.index('key')}"
 
 
-def rule(
-    read: Mapping[str, float], ceiling: Mapping[str, float], share: float = 0.80
-) -> Verdict:
+def rule(read: Mapping[str, float], ceiling: Mapping[str, float], share: float = 0.80) -> Verdict:
     """Shape, texture and background can be chosen one by one.
 
     read: share of counterfactuals in which a probe without a shortcut names the intended shape,
@@ -31,7 +29,7 @@ def rule(
     if any(cue not in read for cue in ceiling):
         return UNRUN
     effects = {cue: read[cue] / ceiling[cue] for cue in ceiling}
-    return verdict.judged(effects, [c for c in effects if effects[c] >= share - verdict.ROUNDING])
+    return judged(effects, [c for c in effects if effects[c] >= share - ROUNDING])
 
 
 def ceiling() -> dict[str, float]:
@@ -47,7 +45,7 @@ def readings(rows: pd.DataFrame) -> dict[str, float]:
     """
     by = ablations.measured(rows).get("none", {})
     found = {cue: by.get(f"{cue}_read") for cue in CUES}
-    return {cue: verdict.mean(shares) for cue, shares in found.items() if shares}
+    return {cue: mean(shares) for cue, shares in found.items() if shares}
 
 
 def finding(rows: pd.DataFrame) -> Finding:
@@ -57,8 +55,10 @@ def finding(rows: pd.DataFrame) -> Finding:
         return Finding(found.outcome)
     whole = rows[rows.removed == "none"]
     of = {cue: whole[whole.metric == f"{cue}_read"] for cue in CUES}
-    read = {cue: (mine.value.astype(float).tolist(), int(mine.n.iloc[0])) for cue, mine in of.items()}
-    return verdict.shares(found, read, ceiling(), {cue: cue for cue in CUES})
+    read = {
+        cue: (mine.value.astype(float).tolist(), int(mine.n.iloc[0])) for cue, mine in of.items()
+    }
+    return shares(found, read, ceiling(), {cue: cue for cue in CUES})
 
 
 def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:

@@ -1,24 +1,22 @@
 """Claim 2: every loss of the CGN is needed."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cgnbook import ablations, boxes, verdict
+from cgnbook import ablations, boxes
 from cgnbook.ablations import Measured
 from cgnbook.drawing import STYLE
 from cgnbook.names import NONE, REMOVED, formula
 from cgnbook.page import Page
-from cgnbook.verdict import UNRUN, Finding, Verdict
+from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, told
 from cgnbook.words import NUMBERS, listed
 from cgnlib import experiments
 from cgnlib.experiments import ABLATIONS
 from cgnlib.runs import Result
 
-CLAIM = "claim-2"
 # What the paper's ablation shows when a loss is left out, against the CGN with all losses: which
 # number moves, and the sign of its change.
 TRENDS = {
@@ -29,6 +27,7 @@ TRENDS = {
     "without L_bg the inception score rises": ("background", "inception_score", 1),
     "without L_bg the mask covers less": ("background", "mask_coverage", -1),
 }
+CACHED = "Study, cached"
 LOSSES = {name: REMOVED[name] for name in ("shape", "texture", "background", "reconstruction")}
 
 
@@ -43,18 +42,22 @@ def rule(measured: Mapping[str, Mapping[str, Sequence[float]]], share: float = 0
     if any(not measured.get(ablation, {}).get(metric) for ablation, metric in needed):
         return UNRUN
     effects = {
-        trend: verdict.mean(measured[without][metric]) / verdict.mean(measured["none"][metric]) - 1
+        trend: mean(measured[without][metric]) / mean(measured["none"][metric]) - 1
         for trend, (without, metric, _) in TRENDS.items()
     }
-    held = [t for t, (*_, sign) in TRENDS.items() if sign * effects[t] >= share - verdict.ROUNDING]
-    return verdict.judged(effects, held)
+    held = [t for t, (*_, sign) in TRENDS.items() if sign * effects[t] >= share - ROUNDING]
+    return judged(effects, held)
 
 
 def of(this: Page) -> dict[str, Measured]:
-    """What the rule is put to, of every source; of the study also its stored results."""
-    told = {s: this.told("loss-ablation", source=s) for s in ("Paper", "Study", "Study, cached")}
-    frames = told | {"Reference run": this.reference_of(CLAIM), this.label: this.live}
-    return {source: ablations.measured(rows) for source, rows in frames.items()}
+    """What was measured by every source; of the study also its stored results."""
+    theirs = {s: this.told("loss-ablation", source=s) for s in ("Paper", "Study", CACHED)}
+    return {source: ablations.measured(rows) for source, rows in (theirs | this.ours).items()}
+
+
+def verdicts(this: Page) -> dict[str, Verdict]:
+    """What the rule makes of every source that has a row with all losses."""
+    return {source: rule(measured) for source, measured in of(this).items() if source != CACHED}
 
 
 def finding(measured: Measured) -> Finding:
@@ -84,25 +87,22 @@ def facts(this: Page) -> dict[str, object]:
     """What the text says: verdicts and how many trends each met, what the probe makes of each
     loss, and how often it reads the intended shape with and without the losses on the mask."""
     scale = experiments.profile(this.profile)
-    sources = ("paper", "study", "cached", "reference", "live")
-    by = dict(zip(sources, of(this).values(), strict=True))
-    judged = {source: rule(measured) for source, measured in by.items() if source != "cached"}
+    here, there = (ablations.measured(rows) for rows in (this.live, this.reference))
     return (
-        {f"verdict-{source}": found for source, found in judged.items()}
-        | {f"met-{source}": len(found.met) for source, found in judged.items()}
+        told(verdicts(this))
         | {"n-trends": len(TRENDS), "n-settings": len(ABLATIONS), "n-seeds": len(scale.world_seeds)}
+        | {"n-reference": len(there["shape"]["shape_read"])}
+        | {"by-probe": by_probe(here), "by-probe-reference": by_probe(there)}
         | {"profile": this.profile, "world": scale.world}
-        | {"n-reference": len(by["reference"]["shape"]["shape_read"])}
-        | {"by-probe": by_probe(by["live"]), "by-probe-reference": by_probe(by["reference"])}
-        | mask_loss(by["reference"])
+        | mask_loss(there)
     )
 
 
 def by_probe(measured: Measured) -> str:
     """Without which losses fewer counterfactuals show all three parts, and without which more."""
-    mean = {a: verdict.mean(measured[a]["all_read"]) for a in ("none", *LOSSES)}
-    needed = [LOSSES[a] for a in LOSSES if mean[a] < mean["none"]]
-    others = [LOSSES[a] for a in LOSSES if mean[a] >= mean["none"]]
+    read = {a: mean(measured[a]["all_read"]) for a in ("none", *LOSSES)}
+    needed = [LOSSES[a] for a in LOSSES if read[a] < read["none"]]
+    others = [LOSSES[a] for a in LOSSES if read[a] >= read["none"]]
     found = f"by this measure {NUMBERS[len(needed)]} of the four groups earn their place"
     if needed:
         found += f": without {listed(needed, 'or')} fewer counterfactuals show what was asked for"
@@ -114,7 +114,7 @@ def by_probe(measured: Measured) -> str:
 def mask_loss(measured: Measured) -> dict[str, float]:
     """How often a probe reads the intended shape with and without the losses on the mask, in %."""
     of = {"shape-with": measured["none"], "shape-without": measured["shape"]}
-    return {name: 100 * verdict.mean(measures["shape_read"]) for name, measures in of.items()}
+    return {name: 100 * mean(measures["shape_read"]) for name, measures in of.items()}
 
 
 def table(this: Page) -> pd.DataFrame:
@@ -127,10 +127,7 @@ def table(this: Page) -> pd.DataFrame:
     sources = of(this)
     return pd.DataFrame(
         {"Measure": title, "Left out": REMOVED[ablation]}
-        | {
-            source: _cell(by.get(ablation, {}), metric, digits)
-            for source, by in sources.items()
-        }
+        | {source: _cell(by.get(ablation, {}), metric, digits) for source, by in sources.items()}
         for title, metric, digits in (
             ("Inception score", "inception_score", 1),
             ("Mask coverage", "mask_coverage", 2),
@@ -148,18 +145,18 @@ def _cell(by: Mapping[str, Sequence[float]], metric: str, digits: int) -> str:
         return NONE
     if not within:
         return f"{values[0]:.{digits}f}"
-    mean = f"{np.mean(values):.2f}"
+    shown = f"{mean(values):.2f}"
     if len(values) > 1:
-        mean += f" ± {np.std(values, ddof=1):.2f} ({len(values)})"
-    return f"{mean} [{np.mean(within):.2f}]"
+        shown += f" ± {np.std(values, ddof=1):.2f} ({len(values)})"
+    return f"{shown} [{mean(within):.2f}]"
 
 
 def trends(this: Page) -> pd.DataFrame:
     """Which of the paper's trends each source shows, with the relative change."""
-    judged = {source: rule(by) for source, by in of(this).items() if source != "Study, cached"}
+    found = verdicts(this)
     return pd.DataFrame(
         {"Trend in the paper": trend}
-        | {source: _held(found, trend) for source, found in judged.items()}
+        | {source: _held(verdict, trend) for source, verdict in found.items()}
         for trend in TRENDS
     )
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cgnbook import boxes, heads, records, reported, verdict
+from cgnbook import boxes, heads, records, reported
 from cgnbook.drawing import STYLE, bytes_of, tile
 from cgnbook.heads import Measured
 from cgnbook.names import CLASSIFIERS, CONTROL, INVARIANT, PLAIN, SUBJECTS
 from cgnbook.page import Page
 from cgnbook.tables import bare_spread, spread
-from cgnbook.verdict import UNRUN, Finding, Verdict
+from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points, told
 from cgnlib import experiments
 from cgnlib.data.menagerie import Menagerie
 from cgnlib.data.public import LAYOUTS
@@ -45,12 +45,12 @@ def rule(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Verdict:
     if not (gap and plain_gap and rand and plain_rand):
         return UNRUN
     held = (
-        max(gap) <= 0.75 * min(plain_gap) + verdict.ROUNDING,
-        min(rand) >= max(plain_rand) - verdict.ROUNDING,
+        max(gap) <= 0.75 * min(plain_gap) + ROUNDING,
+        min(rand) >= max(plain_rand) - ROUNDING,
     )
-    changes = (verdict.mean(mine) - verdict.mean(plain) for mine, plain in pairs)
+    changes = (mean(mine) - mean(plain) for mine, plain in pairs)
     met = [trend for trend, holds in zip(TRENDS, held, strict=True) if holds]
-    return verdict.judged(dict(zip(TRENDS, changes, strict=True)), met)
+    return judged(dict(zip(TRENDS, changes, strict=True)), met)
 
 
 def _pairs(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> list[tuple]:
@@ -59,30 +59,28 @@ def _pairs(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> list[tuple]
     return [tuple(of.get(metric) for of in who) for metric in ("bg_gap", "mixed_rand")]
 
 
-def of(this: Page) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """What the rule is put to, of every source."""
-    return {s: heads.deciding(by) for s, by in heads.by_source(this, "backgrounds").items()}
+def verdicts(this: Page) -> dict[str, Verdict]:
+    """What the rule makes of every source."""
+    return {s: rule(heads.deciding(by)) for s, by in heads.by_source(this, "backgrounds").items()}
 
 
-def finding(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Finding:
+def finding(by: Measured) -> Finding:
     """How gap and accuracy differ from the plain classifier's."""
+    measured = heads.deciding(by)
     found = rule(measured)
     if not found.effects:
         return Finding(found.outcome)
     pairs = dict(zip(("BG-gap", "random backgrounds"), _pairs(measured), strict=True))
-    return verdict.points(found, pairs, "points")
+    return points(found, pairs, "points")
 
 
 def facts(this: Page) -> dict[str, object]:
     """What the text says: the verdicts, how many trends each met, and by which number of images
     the study divided."""
     scale = experiments.profile(this.profile)
-    sources = ("paper", "study", "reference", "live")
-    judged = dict(zip(sources, map(rule, of(this).values()), strict=True))
     images = LAYOUTS["in9/original"].images
     return (
-        {f"verdict-{source}": found for source, found in judged.items()}
-        | {f"met-{source}": len(found.met) for source, found in judged.items()}
+        told(verdicts(this))
         | {"n-trends": len(TRENDS), "n-seeds": len(scale.ensemble_seeds)}
         | {"profile": this.profile, "world": scale.world}
         | {"in9-images": images, "denominator": study_denominator(images)}
@@ -96,7 +94,7 @@ def control(by: Measured) -> dict[str, float]:
         "gap-control": by[CONTROL]["shape_texture"],
         "gap-heads": by[INVARIANT]["shape_texture"],
     }
-    return {name: 100 * verdict.mean(measures["bg_gap"]) for name, measures in of.items()}
+    return {name: 100 * mean(measures["bg_gap"]) for name, measures in of.items()}
 
 
 def table(this: Page) -> pd.DataFrame:
@@ -184,7 +182,7 @@ def menagerie_tests(n: int = 6, seed: int = 21) -> boxes.Shown:
         "mixed_same": "mixed-same",
         "mixed_rand": "mixed-rand",
     }
-    made_by = f"`cgnlib.menagerie.Menagerie`, seed {seed}, the first {n} images of each test"
+    made_by = f"`cgnlib.data.menagerie.Menagerie`, seed {seed}, the first {n} images of each test"
     index = torch.arange(n)
     rows = [bytes_of(Menagerie(split, n, seed).batch(index)[0]) for split in splits]
     with plt.rc_context(STYLE):

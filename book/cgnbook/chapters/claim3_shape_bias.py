@@ -6,13 +6,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cgnbook import boxes, heads, records, reported, verdict
+from cgnbook import boxes, heads, records, reported
 from cgnbook.drawing import STYLE
 from cgnbook.heads import Measured
 from cgnbook.names import CLASSIFIERS, CONTROL, INVARIANT, NONE, PLAIN, SUBJECTS
 from cgnbook.page import Page
 from cgnbook.tables import bare_spread, pct
-from cgnbook.verdict import UNRUN, Finding, Verdict
+from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points, told
 from cgnlib import experiments
 from cgnlib.experiments import Run
 from cgnlib.measures import decisions
@@ -41,9 +41,9 @@ def rule(bias: Mapping[str, Sequence[float]], margin: float = 0.10) -> Verdict:
     pairs = {trend: (bias.get(high), bias.get(low)) for trend, (high, low) in TRENDS.items()}
     if not all(high and low for high, low in pairs.values()):
         return UNRUN
-    effects = {t: verdict.mean(high) - verdict.mean(low) for t, (high, low) in pairs.items()}
+    effects = {t: mean(high) - mean(low) for t, (high, low) in pairs.items()}
     leads = {t: min(high) - max(low) for t, (high, low) in pairs.items()}
-    return verdict.judged(effects, [t for t in leads if leads[t] >= margin - verdict.ROUNDING])
+    return judged(effects, [t for t in leads if leads[t] >= margin - ROUNDING])
 
 
 def biases(by: Measured) -> dict[str, list[float]]:
@@ -51,34 +51,32 @@ def biases(by: Measured) -> dict[str, list[float]]:
     return {who: of.get("shape_bias", []) for who, of in heads.deciding(by).items()}
 
 
-def of(this: Page) -> dict[str, dict[str, list[float]]]:
-    """`biases` of every source."""
-    return {source: biases(by) for source, by in heads.by_source(this, "shape-bias").items()}
+def verdicts(this: Page) -> dict[str, Verdict]:
+    """What the rule makes of every source."""
+    return {s: rule(biases(by)) for s, by in heads.by_source(this, "shape-bias").items()}
 
 
-def finding(bias: Mapping[str, Sequence[float]]) -> Finding:
+def finding(by: Measured) -> Finding:
     """By how many points the shape head leads."""
+    bias = biases(by)
     found = rule(bias)
     if not found.effects:
         return Finding(found.outcome)
     rivals = {"over the plain classifier": "plain", "over the texture head": "texture"}
     pairs = {words: (bias["shape"], bias[who]) for words, who in rivals.items()}
-    return verdict.points(found, pairs, "points of shape bias")
+    return points(found, pairs, "points of shape bias")
 
 
 def facts(this: Page) -> dict[str, object]:
     """What the text says: the verdicts and how many trends each met; in percent, what the study's
     cached epochs say, and the bias of the mean of the heads in the reference run."""
     scale = experiments.profile(this.profile)
-    sources = ("paper", "study", "reference", "live")
-    judged = dict(zip(sources, map(rule, of(this).values()), strict=True))
-    mean = decided(heads.measured(this.reference))
+    bias = decided(heads.measured(this.reference))
     return (
-        {f"verdict-{source}": found for source, found in judged.items()}
-        | {f"met-{source}": len(found.met) for source, found in judged.items()}
+        told(verdicts(this))
         | {"n-trends": len(TRENDS), "n-seeds": len(scale.ensemble_seeds)}
         | {"profile": this.profile, "world": scale.world}
-        | {"reference-mean": mean["bias-mean"], "reference-plain": mean["bias-plain"]}
+        | {"reference-mean": bias["bias-mean"], "reference-plain": bias["bias-plain"]}
         | epochs(this)
     )
 
@@ -86,7 +84,7 @@ def facts(this: Page) -> dict[str, object]:
 def decided(by: Measured) -> dict[str, float]:
     """Shape bias in percent: of the plain classifier, the shape head and the mean of the heads."""
     bias, names = biases(by), {"plain": "plain", "shape": "shape", "mean": "avg"}
-    return {f"bias-{name}": 100 * verdict.mean(bias[who]) for name, who in names.items()}
+    return {f"bias-{name}": 100 * mean(bias[who]) for name, who in names.items()}
 
 
 def epochs(this: Page) -> dict[str, float]:

@@ -117,9 +117,7 @@ def of_cgns(found: pd.DataFrame) -> dict[str, float]:
     truth, mine = found[found.name == RENDERER].set_index("variant"), cgns(found)
     variety = mine.diversity_shape / mine.variant.map(truth.diversity_shape)
     first = mine.drop_duplicates("variant")
-    leak = {
-        (a, b): first[f"moved_{a}_{b}"].sum() for a in MECHANISMS for b in MECHANISMS if a != b
-    }
+    leak = {(a, b): first[f"moved_{a}_{b}"].sum() for a in MECHANISMS for b in MECHANISMS if a != b}
     into_shape = sum(moved for (_, read), moved in leak.items() if read == "shape")
     return {
         "diagonal": 100 * float(first[[f"moved_{m}_{m}" for m in MECHANISMS]].min(axis=None)),

@@ -41,6 +41,10 @@ def layouts() -> pd.DataFrame:
         folder, _, part = name.partition("/")
         sets.setdefault(folder, {})[part or NONE] = f"{layout.images:,}"
     return pd.DataFrame(
-        {"Folder": folder, "Parts": ", ".join(parts), "Images": " / ".join(dict.fromkeys(parts.values()))}
+        {
+            "Folder": folder,
+            "Parts": ", ".join(parts),
+            "Images": " / ".join(dict.fromkeys(parts.values())),
+        }
         for folder, parts in sets.items()
     )
