@@ -7,13 +7,18 @@ from html import escape
 
 import pandas as pd
 
-from cgnbook import boxes, imagenet, records, reported
-from cgnbook import heads as robustness
+from cgnbook import ablations, boxes, heads, records, reported
 from cgnbook import scorecard as of_digits
-from cgnbook import verdict as verdicts
-from cgnbook.chapters import claim1_mnist, claim3_mnist
+from cgnbook.chapters import (
+    claim1_imagenet,
+    claim1_mnist,
+    claim2,
+    claim3_backgrounds,
+    claim3_mnist,
+    claim3_shape_bias,
+)
 from cgnbook.tables import label
-from cgnbook.verdict import NOT_MEASURED, Finding, badge, points, shares
+from cgnbook.verdict import NOT_MEASURED, REPRODUCED, Finding, badge
 from cgnlib import experiments
 
 STUDY, REFERENCE = "Study", "Reference run"
@@ -53,7 +58,12 @@ def of_all(live: pd.DataFrame, profile: str) -> list[Claim]:
     place = {"menagerie": "On the menagerie.", "imagenet": "This run: on ImageNet."}
     place = place[experiments.profile(profile).world]
     article = of_digits.told_accuracies("article")
-    ablated = losses_needed(imagenet.told("article"))
+    told = reported.numbers()
+    tables = {
+        name: told[told.table == name] for name in ("loss-ablation", "shape-bias", "backgrounds")
+    }
+    of_study = tables["loss-ablation"][tables["loss-ablation"].source == STUDY]
+    ablated = claim2.finding(ablations.measured(of_study))
     ablated = replace(ablated, unit=f"{ablated.unit}; the study calls them inconclusive")
     quality, robust = full("claim-1-mnist"), full("claim-3-mnist")
     return [
@@ -73,7 +83,7 @@ def of_all(live: pd.DataFrame, profile: str) -> list[Claim]:
             f"Shape, texture and background can be chosen one by one. {place}",
             "06_claim1_imagenet",
             "What a probe without a shortcut reads",
-            both(cues_read, full("claim-2"), live),
+            both(claim1_imagenet.finding, full("claim-2"), live),
         ),
         Claim(
             "Claim 2",
@@ -81,7 +91,7 @@ def of_all(live: pd.DataFrame, profile: str) -> list[Claim]:
             "07_claim2",
             "Against the paper",
             both(
-                lambda frame: losses_needed(imagenet.measured(frame[frame["removed"] != ""])),
+                lambda frame: claim2.finding(ablations.measured(frame)),
                 full("claim-2"),
                 live,
                 ablated,
@@ -104,10 +114,10 @@ def of_all(live: pd.DataFrame, profile: str) -> list[Claim]:
             "09_claim3_shape_bias",
             "Which cue decides",
             both(
-                lambda frame: shape_heads(robustness.biases(robustness.measured(frame))),
+                lambda frame: claim3_shape_bias.finding(heads.measured(frame)),
                 full("claim-3-imagenet"),
                 live,
-                shape_heads(robustness.told_biases("article", "in-mini")),
+                claim3_shape_bias.finding(heads.told(tables["shape-bias"], STUDY)),
             ),
         ),
         Claim(
@@ -116,10 +126,10 @@ def of_all(live: pd.DataFrame, profile: str) -> list[Claim]:
             "10_claim3_backgrounds",
             "What a foreign background costs",
             both(
-                lambda frame: backgrounds(robustness.gaps(robustness.measured(frame))),
+                lambda frame: claim3_backgrounds.finding(heads.measured(frame)),
                 full("claim-3-imagenet"),
                 live,
-                backgrounds(robustness.told_gaps("article", "in-mini+cgn")),
+                claim3_backgrounds.finding(heads.told(tables["backgrounds"], STUDY)),
             ),
         ),
     ]
@@ -130,68 +140,6 @@ def sources() -> list[pd.DataFrame]:
     claims = ("claim-1-mnist", "claim-2", "claim-3-mnist", "claim-3-imagenet")
     tables = ("mnist-classification", "loss-ablation", "shape-bias", "backgrounds")
     return [*(records.read(claim, "full") for claim in claims), *map(reported.table, tables)]
-
-
-def cues_read(frame: pd.DataFrame) -> Finding:
-    """Claim 1 on the ImageNet model: the same, for each of the three mechanisms."""
-    rows = frame[frame["removed"] == "none"]
-    read, ceiling = imagenet.readings(imagenet.measured(rows))
-    verdict = verdicts.mechanisms_apart(read, ceiling)
-    if not verdict.effects:
-        return Finding(verdict.outcome)
-    of = {}
-    for cue in read:
-        mine = rows[rows.metric == f"{cue}_read"]
-        of[cue] = mine.value.astype(float).tolist(), int(mine.n.iloc[0])
-    return shares(verdict, of, ceiling, {cue: cue for cue in read})
-
-
-def shape_heads(bias: Mapping[str, Sequence[float]]) -> Finding:
-    """Claim 3, shape bias: by how many points the shape head leads."""
-    verdict = verdicts.shape_heads(bias)
-    if not verdict.effects:
-        return Finding(verdict.outcome)
-    pairs = {f"over {who}": (bias["shape"], bias[key]) for who, key in _RIVALS.items()}
-    return points(verdict, pairs, "points of shape bias")
-
-
-_RIVALS = {"the plain classifier": "plain", "the texture head": "texture"}
-
-
-def backgrounds(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Finding:
-    """Claim 3, backgrounds: how gap and accuracy differ from the plain classifier's."""
-    verdict = verdicts.backgrounds(measured)
-    if not verdict.effects:
-        return Finding(verdict.outcome)
-    plain, heads = measured["plain"], measured["shape_texture"]
-    pairs = {
-        name: (heads[metric], plain[metric])
-        for name, metric in (("BG-gap", "bg_gap"), ("random backgrounds", "mixed_rand"))
-    }
-    return points(verdict, pairs, "points")
-
-
-def losses_needed(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Finding:
-    """Claim 2: how many of the paper's trends are there, by the means and by each seed."""
-    verdict = verdicts.losses_needed(measured)
-    if not verdict.effects:
-        return Finding(verdict.outcome)
-    values = (len(verdict.met), len(verdict.effects))
-    line = "{} of {} trends".format(*values)
-    seeds = min(len(measured[a]["inception_score"]) for a in experiments.ABLATIONS)
-    if seeds == 1:
-        return Finding(verdict.outcome, (line,), "single runs", values)
-    met = [len(verdicts.losses_needed(_one(measured, seed)).met) for seed in range(seeds)]
-    line += f" ({min(met)} to {max(met)})"
-    return Finding(verdict.outcome, (line,), "range over seeds", values)
-
-
-def _one(measured: Mapping, seed: int) -> dict:
-    """The measures of one seed alone."""
-    return {
-        ablation: {metric: values[seed : seed + 1] for metric, values in of.items()}
-        for ablation, of in measured.items()
-    }
 
 
 def scorecard(claims: Sequence[Claim], folder: str, *sources: boxes.Source) -> boxes.Shown:
@@ -240,7 +188,7 @@ def _words(finding: Finding) -> str:
 def in_one_sentence(claims: Sequence[Claim]) -> str:
     """What the three parts of claim 3 come to in this run."""
     third = [claim for claim in claims if claim.name.startswith("Claim 3")]
-    held = [c for c in third if list(c.by.values())[-1].outcome == verdicts.REPRODUCED]
+    held = [c for c in third if list(c.by.values())[-1].outcome == REPRODUCED]
     if len(held) == len(third):
         return (
             "classifiers that learned from images with freely chosen parts lean less on the "
