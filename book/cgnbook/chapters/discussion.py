@@ -1,47 +1,39 @@
-"""The numbers of the discussion and of the lessons, by the name under which a page has them.
+"""What all chapters come to: the numbers of the discussion and of the lessons.
 
-Percentages and points, as the text says them; everything comes from records.
+Percentages and points, as the text says them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from cgnbook import disentanglement, explanations, heads, names, records, reported, scorecard, union
+from cgnbook import ablations, digits, heads, records, reported
+from cgnbook.chapters import (
+    claim1_imagenet,
+    claim2,
+    claim3_backgrounds,
+    claim3_mnist,
+    claim3_shape_bias,
+    deviations,
+    disentanglement,
+    explanations,
+    union,
+    welcome,
+)
+from cgnbook.digits import Accuracies, accuracies
+from cgnbook.page import Page
+from cgnbook.records import FULL
+from cgnbook.verdict import REPRODUCED
+from cgnbook.words import rarely
+from cgnlib import experiments
 
-Facts = dict[str, float]
-
-
-def of_study() -> Facts:
-    """What the study's own numbers say about its single runs, its retrainings and its cost."""
-    printed, cached = (scorecard.told_accuracies(s) for s in ("article", "cached"))
-    moved = [
-        abs(printed[v][t][0] - cached[v][t][0]) for v in printed for t in printed[v]
-    ]  # fmt: skip
-    wildlife = printed["wildlife"]
-    facts = {
-        "moved": 100 * max(moved),
-        "union-printed": 100 * wildlife["original+cgn"][0],
-        "union-cached": 100 * cached["wildlife"]["original+cgn"][0],
-        "alone-printed": 100 * wildlife["cgn"][0],
-        "union-paper": 100 * scorecard.told_accuracies("paper")["wildlife"]["original+cgn"][0],
-    }
-    runs = reported.table("mnist-classification", metric="test_accuracy_run", row="cgn")
-    spans = [float(of.max() - of.min()) for _, of in runs.groupby("column").value]
-    facts |= {"repeated-span": max(spans), "repeated": float(len(runs) / len(spans))}
-    facts |= {k: v for k, v in heads.told_epochs().items() if k.startswith("epoch")}
-    for name, row in (("usable-without", "without"), ("usable-with", "with-final")):
-        facts[name] = _only("edge-loss", row=row, metric="usable_digits")
-    for name, row in _HOURS.items():
-        facts[name] = _only("compute", row=row, source="article")
-    for name, source in (("coverage-paper", "paper"), ("coverage-study", "article")):
-        of = {"row": "text", "metric": "mask_coverage", "source": source}
-        facts[name] = _only("loss-ablation", **of)
-    for name, row in (("few", "size-1e4-ratio-01"), ("many", "size-1e5-ratio-01")):
-        facts[f"accuracy-{name}"] = _only("cf-count", column="wildlife", row=row)
-    return facts
-
-
+Facts = dict[str, object]
+# The claims whose reference runs the discussion and the lessons speak of.
+BEHIND = (
+    *(*welcome.BEHIND, "edge-loss", "union"),
+    *("disentanglement", "ablated-robustness", "explanations"),
+)
+LESSONS = ("claim-1-mnist", "claim-3-mnist", "edge-loss", "union")
 _HOURS = {
     "hours": "total-1080-ti",
     "hours-ablation": "loss-ablation",
@@ -49,6 +41,106 @@ _HOURS = {
     "hours-described": "cgn-training-imagenet-as-described",
     "hours-other": "cgn-training-imagenet-other-settings",
 }
+
+
+def facts(this: Page) -> Facts:
+    """Every number, verdict and remark of the discussion.  this: all claims, with BEHIND."""
+    page = welcome.of_claim(this, "claim-3-mnist")
+    live, there = accuracies(page.live, "trained"), accuracies(page.reference)
+    full = experiments.profile(FULL).digits
+    readings = claim1_imagenet.readings(welcome.of_claim(this, "claim-1-imagenet").live)
+    by_reference = _of_run(this.reference_of) | leaks(FULL)
+    return (
+        verdicts(this)
+        | study(this)
+        | fall(this)
+        | near_study(this)
+        | draw(this)
+        | separated(this)
+        | seeds(live)
+        | _of_run(lambda claim: welcome.of_claim(this, claim).live)
+        | leaks("mini")
+        | {f"reference-{name}": fact for name, fact in by_reference.items()}
+        | {"gan-study": digits.gan_gain(claim3_mnist.told(this)), "gan-live": digits.gan_gain(live)}
+        | {"short": claim1_imagenet.short(readings), "oracle-accuracy": oracle(this)}
+        | {"sentence": in_one_sentence(welcome.judged(this)), "profile": this.profile}
+        | {"reference-seeds": claim3_mnist.seeds_run(there), "n-own": len(full.generator_seeds)}
+        | {"n-cgns": len(experiments.profile(this.profile).digits.generator_seeds)}
+    )
+
+
+def lessons(this: Page) -> Facts:
+    """Every number of the lessons.  this: the tracked page of `explanations`, with LESSONS."""
+    cgns = claim3_mnist.cgns(this)
+    usable = cgns[cgns.variant == "colored"].groupby("recipe").usable.mean()
+    return (
+        study(this)
+        | fall(this)
+        | near_study(this)
+        | draw(this)
+        | overlap(this.live)
+        | {"ours-without": float(usable["trained"]), "ours-with": float(usable["edge"])}
+        | {"rows": sum(deviations.counts().values())}
+    )
+
+
+def verdicts(this: Page) -> Facts:
+    """What each source found about each claim: `live-claim2` is a badge, `live-claim2-met` one of
+    the values that it was made from, and `...-signed` the same with its sign."""
+    found: Facts = {}
+    for claim in welcome.judged(this):
+        chapter = claim.page.partition("_")[2]
+        for source, by in zip(("study", "reference", "live"), claim.by.values(), strict=True):
+            found[f"{source}-{chapter}"] = by
+            for name, value in by.values.items():
+                of = f"{source}-{chapter}-{name.replace(' ', '-')}"
+                found |= {of: float(value), f"{of}-signed": f"{value:+.1f}".replace("-", "−")}
+    return found
+
+
+def in_one_sentence(claims: Sequence[welcome.Claim]) -> str:
+    """What the three parts of claim 3 come to in this run."""
+    third = [claim for claim in claims if claim.name.startswith("Claim 3")]
+    held = [c for c in third if list(c.by.values())[-1].outcome == REPRODUCED]
+    if len(held) == len(third):
+        return (
+            "classifiers that learned from images with freely chosen parts lean less on the "
+            "shortcut in every comparison of this run that a rule judges"
+        )
+    return (
+        "that classifiers which learn from images with freely chosen parts lean less on the "
+        f"shortcut holds in {len(held)} of the {len(third)} comparisons of this run that a rule "
+        "judges"
+    )
+
+
+def study(this: Page) -> Facts:
+    """What the study's own numbers say about its single runs, its retrainings and its cost."""
+    printed, cached = (
+        accuracies(this.told("mnist-classification", source=source))
+        for source in ("Study", "Study, cached")
+    )
+    moved = [abs(printed[v][t][0] - cached[v][t][0]) for v in printed for t in printed[v]]
+    runs = this.told("mnist-classification", metric="test_accuracy_run", train_on="cgn")
+    spans = [100 * (of.max() - of.min()) for _, of in runs.groupby("variant").value]
+    epochs = claim3_shape_bias.epochs(this)
+    coverage = {"row": "text", "metric": "mask_coverage"}
+    return {
+        "moved": 100 * max(moved),
+        "union-printed": 100 * printed["wildlife"]["original+cgn"][0],
+        "union-cached": 100 * cached["wildlife"]["original+cgn"][0],
+        "repeated-span": max(spans),
+        "repeated": len(runs) / len(spans),
+        "epoch-low": epochs["epoch-low"],
+        "epoch-high": epochs["epoch-high"],
+        "usable-without": _only("edge-loss", row="without", metric="usable_digits"),
+        "usable-with": _only("edge-loss", row="with-final", metric="usable_digits"),
+        "coverage-paper": _only("loss-ablation", source="paper", **coverage),
+        "coverage-study": _only("loss-ablation", source="article", **coverage),
+        "study-few": _only("cf-count", column="wildlife", row="size-1e4-ratio-01"),
+        "study-many": _only("cf-count", column="wildlife", row="size-1e5-ratio-01"),
+        **{n: _only("compute", row=row, source="article") for n, row in _HOURS.items()},
+    }
 
 
 def _only(table: str, **fixed: str) -> float:
@@ -59,9 +151,9 @@ def _only(table: str, **fixed: str) -> float:
     return float(rows.value.iloc[0])
 
 
-def of_union(reference: pd.DataFrame) -> Facts:
+def fall(this: Page) -> Facts:
     """The fall of the union on W-MNIST in the reference run, and which cue is followed."""
-    of = union.means(reference)
+    of = union.means(this.reference_of("union"))
     both, alone = of["original+cgn"], of["cgn"]
     return {
         "fall": 100 * (alone["real_accuracy"] - both["real_accuracy"]),
@@ -71,102 +163,71 @@ def of_union(reference: pd.DataFrame) -> Facts:
     }
 
 
-def of_oracle(reference: pd.DataFrame) -> Facts:
-    """Test accuracy on W-MNIST of a classifier that saw true digits in random cues alone."""
-    of = reference[(reference.variant == "wildlife") & (reference.metric == "image_read_true")]
-    return {"oracle-accuracy": 100 * float(of.value.astype(float).mean())}
-
-
-def of_seeds(live: pd.DataFrame) -> Facts:
-    """The widest and the median range of test accuracy over the seeds of one cell."""
-    by = scorecard.accuracies(live)
-    spans = sorted(100 * (max(a) - min(a)) for of in by.values() for a in of.values())
-    return {"seeds-widest": spans[-1], "seeds-median": spans[len(spans) // 2]}
-
-
-def of_control(live: pd.DataFrame) -> Facts:
-    """The BG-gap of the plain classifier, of the control and of the two heads, in points."""
-    by = heads.measured(live)
-    of = {
-        "gap-plain": by[names.PLAIN]["plain"],
-        "gap-control": by[names.CONTROL]["shape_texture"],
-        "gap-heads": by[names.INVARIANT]["shape_texture"],
-    }
-    return {name: 100 * _mean(measures["bg_gap"]) for name, measures in of.items()}
-
-
-def of_bias(live: pd.DataFrame) -> Facts:
-    """Shape bias in percent: of the plain classifier, the shape head and the mean of the heads."""
-    by = heads.measured(live)
-    of = {
-        "bias-plain": by[names.PLAIN]["plain"],
-        "bias-shape": by[names.INVARIANT]["shape"],
-        "bias-mean": by[names.INVARIANT]["avg"],
-    }
-    return {name: 100 * _mean(measures["shape_bias"]) for name, measures in of.items()}
-
-
-def of_mask_loss(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Facts:
-    """How often a probe reads the intended shape with and without the losses on the mask, in %."""
-    of = {"shape-with": measured["none"], "shape-without": measured["shape"]}
-    return {name: 100 * _mean(measures["shape_read"]) for name, measures in of.items()}
-
-
-def of_overlap(frame: pd.DataFrame) -> Facts:
-    """The study's IoU of an empty map, and the least and most of the classifiers, in percent."""
-    rows = explanations.of_published(frame)
-    values = rows[rows.metric == "study_iou"].value.astype(float)
-    empty = rows[rows.metric == "study_iou_empty"].value.astype(float)
-    return {
-        "iou-empty": 100 * float(empty.mean()),
-        "iou-least": 100 * float(values.min()),
-        "iou-most": 100 * float(values.max()),
-    }
-
-
-def of_leaks(live: pd.DataFrame, variant: str) -> Facts:
-    """How often another texture, or another background, makes a reader see another shape.
-
-    Of the CGNs the mean over those that are named as the first is.
-    """
-    found = [m for m in disentanglement.sources(live).values() if m["variant"] == variant]
-    truth, *cgns = found  # the renderer comes first
-    cgns = [m for m in cgns if m["name"] == cgns[0]["name"]]
-    return {
-        f"leak-{cue}-{name}": 100 * _mean([m[f"moved_{cue}_shape"] for m in of])
-        for name, of in (("truth", [truth]), ("cgn", cgns))
-        for cue in ("texture", "background")
-    }
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
-def of_reconstruction() -> Facts:
-    """C-MNIST, whose colours are a reconstruction: counterfactuals alone and in union, in percent,
-    in the study and in the reference run."""
-    ours = scorecard.accuracies(records.needed("claim-3-mnist", "full"), "published")
-    of = {
-        "study": {t: v[0] for t, v in scorecard.told_accuracies("article")["colored"].items()},
-        "reference": scorecard.means(ours)["colored"],
-    }
-    return {
-        f"{source}-c-{name}": 100 * accuracy[trained]
-        for source, accuracy in of.items()
-        for name, trained in (("cgn", "cgn"), ("union", "original+cgn"))
-    }
-
-
-def reference_off() -> Facts:
+def near_study(this: Page) -> Facts:
     """How far the reference run's test accuracies lie from the study's, at most, in points.
 
     On C-MNIST, and on the others, whose data are the study's.
     """
-    told = scorecard.told_accuracies("article")
-    ours = scorecard.accuracies(records.needed("claim-3-mnist", "full"), "published")
-    means = scorecard.means(ours)
-    off = {v: 100 * max(abs(mean - told[v][t][0]) for t, mean in by.items())
-           for v, by in means.items()}  # fmt: skip
-    colored = off.pop("colored")
-    return {"reference-off-colored": colored, "reference-off": max(off.values())}
+    there = accuracies(this.reference_of("claim-3-mnist"))
+    off = claim3_mnist.off(claim3_mnist.told(this), there)
+    return {"reference-off-colored": off.pop("colored"), "reference-off": max(off.values())}
+
+
+def draw(this: Page) -> Facts:
+    """What the draw of a CGN decides in the reference run; see `claim3_mnist.draw`."""
+    found = claim3_mnist.draw(claim3_mnist.cgns(this))
+    return {f"draw-{name}": value for name, value in found.items()}
+
+
+def separated(this: Page) -> Facts:
+    """Whether better separated CGNs have more robust classifiers, in the reference run."""
+    points = disentanglement.points(this.reference_of(*disentanglement.ON_DIGITS))
+    worse = disentanglement.made_worse(this.reference_of(*disentanglement.ON_ABLATED))
+    return {
+        "n-cgns-separated": len(points),
+        "chance": rarely(disentanglement.association(points)[1]),
+        "rho-shape": disentanglement.rho_shape(worse),
+    }
+
+
+def oracle(this: Page) -> float:
+    """Test accuracy on W-MNIST of a classifier that saw true digits in random cues alone."""
+    of = this.reference_of("claim-1-mnist")
+    return 100 * float(of[(of.variant == "wildlife") & (of.metric == "image_read_true")].value.mean())
+
+
+def seeds(of: Accuracies) -> Facts:
+    """The widest and the median range of test accuracy over the seeds of one cell."""
+    spans = sorted(100 * (max(a) - min(a)) for by in of.values() for a in by.values())
+    return {"seeds-widest": spans[-1], "seeds-median": spans[len(spans) // 2]}
+
+
+def _of_run(rows: Callable[[str], pd.DataFrame]) -> Facts:
+    """What the text says of this run and of the reference run alike.  rows: of a claim."""
+    classifiers = heads.measured(rows("claim-3-imagenet"))
+    losses = ablations.measured(rows("claim-2"))
+    return (
+        claim3_shape_bias.decided(classifiers)
+        | claim3_backgrounds.control(classifiers)
+        | claim2.mask_loss(losses)
+        | {"by-probe": claim2.by_probe(losses)}
+        | overlap(rows("explanations"))
+    )
+
+
+def overlap(rows: pd.DataFrame) -> Facts:
+    """The study's IoU of an empty map, and the least and most of the classifiers, in percent."""
+    of = explanations.of_published(rows)
+    values = 100 * of[of.metric == "study_iou"].value
+    empty = 100 * of[of.metric == "study_iou_empty"].value
+    return {
+        "iou-empty": float(empty.mean()),
+        "iou-least": float(values.min()),
+        "iou-most": float(values.max()),
+    }
+
+
+def leaks(profile: str) -> Facts:
+    """What leaks into the shapes of the menagerie's CGNs, by the tracked records of a profile."""
+    found = disentanglement.scores(records.needed("disentanglement", profile))
+    return disentanglement.leaks(found, "menagerie")
