@@ -84,7 +84,9 @@ def image_set(
     """A set of images made by a CGN or a GAN.  size: the profile's unless told."""
     of_cgn = p.digits.counterfactuals[generator.variant]
     usual = p.digits.gan_images if isinstance(generator, GAN) else of_cgn
-    name = f"{generator.kind}-{_tag(generator)}" + (f"-n{size}" if size not in (None, usual) else "")
+    name = f"{generator.kind}-{_tag(generator)}" + (
+        f"-n{size}" if size not in (None, usual) else ""
+    )
     name += f"-x{per_shape}" if per_shape > 1 else ""
     return ImageSet(
         variant=generator.variant, profile=p.name, name=name, seed=seed,
@@ -295,9 +297,7 @@ def ensemble(p: Profile, train_on: str, seed: int, ablation: str = "none") -> En
     )
 
 
-def robustness(
-    p: Profile, classifier: Plain | PretrainedPlain | Ensemble, seed: int
-) -> Robustness:
+def robustness(p: Profile, classifier: Plain | PretrainedPlain | Ensemble, seed: int) -> Robustness:
     """A classifier of a world put to every test."""
     tested = classifier if isinstance(classifier, Ensemble) else None
     return Robustness(
@@ -335,9 +335,7 @@ def head_maps(p: Profile, classifier: Plain | Ensemble) -> HeadMaps:
     )
 
 
-def menagerie_disentanglement(
-    p: Profile, generator: Mechanisms | None
-) -> MenagerieDisentanglement:
+def menagerie_disentanglement(p: Profile, generator: Mechanisms | None) -> MenagerieDisentanglement:
     """What interventions on a CGN change; on the true renderer where it is None."""
     return MenagerieDisentanglement(
         **_in(p),

@@ -217,6 +217,11 @@ class Reader(OnDigits):
     seconds_an_image = 0.0007
     recipe: ReaderRecipe
 
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """What there is to read: C-MNIST's background is black."""
+        return ("shape", "texture", "background")[: 2 if self.variant == "colored" else 3]
+
     def images_seen(self) -> int:
         digits = TRAINING_DIGITS[self.digits]
         return self.recipe.epochs * self.recipe.renderings * digits

@@ -19,6 +19,7 @@ from cgnlib.experiments.run import Run, with_needs
 START = 10.0  # seconds until a job computes
 SLACK = 4  # times what is expected may pass before a job is ended; it is resumed then
 
+
 @dataclass(frozen=True)
 class Resources:
     """What a job asks for: CPU cores, memory, minutes before it is ended, GPUs."""

@@ -202,7 +202,7 @@ class PretrainedPlain(_Net):
 class Ensemble(_Net):
     """A three-headed classifier: on `real` images, or on `real+cgn`.
 
-    conditions: what it is put to after each epoch.
+    conditions: of its tests.
     """
 
     kind = "ensemble"
@@ -214,6 +214,11 @@ class Ensemble(_Net):
     conditions: tuple[str, ...]
     start: Plain | PretrainedPlain
     images: Images | None = None
+
+    @property
+    def tests(self) -> TestsRecipe:
+        """What it is put to after each epoch."""
+        return TestsRecipe(self.conditions, self.recipe.val, self.recipe.data)
 
     def reads(self) -> dict[str, Input]:
         real = _real(self.variant, self.recipe.data, "train", "val")

@@ -14,8 +14,9 @@ from cgnlib.counterfactuals.datasets import Dataset
 from cgnlib.data.pictures import Pictures
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
-from cgnlib.nets import biggan
+from cgnlib.nets import biggan, weights
 from cgnlib.nets.imagenet import ImageNetCGN
+from cgnlib.nets.readers import Reader
 from cgnlib.worlds.imagenet import ImageNet
 from cgnlib.worlds.menagerie import Menagerie
 from cgnlib.worlds.stimuli import Stimuli
@@ -31,14 +32,17 @@ class World(Protocol):
     def start(self) -> ImageNetCGN:
         """A CGN before its training: copies of the pretrained BigGAN and the saliency net."""
 
-    def load(self, path: Path) -> ImageNetCGN:
-        """A CGN trained here, in evaluation mode."""
+    def load(self, path: Path, mend: str = weights.AGAIN) -> ImageNetCGN:
+        """A CGN trained here, in evaluation mode.  mend: see `weights.load`."""
 
     def judge(self, protocol: str) -> nn.Module:
         """What the inception score is read with: images [B, 3, S, S] to probabilities [B, K].
 
         protocol: `standard`, or `study` with its second rescaling of the input (ImageNet only).
         """
+
+    def probe(self) -> Reader | None:
+        """The reader of shape, texture and background that knows no shortcut, where there is one."""
 
     def backbone(self) -> ResNet:
         """Of its classifiers, untrained."""

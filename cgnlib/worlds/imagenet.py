@@ -17,7 +17,7 @@ from cgnlib.data import categories, preprocessing, public, sources
 from cgnlib.data.pictures import Files, Pictures
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
-from cgnlib.nets import biggan, inception, perceptual
+from cgnlib.nets import biggan, inception, perceptual, weights
 from cgnlib.nets.ensemble import Plain, load_resnet50
 from cgnlib.nets.imagenet import ImageNetCGN, load_biggan, load_cgn, load_u2net
 from cgnlib.nets.perceptual import LITE0
@@ -36,11 +36,14 @@ class ImageNet:
         net = ImageNetCGN(self.config, load_u2net(sources.find("u2net")))
         return net.start_from(load_biggan(sources.find("biggan256")))
 
-    def load(self, path: Path) -> ImageNetCGN:
-        return load_cgn(path, self.config, U2Net.published())
+    def load(self, path: Path, mend: str = weights.AGAIN) -> ImageNetCGN:
+        return load_cgn(path, self.config, U2Net.published(), mend)
 
     def judge(self, protocol: str) -> nn.Module:
         return inception.build(protocol)
+
+    def probe(self) -> None:
+        return None
 
     def backbone(self) -> ResNet:
         return resnet50(weights=None)

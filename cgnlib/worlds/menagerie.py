@@ -8,21 +8,20 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
+from cgnlib import chance
 from cgnlib.counterfactuals.datasets import Dataset
 from cgnlib.data import menagerie
 from cgnlib.data.images import Images, to_bytes
 from cgnlib.data.pictures import Pictures, Stored
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
-from cgnlib.nets import biggan, shipped
+from cgnlib.nets import biggan, shipped, weights
 from cgnlib.nets.ensemble import small_resnet
 from cgnlib.nets.imagenet import ImageNetCGN, load_cgn
 from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
 from cgnlib.worlds.stimuli import CHUNK, Stimuli, laid_out, of_counterfactuals
 
-# Seeds of the renderer: the pretrained parts saw none of these images.
-TRAIN_SEED, TEST_SEED, VALIDATION_SEED = 20, 21, 22
 # By condition, the renderer's split: objects are the same in the last three.
 SPLITS = {
     "cue_conflict": "conflict",
@@ -43,38 +42,36 @@ class Menagerie:
         net = ImageNetCGN(self.config, shipped.load("u2net", U2Net.small()))
         return net.start_from(shipped.load("biggan", biggan.build(self.config)))
 
-    def load(self, path: Path) -> ImageNetCGN:
-        return load_cgn(path, self.config, U2Net.small())
+    def load(self, path: Path, mend: str = weights.AGAIN) -> ImageNetCGN:
+        return load_cgn(path, self.config, U2Net.small(), mend)
 
     def judge(self, protocol: str) -> nn.Module:
         if protocol != "standard":
             raise CGNError("the menagerie's inception score has the protocol standard alone")
         return _Judge(shipped.load("classifier", Reader()))
 
+    def probe(self) -> Reader:
+        return shipped.load("probe", Reader((10, 10, 10)))
+
     def backbone(self) -> ResNet:
         return small_resnet()
 
     def real(self, recipe: EnsembleRecipe, seed: int) -> Pictures:
         """Images whose cues agree, the same for every seed."""
-        data = menagerie.Menagerie("agree", recipe.train, TRAIN_SEED)
+        data = menagerie.Menagerie("agree", recipe.train, chance.TRAIN)
         return _in_memory(_rendered(data), data.y)
 
     def counterfactual(self, data: Dataset, seed: int) -> Pictures:
         return _in_memory(data.images(CHUNK), data.classes)
 
     def validation(self, recipe: EnsembleRecipe | TestsRecipe) -> Stimuli:
-        return _test("real", "agree", recipe.val, VALIDATION_SEED)
+        return _test("real", "agree", recipe.val, chance.VALIDATION)
 
     def counterfactual_test(self, data: Dataset) -> Stimuli:
         return of_counterfactuals(data, menagerie.CLASSES, partial(_stored, data))
 
     def tests(self, recipe: TestsRecipe) -> list[Stimuli]:
-        return [_test(c, SPLITS[c], recipe.val, TEST_SEED) for c in recipe.conditions]
-
-
-def probe() -> Reader:
-    """The reader of shape, texture and background, which knows no shortcut."""
-    return shipped.load("probe", Reader((10, 10, 10)))
+        return [_test(c, SPLITS[c], recipe.val, chance.TEST) for c in recipe.conditions]
 
 
 class _Judge(nn.Module):
