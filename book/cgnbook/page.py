@@ -49,14 +49,14 @@ class Page:
         return {REFERENCE: self.reference, self.label: self.live}
 
     def reference_of(self, *claims: str) -> pd.DataFrame:
-        """What the reference run has of some claims.
+        """What the reference run has of some claims; without names, of all on this page.
 
         Raises KeyError for a claim that the page did not gather.
         """
         rows = self.numbers[self.numbers.source == REFERENCE]
         if missing := set(claims) - {self.claim, *rows.claim}:
             raise KeyError(f"{sorted(missing)} are not on this page: name them in page.gather")
-        return pd.concat([rows[rows.claim == claim] for claim in claims])
+        return rows[rows.claim.isin(claims)] if claims else rows
 
     def told(self, table: str, **fixed: object) -> pd.DataFrame:
         """What others reported in one table, rows matching `fixed`.

@@ -107,7 +107,7 @@ def judged_cgns(frame: pd.DataFrame) -> str:
 
 def retrained(this: Page) -> pd.DataFrame:
     """The CGNs of the reference run; see `digits.cgns`."""
-    return digits.cgns(this.reference_of("claim-1-mnist", "edge-loss"))
+    return digits.cgns(this.reference_of())
 
 
 def quality(this: Page) -> pd.DataFrame:

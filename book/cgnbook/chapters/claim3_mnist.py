@@ -148,7 +148,7 @@ def cost_of_union(this: Page) -> str:
 
 def cgns(this: Page) -> pd.DataFrame:
     """The CGNs of the reference run; see `digits.cgns`."""
-    return digits.cgns(this.reference_of("claim-3-mnist", "claim-1-mnist", "edge-loss"))
+    return digits.cgns(this.reference_of())
 
 
 def draw(found: pd.DataFrame) -> dict[str, float]:
@@ -273,8 +273,9 @@ def shipped_records() -> dict[str, dict]:
     return {variant: shipped.record(shipped.CGN + variant) for variant in VARIANTS}
 
 
-def sheet(nets: Mapping[str, CGN], *made_by: boxes.Source, n: int = 2) -> boxes.Shown:
+def sheet(this: Page, nets: Mapping[str, CGN], n: int = 2) -> boxes.Shown:
     """Counterfactuals of one CGN a variant, n of each digit, a column for each digit."""
+    made = (f"`{of['run']}`, {of['device']}, {of['commit']}" for of in shipped_records().values())
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(
             len(nets), 1, figsize=(8.2, 0.82 * n * len(nets) + 0.3), layout="constrained"
@@ -286,4 +287,4 @@ def sheet(nets: Mapping[str, CGN], *made_by: boxes.Source, n: int = 2) -> boxes.
                 images = bytes_of(compose(mask, fg, bg))
             tile(axis, images.reshape(n, 10, *images.shape[1:]))
             axis.set_ylabel(NAMES[variant], fontsize=12, fontweight="bold")
-    return boxes.show("shipped", *made_by)
+    return boxes.show("shipped", this.reference_of("claim-1-mnist", "edge-loss"), *made)

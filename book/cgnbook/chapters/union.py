@@ -7,10 +7,14 @@ from itertools import product
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from cgnbook import boxes, scorecard
+from cgnbook import boxes
+from cgnbook.digits import accuracies
 from cgnbook.drawing import STYLE
-from cgnbook.names import NAMES, NONE, SETTINGS
+from cgnbook.names import NAMES, SETTINGS, key
+from cgnbook.page import Page
+from cgnbook.records import FULL
 from cgnbook.tables import pct, spread
+from cgnlib import experiments
 
 CLASSIFIERS = ("original", "cgn", "original+cgn", "original+decorrelated")
 DOMAINS = {"real": "real", "cgn": "counterfactual"}
@@ -44,8 +48,7 @@ class Change:
 
 def means(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Each metric by training set, mean over seeds; training sets without a run are left out."""
-    rows = frame.assign(value=frame.value.astype(float))
-    by = rows.groupby(["train_on", "metric"]).value.mean()
+    by = frame.groupby(["train_on", "metric"]).value.mean()
     return {t: by[t].to_dict() for t in CLASSIFIERS if t in by.index.get_level_values(0)}
 
 
@@ -79,17 +82,84 @@ def explain(found: Change | None, margin: float = 0.10, share: float = 0.5) -> s
     return GATE if found.background >= share * found.real else UNEXPLAINED
 
 
-def accuracies(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def facts(this: Page) -> dict[str, object]:
+    """Every number, answer and remark of the text, in percent or points."""
+    looks = {"live": means(this.live), "reference": means(this.reference)}
+    there = looks["reference"]
+    lost = change(there)
+    fall = there["cgn"]["real_accuracy"] - there["original+cgn"]["real_accuracy"]
+    told = {s: accuracies(this.told("mnist-classification", source=s)) for s in ("Paper", "Study")}
+    shares = this.reference_of("union-shares")
+    mixed = shares[(shares.variant == "wildlife") & (shares.metric == "train_images")]
+    return {
+        **{
+            f"{source}-{CALLED.get(train_on, train_on)}-{_called(metric)}": 100 * value
+            for source, of in looks.items()
+            for train_on, metrics in of.items()
+            for metric, value in metrics.items()
+            if not metric.endswith("images")
+        },
+        **{f"answer-{source}": explain(change(of)) for source, of in looks.items()},
+        **{
+            f"control-{source}": explain(change(of, union="original+decorrelated"))
+            for source, of in looks.items()
+        },
+        **{
+            f"part-{part}": 100 * value
+            for part, value in effects(there["original+cgn"], "background").items()
+        },
+        **mixtures(this),
+        "reference-fall": 100 * fall,
+        "reference-lost-real": 100 * lost.real,
+        "reference-lost-cgn": 100 * lost.counterfactual,
+        "reference-gained": 100 * lost.background,
+        "paper-union": 100 * told["Paper"]["wildlife"]["original+cgn"][0],
+        "study-union": 100 * told["Study"]["wildlife"]["original+cgn"][0],
+        "study-alone": 100 * told["Study"]["wildlife"]["cgn"][0],
+        "no-fall": NO_FALL,
+        "gate": GATE,
+        "general": GENERAL,
+        "apart": 100 * (1 - 1 / 10) * (1 - 2 / 10),  # of ten classes each
+        "mixed-size": int(mixed.value.iloc[0]),
+        "ratio-live": renderings(this.profile),
+        "ratio-reference": renderings(FULL),
+        "n-seeds": this.live.seed.nunique(),
+        "n-reference": this.reference.seed.nunique(),
+        "n-share-seeds": shares.seed.nunique(),
+        "profile": this.profile,
+    }
+
+
+CALLED = {"cgn": "alone", "original+cgn": "union", "original+decorrelated": "control"}
+
+
+def _called(metric: str) -> str:
+    return key(metric.replace("_follows", "").replace("domain_read", "probe"))
+
+
+def renderings(profile: str) -> int:
+    """How many true renderings of each digit stand beside it in the set of the control."""
+    grid = experiments.grid(profile, "union")
+    (found,) = {s["renderings"] for run in grid
+                if "renderings" in (s := dict(dict(run.needs)["classifier"].settings))}  # fmt: skip
+    return found
+
+
+def accuracy(this: Page) -> pd.DataFrame:
     """Accuracy on the real test images in percent, by training set: paper, study and records."""
-    told = {s: scorecard.told_accuracies(s)["wildlife"] for s in ("paper", "article")}
-    rows = []
-    for train_on in CLASSIFIERS:
-        row = {"Trained on": SETTINGS[train_on]}
-        for title, source in (("Paper", "paper"), ("Study", "article")):
-            row[title] = spread(told[source].get(train_on, ()))
-        cells = {title: _cell(of, train_on, "real_accuracy") for title, of in sources.items()}
-        rows.append(row | cells)
-    return pd.DataFrame(rows)
+    told = this.told("mnist-classification", metric="test_accuracy", variant="wildlife")
+    frames = {source: told[told.source == source] for source in ("Paper", "Study")}
+    ours = {source: frame[frame.metric == "real_accuracy"] for source, frame in this.ours.items()}
+    return _by_training_set(frames | ours)
+
+
+def _by_training_set(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One measure in percent: a row for each training set, a column for each source."""
+    return pd.DataFrame(
+        {"Trained on": SETTINGS[t]}
+        | {source: spread(of.value[of.train_on == t]) for source, of in frames.items()}
+        for t in CLASSIFIERS
+    )
 
 
 def followed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -131,10 +201,10 @@ def crossed(frame: pd.DataFrame, cue: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def added(sources: Mapping[str, pd.DataFrame], cue: str) -> pd.DataFrame:
+def added(this: Page, cue: str) -> pd.DataFrame:
     """`effects` of every classifier in points: a row for each, with its source."""
     rows = []
-    for title, frame in sources.items():
+    for title, frame in this.ours.items():
         for train_on, of in means(frame).items():
             if found := effects(of, cue):
                 cells = {part.capitalize(): f"{100 * v:+.1f}" for part, v in found.items()}
@@ -142,24 +212,21 @@ def added(sources: Mapping[str, pd.DataFrame], cue: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Source", "Trained on", *map(str.capitalize, PARTS)])
 
 
-def probes(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def probes(this: Page) -> pd.DataFrame:
     """How well a linear probe tells real images from counterfactuals, in percent."""
-    rows = (
-        {"Trained on": SETTINGS[train_on]}
-        | {title: _cell(of, train_on, "domain_read") for title, of in sources.items()}
-        for train_on in CLASSIFIERS
+    return _by_training_set(
+        {source: frame[frame.metric == "domain_read"] for source, frame in this.ours.items()}
     )
-    return pd.DataFrame(rows)
 
 
-def bars(sources: Mapping[str, pd.DataFrame]) -> boxes.Shown:
+def bars(this: Page) -> boxes.Shown:
     """Shares of answers by cue: a panel a source, a pair of bars a classifier."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            1, len(sources), figsize=(9.2, 4.0), sharey=True, layout="constrained", squeeze=False
+            1, len(this.ours), figsize=(9.2, 4.0), sharey=True, layout="constrained", squeeze=False
         )
         places = [3 * i + j for i in range(len(CLASSIFIERS)) for j in range(2)]
-        for axis, (title, frame) in zip(axes[0], sources.items(), strict=True):
+        for axis, (title, frame) in zip(axes[0], this.ours.items(), strict=True):
             _stack(axis, means(frame))
             axis.set(title=title, xlim=(0, 100), xlabel="share of answers, %")
             axis.set_yticks(
@@ -173,57 +240,53 @@ def bars(sources: Mapping[str, pd.DataFrame]) -> boxes.Shown:
         names = [f"the {cue}" for cue in CUES] + ["none of them"]
         figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False,
                       title="the answer names")  # fmt: skip
-    return boxes.show("bars", *sources.values())
+    return boxes.show("bars", this.reference, this.live)
 
 
-def by_share(shares: pd.DataFrame, claim_3: pd.DataFrame) -> dict[str, dict[float, list[float]]]:
-    """Test accuracies of classifiers by variant and by the share of originals in their set.
+def by_share(this: Page) -> dict[str, dict[float, list[float]]]:
+    """Test accuracies in the reference run by variant and by the share of originals in their set.
 
-    shares: records of `union-shares`; the ends, counterfactuals of the published CGNs alone and
-    originals alone, are those of claim 3.
+    The ends, counterfactuals of the published CGNs alone and originals alone, are those of claim 3.
     """
     found: dict[str, dict[float, list[float]]] = {}
-    ends = scorecard.accuracies(claim_3, "published")
-    rows = shares[shares.metric == "test_accuracy"]
-    for variant, of in rows.groupby("variant", sort=False):
-        inner = {float(s): part.value.astype(float).tolist() for s, part in of.groupby("share")}
+    ends = accuracies(this.reference_of("claim-3-mnist"))
+    shares = this.reference_of("union-shares")
+    for variant, of in shares[shares.metric == "test_accuracy"].groupby("variant", sort=False):
+        inner = {float(s): part.value.tolist() for s, part in of.groupby("share")}
         outer = {0.0: ends[variant]["cgn"], 1.0: ends[variant]["original"]}
         found[variant] = dict(sorted((inner | outer).items()))
     return found
 
 
-def share_table(found: Mapping[str, Mapping[float, list[float]]]) -> pd.DataFrame:
+def share_table(this: Page) -> pd.DataFrame:
     """`by_share` in percent."""
     return pd.DataFrame(
         {"Data": NAMES[v]} | {f"{100 * s:.0f}% originals": spread(a) for s, a in of.items()}
-        for v, of in found.items()
+        for v, of in by_share(this).items()
     )
 
 
-def by_look(shares: pd.DataFrame, whole: pd.DataFrame) -> dict[float, dict[str, float]]:
-    """What W-MNIST classifiers follow, by the share of originals; mean over seeds.
-
-    shares: records of `union-shares`; whole: of `union`, for the ends.
-    """
-    of = shares[shares.metric.str.contains("_follows_")]
-    of = of.assign(value=of.value.astype(float)).groupby(["share", "metric"]).value.mean()
+def by_look(this: Page) -> dict[float, dict[str, float]]:
+    """What W-MNIST classifiers of the reference run follow, by the share of originals; mean over
+    seeds.  The ends are the classifiers of one kind of image."""
+    of = this.reference_of("union-shares")
+    of = of[of.metric.str.contains("_follows_")].groupby(["share", "metric"]).value.mean()
     inner = {float(s): part.droplevel(0).to_dict() for s, part in of.groupby(level=0)}
-    ends = means(whole)
+    ends = means(this.reference)
     return dict(sorted((inner | {0.0: ends["cgn"], 1.0: ends["original"]}).items()))
 
 
-def mixture_facts(
-    found: Mapping[str, Mapping[float, list[float]]],
-    looks: Mapping[float, Mapping[str, float]],
-    claim_3: pd.DataFrame,
-) -> dict[str, float | str]:
+def mixtures(this: Page) -> dict[str, float | str]:
     """What the text says of the mixtures, in points; see `by_share` and `by_look`.
 
     fall-...: of the union of claim 3, the least and the most of all pairs of seeds.
     """
-    mean = {v: {s: 100 * sum(a) / len(a) for s, a in of.items()} for v, of in found.items()}
+    looks = by_look(this)
+    mean = {
+        v: {s: 100 * sum(a) / len(a) for s, a in of.items()} for v, of in by_share(this).items()
+    }
     lost = {v: {s: of[0.0] - m for s, m in of.items()} for v, of in mean.items()}
-    by = scorecard.accuracies(claim_3, "published")["wildlife"]
+    by = accuracies(this.reference_of("claim-3-mnist"))["wildlife"]
     alone = {"cgn": looks[0.0]}
     return {
         "lost-half": lost["wildlife"][0.5],
@@ -240,15 +303,12 @@ def mixture_facts(
     }
 
 
-def tipping(
-    found: Mapping[str, Mapping[float, list[float]]],
-    looks: Mapping[float, Mapping[str, float]],
-    *behind: boxes.Source,
-) -> boxes.Shown:
+def tipping(this: Page) -> boxes.Shown:
     """Accuracy over the share of originals, and which cue is followed where on W-MNIST."""
+    looks = by_look(this)
     with plt.rc_context(STYLE):
         _, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.2), layout="constrained")
-        for (variant, of), (colour, mark) in zip(found.items(), _LINES, strict=True):
+        for (variant, of), (colour, mark) in zip(by_share(this).items(), _LINES, strict=True):
             mean = [100 * sum(a) / len(a) for a in of.values()]
             lengths = [
                 [m - 100 * min(a) for m, a in zip(mean, of.values(), strict=True)],
@@ -271,7 +331,7 @@ def tipping(
         below |= {"fontsize": 8.5, "columnspacing": 1.0, "handlelength": 1.8}
         left.legend(ncols=3, **below)
         right.legend(ncols=2, **below)
-    return boxes.show("tipping", *behind)
+    return boxes.show("tipping", this.reference_of())
 
 
 def _stack(axis: plt.Axes, of: Mapping[str, Mapping[str, float]]) -> None:
@@ -291,8 +351,3 @@ def _shares(of: Mapping[str, float], domain: str) -> dict[str, float]:
     """Of one classifier on one kind of image: each cue's share, and what is left."""
     shares = {cue: of[f"{domain}_follows_{cue}"] for cue in CUES}
     return shares | {"none": 1 - sum(shares.values())}
-
-
-def _cell(frame: pd.DataFrame, train_on: str, metric: str) -> str:
-    values = frame[(frame.train_on == train_on) & (frame.metric == metric)].value
-    return spread(values.astype(float)) if len(values) else NONE

@@ -6,10 +6,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cgnbook import boxes, reported
+from cgnbook import boxes
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.names import NAMES, NONE, SETTINGS
-from cgnbook.tables import bare_spread, spread
+from cgnbook.page import Page
+from cgnbook.tables import bare_spread
+from cgnbook.words import sorted_out
 from cgnlib.experiments import VARIANTS
 from cgnlib.runs import Result
 
@@ -23,6 +25,39 @@ MEASURES = {
     "Flat": "constant_maps",
 }
 _COLOURS = {"original": "#D55E00", "cgn": "#0072B2"}
+
+
+def facts(this: Page) -> dict[str, object]:
+    """Every number and remark of the text, in percent."""
+    there = of_published(this.reference)
+    means = this.live.groupby("metric").value.mean()
+    measures = {"inside": "heat_inside", "ap": "average_precision", "flat": "constant_maps"}
+    return {
+        "changes": changes(this.live),
+        "coverage": 100 * float(means["mask_coverage_true"]),
+        "empty": 100 * float(means["study_iou_empty"]),
+        "chance": 100 * of_cell(there, "wildlife", "cgn", "mask_coverage_true")[0],
+        **{
+            f"{train_on}-{name}": 100 * of_cell(there, "wildlife", train_on, metric)[0]
+            for train_on in TRAINED_ON
+            for name, metric in measures.items()
+        },
+    }
+
+
+def changes(frame: pd.DataFrame) -> str:
+    """What counterfactual training does to the study's overlap, beyond the seeds."""
+    found: dict[str, list[str]] = {"up": [], "down": [], "level": []}
+    for variant in VARIANTS:
+        before, after = (of_cell(frame, variant, of, "study_iou") for of in TRAINED_ON)
+        up, down = min(after) > max(before), max(after) < min(before)
+        found["up" if up else "down" if down else "level"].append(NAMES[variant])
+    words = {
+        "up": "raises the number on {}",
+        "down": "lowers it on {}",
+        "level": "on {} moves it by no more than the seeds differ",
+    }
+    return sorted_out(found, words)
 
 
 def overlap(frame: pd.DataFrame) -> pd.DataFrame:
@@ -44,23 +79,26 @@ def overlap(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def against_study(reference: pd.DataFrame, live: pd.DataFrame, label: str) -> pd.DataFrame:
+def against_study(this: Page) -> pd.DataFrame:
     """The study's IoU in percent: its cached values, recomputed ones, and ours.
 
     `Masks swapped`: ours with masks that belong to other images, as the study's on DC- and
     W-MNIST did.
     """
-    told = reported.table("gradcam-iou", metric="iou")
+    told = this.told("gradcam-iou")
+    frames = {
+        "Study": told[told.source == "Study, cached"],
+        "Recomputed": told[told.source == "Recomputed"],
+        "Reference": of_published(this.reference),
+        this.label: this.live,
+    }
     rows = []
     for variant in VARIANTS:
         for train_on in TRAINED_ON:
-            of = told[(told.column == variant) & (told.row == train_on)]
             row = {"Data": NAMES[variant], "Trained on": SETTINGS[train_on]}
-            for title, source in (("Study", "cached"), ("Recomputed", "recomputed")):
-                row[title] = spread(of[of.source == source].value.astype(float))
-            for title, frame in (("Reference", of_published(reference)), (label, live)):
+            for title, frame in frames.items():
                 row[title] = bare_spread(of_cell(frame, variant, train_on, "study_iou"))
-            unrelated = of_cell(live, variant, train_on, "study_iou_unrelated")
+            unrelated = of_cell(this.live, variant, train_on, "study_iou_unrelated")
             rows.append(row | {"Masks swapped": bare_spread(unrelated)})
     return pd.DataFrame(rows)
 
@@ -125,21 +163,20 @@ def heat_maps(results: Sequence[Result], n: int = 8) -> boxes.Shown:
     return boxes.show("heat-maps", _shown(results))
 
 
-def by_digit(frame: pd.DataFrame) -> boxes.Shown:
+def by_digit(this: Page) -> boxes.Shown:
     """The study's Figure 6: its IoU by digit, ours (a mark a seed) beside its cached values."""
-    told = reported.table("gradcam-iou", source="cached")
+    told = this.told("gradcam-iou", source="Study, cached")
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.0), sharey=True, layout="constrained")
         for axis, variant in zip(axes, VARIANTS, strict=True):
             for train_on, colour in _COLOURS.items():
                 name = SETTINGS[train_on]
-                of = told[(told.column == variant) & (told.row == train_on)]
                 study = [
-                    100 * float(of[of.metric == f"iou_class_{y}"].value.iloc[0]) for y in range(10)
+                    100 * of_cell(told, variant, train_on, f"study_iou_{y}")[0] for y in range(10)
                 ]
                 axis.plot(range(10), study, color=colour, lw=1.2, label=f"{name}, study")
                 for y in range(10):
-                    values = of_cell(frame, variant, train_on, f"study_iou_{y}")
+                    values = of_cell(this.live, variant, train_on, f"study_iou_{y}")
                     axis.plot([y] * len(values), [100 * v for v in values], "o", ms=4.5,
                               color=colour, mec="white", mew=0.5,
                               label=f"{name}, this run" if y == 0 else None)  # fmt: skip
@@ -148,7 +185,7 @@ def by_digit(frame: pd.DataFrame) -> boxes.Shown:
         axes[0].set_ylabel("study's IoU, %")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    return boxes.show("by-digit", frame, told)
+    return boxes.show("by-digit", this.live, told)
 
 
 def _overlay(x: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -160,7 +197,11 @@ def _overlay(x: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 def _first(results: Sequence[Result], variant: str, train_on: str) -> Result:
     """The first run of a cell: the seed that figures show."""
-    return next(r for r in results if r.run.variant == variant and r.run["train_on"] == train_on)
+    return next(
+        r
+        for r in results
+        if r.run.variant == variant and dict(r.run.settings)["train_on"] == train_on
+    )
 
 
 def _shown(results: Sequence[Result]) -> list[Result]:
@@ -171,4 +212,4 @@ def _shown(results: Sequence[Result]) -> list[Result]:
 def of_cell(frame: pd.DataFrame, variant: str, train_on: str, metric: str) -> list[float]:
     """One measure of the classifiers of a variant and training set, one value a run."""
     rows = frame[(frame.variant == variant) & (frame.train_on == train_on)]
-    return rows[rows.metric == metric].value.astype(float).tolist()
+    return rows[rows.metric == metric].value.tolist()

@@ -8,10 +8,13 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from cgnbook import boxes
-from cgnbook import reported as records
 from cgnbook.drawing import SOURCES, STYLE
-from cgnbook.names import NAMES, NONE
+from cgnbook.names import NAMES, NONE, key
+from cgnbook.page import Page
+from cgnbook.records import FULL
 from cgnbook.tables import pct, spread
+from cgnbook.words import listed
+from cgnlib import experiments, runs
 from cgnlib.experiments import VARIANTS
 
 ALONE, BOTH, NO_RISE, NOT_RUN = (
@@ -60,35 +63,22 @@ class Steps:
 
 
 def cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row for each classifier of the claim's records, with the columns COLUMNS.
+    """A row for each classifier, with the columns COLUMNS.
 
-    longer: whether it made more passes than the others of its variant.
+    frame: what one source has of the claim; the study says nothing of seconds.  longer: whether
+    it made more passes than the others of its variant.
     """
-    rows = frame[frame.metric == "test_accuracy"].copy()
-    for name in ("value", "seconds"):
-        rows[name] = rows[name].astype(float)
-    for name in ("size", "per_shape", "epochs"):
-        rows[name] = rows[name].astype(int)
+    rows = frame[frame.metric == "test_accuracy"]
+    rows = rows.assign(seconds=pd.to_numeric(rows.seconds), accuracy=rows.value)
+    rows = rows.astype({"size": int, "per_shape": int, "epochs": int})
     rows["longer"] = rows.epochs > rows.groupby("variant").epochs.transform("min")
-    return rows.rename(columns={"value": "accuracy"})[COLUMNS].reset_index(drop=True)
+    return rows[COLUMNS].reset_index(drop=True)
 
 
-def told() -> pd.DataFrame:
-    """The study's numbers in the form of `cells`; it says nothing of passes and seconds."""
-    rows = records.table("cf-count", metric="test_accuracy")
-    # size-1e4-ratio-05
-    size, per_shape = (rows.row.str.split("-").str[place].astype(float) for place in (1, 3))
-    return pd.DataFrame(
-        {
-            "variant": rows.column,
-            "size": size.astype(int),
-            "per_shape": per_shape.astype(int),
-            "epochs": 10,
-            "longer": False,
-            "accuracy": rows.value.astype(float) / 100,
-            "seconds": float("nan"),
-        }
-    ).reset_index(drop=True)
+def sources(this: Page) -> dict[str, pd.DataFrame]:
+    """`cells` of the study, the reference run and this run, by what they are called."""
+    frames = {"Study": this.told("cf-count")} | this.ours
+    return {source: cells(frame) for source, frame in frames.items()}
 
 
 def effects(found: pd.DataFrame) -> dict[str, Effect]:
@@ -145,7 +135,85 @@ def behind(of: Steps | None, margin: float = 0.02, share: float = 0.5) -> str:
     return STEPS if of.share >= share else IMAGES
 
 
-def verdicts(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def answers(this: Page) -> dict[str, dict[str, Effect]]:
+    """`effects` of each source, by its short name."""
+    short = ("study", "reference", "live")
+    return {s: effects(of) for s, of in zip(short, sources(this).values(), strict=True)}
+
+
+def facts(this: Page) -> dict[str, object]:
+    """Every number and remark of the text, in percent or points."""
+    told, there, here = sources(this).values()
+    found = answers(this)
+    longer, again = repeated(here)["colored"], repeated(there)
+    wildlife = again["wildlife"]
+    by = {source: of.set_index(["variant", "longer", "size", "per_shape"]).accuracy
+          for source, of in (("study", told), ("reference", there))}  # fmt: skip
+    known = this.live[(this.live.metric == "train_accuracy") & (this.live.epochs == longer.passes)]
+    below = by["study"]["colored", False, 10_000].mean() - longer.more
+    return {
+        **{
+            f"rule-{source}-{key(variant)}": judge(of.get(variant))
+            for source, of in found.items()
+            for variant in VARIANTS
+        },
+        "rule-held": held(found),
+        "behind-live-colored": behind(longer),
+        **{f"behind-reference-{key(v)}": behind(again.get(v)) for v in VARIANTS},
+        "live-size": longer.size,
+        "live-passes": longer.passes,
+        "live-larger": longer.larger,
+        "live-few": 100 * longer.few,
+        "live-many": 100 * longer.many,
+        "live-more": 100 * longer.more,
+        "live-known": 100 * float(known.value.mean()),
+        "live-ratio": 100 * found["live"]["colored"].ratio,
+        "reference-few": int(there[~there.longer].epochs.min()),
+        "reference-passes": wildlife.passes,
+        "reference-many": 100 * wildlife.many,
+        "reference-share": 100 * wildlife.share,
+        "reference-usual": 100 * float(by["reference"]["wildlife", False, 50_000, 1].mean()),
+        **{
+            f"{source}-small-{ratio}": 100 * float(of["wildlife", False, 10_000, ratio].mean())
+            for source, of in by.items()
+            for ratio in (1, 10)
+        },
+        "below": 100 * float(below),
+        "passes": int(here[~here.longer].epochs.min()),
+        "n-seeds": this.live.seed.nunique(),
+        "n-reference": len(there),
+        "n-reference-seeds": this.reference.seed.nunique(),
+        "n-declared": len(experiments.grid(FULL, "set-size")),
+        "n-largest": int(there["size"].max()),
+        "no-rise": NO_RISE,
+        "alone": ALONE,
+        "both": BOTH,
+        "steps": STEPS,
+        "images": IMAGES,
+        "profile": this.profile,
+    }
+
+
+def held(found: Mapping[str, Mapping[str, Effect]]) -> str:
+    """Where the study's reading holds that size matters and the ratio does not.
+
+    found: the effects by variant of `study`, `reference` and `live`, or some of these.
+    """
+    words = {"study": "the study's numbers", "reference": "the reference run", "live": "this run"}
+    said = []
+    for source in filter(found.__contains__, words):
+        alone = [v for v, effect in found[source].items() if judge(effect) == ALONE]
+        said.append(f"on {len(alone)} of {len(found[source])} variants in {words[source]}")
+    return listed(said)
+
+
+def seconds_of_sets(this: Page) -> float:
+    """How long it took to make the set that took longest."""
+    sets = [runs.load(dict(run.needs)["set"]) for run in this.grid]
+    return max(made.env["seconds"] for made in sets)
+
+
+def by_rule(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The rule's answer for each source and the variants it has, with what decided it in points."""
     rows = []
     for source, found in sources.items():
@@ -176,17 +244,6 @@ def accuracies(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def reported() -> pd.DataFrame:
-    """The study's numbers in percent: a row for each size, a column for each ratio."""
-    by = told().pivot(index=["variant", "size"], columns="per_shape", values="accuracy")
-    rows = (
-        {"Data": NAMES[variant], "Counterfactuals": f"{size:,}"}
-        | {f"{ratio} a shape": NONE if pd.isna(v) else f"{100 * v:.2f}" for ratio, v in row.items()}
-        for (variant, size), row in by.iterrows()
-    )
-    return pd.DataFrame(rows)
-
-
 def steps(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Accuracy in percent of the smallest set, of more passes over it, and of a larger set."""
     return pd.DataFrame(
@@ -205,17 +262,18 @@ def steps(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def curves(sources: Mapping[str, pd.DataFrame], *behind: boxes.Source) -> boxes.Shown:
+def curves(this: Page) -> boxes.Shown:
     """Accuracy over size: a panel a variant, a colour a ratio, a mark and a line a source.
 
     Hollow: the smallest set with as many steps as the largest.  Mean over seeds.
     """
+    of_source = sources(this)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             1, len(VARIANTS), figsize=(9.2, 4.2), sharex=True, sharey=True, layout="constrained"
         )
         for axis, variant in zip(axes, VARIANTS, strict=True):
-            for source, found in sources.items():
+            for source, found in of_source.items():
                 of, mark = found[found.variant == variant], _mark(source)
                 for (ratio, longer), rows in of.groupby(["per_shape", "longer"]):
                     means = 100 * rows.groupby("size").accuracy.mean()
@@ -229,13 +287,13 @@ def curves(sources: Mapping[str, pd.DataFrame], *behind: boxes.Source) -> boxes.
         axes[0].set(ylabel="test accuracy, %", ylim=(0, 100))
         handles = [Line2D([], [], color=c, label=f"{r} a shape") for r, c in _COLOURS.items()]
         handles += [
-            Line2D([], [], color="0.4", marker=_mark(source), label=source) for source in sources
+            Line2D([], [], color="0.4", marker=_mark(source), label=source) for source in of_source
         ]
         handles.append(
             Line2D([], [], color="0.4", marker="o", mfc="none", ms=9, lw=0, label="more passes")
         )
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
-    return boxes.show("set-size", *behind)
+    return boxes.show("set-size", this.live, this.reference, this.told("cf-count"))
 
 
 def _mark(source: str) -> str:
