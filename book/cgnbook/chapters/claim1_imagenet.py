@@ -72,7 +72,7 @@ def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
 
     scenes: records of `disentanglement`, of which the key is read.
     """
-    scale = experiments.profile(this.profile)
+    scale = experiments.profile(this.profile).world
     sources = {"live": readings(this.live), "reference": readings(this.reference)}
     key = scenes.set_index(["run", "metric"]).value[KEY]
     return (
@@ -81,9 +81,9 @@ def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
         | {f"read-{cue}": 100 * share for cue, share in sources["live"].items()}
         | {f"reference-{cue}": 100 * share for cue, share in sources["reference"].items()}
         | {"key-read": 100 * float(key)}
-        | {"profile": this.profile, "world": scale.world}
+        | {"profile": this.profile, "world": scale.name}
         | {"n-runs": this.live[this.live.removed == "none"].run.nunique()}
-        | {"n-images": scale.quality["evaluated"]}
+        | {"n-images": scale.quality.evaluated}
     )
 
 

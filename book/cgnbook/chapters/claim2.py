@@ -94,14 +94,14 @@ def _one(measured: Measured, seed: int) -> Measured:
 def facts(this: Page) -> dict[str, object]:
     """What the text says: verdicts and how many trends each met, what the probe makes of each
     loss, and how often it reads the intended shape with and without the losses on the mask."""
-    scale = experiments.profile(this.profile)
+    scale = experiments.profile(this.profile).world
     here, there = (ablations.measured(rows) for rows in (this.live, this.reference))
     return (
         told(verdicts(this))
-        | {"n-trends": len(TRENDS), "n-settings": len(ABLATIONS), "n-seeds": len(scale.world_seeds)}
+        | {"n-trends": len(TRENDS), "n-settings": len(ABLATIONS), "n-seeds": len(scale.seeds)}
         | {"n-reference": len(there["shape"]["shape_read"])}
         | {"by-probe": by_probe(here), "by-probe-reference": by_probe(there)}
-        | {"profile": this.profile, "world": scale.world}
+        | {"profile": this.profile, "world": scale.name}
         | mask_loss(there)
     )
 
@@ -181,8 +181,8 @@ def panels(results: Sequence[Result], row: int) -> boxes.Shown:
     """One class in every ablation, of its first CGN: mask, premask, texture, background, image."""
     first: dict[str, Result] = {}
     for result in results:
-        if result.run.needs:  # BigGAN itself has no parts
-            first.setdefault(dict(result.run.settings)["ablation"], result)
+        if result.run.generator:  # BigGAN itself has no parts
+            first.setdefault(result.run.ablation, result)
     rows = [(formula(REMOVED[name]), result, row) for name, result in first.items()]
     names = [name for name in ablations.PANELS if name != "x_gt"]
     with plt.rc_context(STYLE):

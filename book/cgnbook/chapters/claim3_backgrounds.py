@@ -83,12 +83,12 @@ def findings(this: Page) -> dict[str, Finding]:
 def facts(this: Page) -> dict[str, object]:
     """What the text says: the verdicts, how many trends each met, and by which number of images
     the study divided."""
-    scale = experiments.profile(this.profile)
+    scale = experiments.profile(this.profile).world
     images = LAYOUTS["in9/original"].images
     return (
         told(verdicts(this))
         | {"n-trends": len(TRENDS), "n-seeds": len(scale.ensemble_seeds)}
-        | {"profile": this.profile, "world": scale.world}
+        | {"profile": this.profile, "world": scale.name}
         | {"in9-images": images, "denominator": study_denominator(images)}
     )
 

@@ -14,7 +14,7 @@ from cgnbook.page import Page
 from cgnbook.tables import bare_spread, pct
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points, told
 from cgnlib import experiments
-from cgnlib.experiments import Run
+from cgnlib.experiments import PackagedRobustness
 from cgnlib.measures import decisions
 from cgnlib.runs import Result
 
@@ -76,12 +76,12 @@ def findings(this: Page) -> dict[str, Finding]:
 def facts(this: Page) -> dict[str, object]:
     """What the text says: the verdicts and how many trends each met; in percent, what the study's
     cached epochs say, and the bias of the mean of the heads in the reference run."""
-    scale = experiments.profile(this.profile)
+    scale = experiments.profile(this.profile).world
     bias = decided(heads.measured(this.reference))
     return (
         told(verdicts(this))
         | {"n-trends": len(TRENDS), "n-seeds": len(scale.ensemble_seeds)}
-        | {"profile": this.profile, "world": scale.world}
+        | {"profile": this.profile, "world": scale.name}
         | {"reference-mean": bias["bias-mean"], "reference-plain": bias["bias-plain"]}
         | epochs(this)
     )
@@ -134,7 +134,7 @@ def own_cues(this: Page) -> pd.DataFrame:
     )
 
 
-def real_stimuli(grid: Sequence[Run]) -> pd.DataFrame:
+def real_stimuli(grid: Sequence[PackagedRobustness]) -> pd.DataFrame:
     """Networks and humans on the 1,280 real stimuli: shape bias in percent, and what is behind it.
 
     grid: our runs, of which the decisions are tracked; published values stand below.
@@ -144,7 +144,7 @@ def real_stimuli(grid: Sequence[Run]) -> pd.DataFrame:
         bias = decisions.shape_bias(decisions.read(records.decisions_of(run)))
         rows.append(
             {
-                "Who": f"EfficientNet-lite0, {_PREPARED[dict(run.settings)['preprocessing']]}",
+                "Who": f"EfficientNet-lite0, {_PREPARED[run.recipe.preprocessing]}",
                 "Shape bias": f"{pct(bias.value)} ({pct(bias.low)}–{pct(bias.high)})",
                 "By shape": str(bias.n_shape),
                 "By texture": str(bias.n_texture),

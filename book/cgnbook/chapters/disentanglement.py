@@ -196,8 +196,7 @@ def matrices(numbers: pd.DataFrame) -> boxes.Shown:
 
 def interventions(results: Sequence[Result], n: int = 6) -> boxes.Shown:
     """The same scenes with another shape, texture or background: a block for each CGN."""
-    cgns = [r for r in results if r.run.kind == "disentanglement" and r.run.name != "truth"]
-    first = {r.run.variant: r for r in reversed(cgns)}
+    first = {r.run.variant: r for r in reversed(results) if r.run.behind}
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, 2, figsize=(9, 4.6), layout="constrained")
         rows = ("base", *MECHANISMS)
@@ -333,9 +332,9 @@ def facts(this: Page, here: pd.DataFrame, looked: pd.DataFrame) -> dict[str, obj
         }
         | {"rhos": listed([f"{NAMES[v]} {rho:.2f}" for v, rho in rhos.items()])}
         | {"chance": rarely(chance), "rho-shape": rho_shape(worse), "n-cgns": len(worse)}
-        | {"n-here": len(here), "n-there": len(there), "n-own": len(full.generator_seeds)}
+        | {"n-here": len(here), "n-there": len(there), "n-own": len(full.digits.generator_seeds)}
         | {"coverage": float(100 * covered), "profile": this.profile}
-        | {"scenes-digits": profile.scenes[0], "scenes-world": profile.scenes[1]}
+        | {"scenes-digits": profile.digits.scenes, "scenes-world": profile.world.scenes}
         | of_cgns(scores(this.live))
     )
 
