@@ -191,6 +191,8 @@ def test_the_map_of_the_readme_is_true():
     files = {path.relative_to(ROOT) for path in tracked()}
     folders = {f"{folder}/" for path in files for folder in path.parents[:-1]}
     assert not mapped() - folders - set(map(str, files)), "not there"
-    rooms = {f for f in folders if f.count("/") == 1 or f.startswith("book/") and f.count("/") == 2}
+    rooms = {
+        f for f in folders if f.count("/") == 1 or (f.startswith("book/") and f.count("/") == 2)
+    }
     rooms |= {f"{path.parent}/" for path in files if path.match("cgnlib/*/__init__.py")}
     assert not {room for room in rooms if not room.startswith(".")} - mapped(), "not on the map"

@@ -44,15 +44,14 @@ _HOURS = {
 
 
 def facts(this: Page) -> Facts:
-    """Every number, verdict and remark of the discussion.  this: all claims, with BEHIND."""
+    """Every number and remark of the discussion, besides `verdicts`.  this: all claims, with BEHIND."""
     page = welcome.of_claim(this, "claim-3-mnist")
     live, there = accuracies(page.live, "trained"), accuracies(page.reference)
     full = experiments.profile(FULL).digits
     readings = claim1_imagenet.readings(welcome.of_claim(this, "claim-1-imagenet").live)
     by_reference = _of_run(this.reference_of) | leaks(FULL)
     return (
-        verdicts(this)
-        | study(this)
+        study(this)
         | fall(this)
         | near_study(this)
         | draw(this)
@@ -193,7 +192,9 @@ def separated(this: Page) -> Facts:
 def oracle(this: Page) -> float:
     """Test accuracy on W-MNIST of a classifier that saw true digits in random cues alone."""
     of = this.reference_of("claim-1-mnist")
-    return 100 * float(of[(of.variant == "wildlife") & (of.metric == "image_read_true")].value.mean())
+    return 100 * float(
+        of[(of.variant == "wildlife") & (of.metric == "image_read_true")].value.mean()
+    )
 
 
 def seeds(of: Accuracies) -> Facts:

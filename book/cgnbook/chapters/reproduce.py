@@ -18,7 +18,11 @@ CHECKLIST = {
         "every network is trained by a declared run that can be stopped and goes on; so are the "
         "pretrained parts of the menagerie",
         "python -m cgnlib run --profile full all",
-        ("cgnlib/experiments/claims.py", "cgnlib/training/loop.py", "data_prep/menagerie_biggan.py"),
+        (
+            "cgnlib/experiments/claims.py",
+            "cgnlib/training/loop.py",
+            "data_prep/menagerie_biggan.py",
+        ),
     ),
     "Evaluation code": (
         "every measure is a function with tests, and every classifier leaves its decision about "
@@ -66,7 +70,9 @@ def profiles() -> pd.DataFrame:
 def run_counts() -> pd.DataFrame:
     """How many runs of each kind a profile declares."""
     grids = {name: with_needs(experiments.grid(name)) for name in experiments.PROFILES}
-    counts = {name: pd.Series([run.kind for run in of]).value_counts() for name, of in grids.items()}
+    counts = {
+        name: pd.Series([run.kind for run in of]).value_counts() for name, of in grids.items()
+    }
     kinds = dict.fromkeys(run.kind for runs in grids.values() for run in runs)
     table = pd.DataFrame(counts).reindex(list(kinds)).fillna(0).astype(int)
     table.loc["all"] = table.sum()

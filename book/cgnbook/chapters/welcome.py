@@ -173,7 +173,7 @@ def scorecard(this: Page, folder: str = "") -> boxes.Shown:
 
 
 def _claim(claim: Claim, folder: str) -> str:
-    page = f"{folder}{claim.page}.html"
+    page = f"{folder and folder + '/'}{claim.page}.html"
     return (
         f'<a href="{page}">{escape(claim.name)}</a><br>{escape(claim.text)}<br>'
         f'<a href="{page}#{claim.anchor}">evidence</a>'
