@@ -291,5 +291,5 @@ def test_numbers_are_found_as_those_of_a_run(told):
 
 def test_a_row_that_no_pattern_fits_is_an_error(monkeypatch):
     monkeypatch.setitem(reported.PATTERNS, "ood", "(?P<metric>never)")
-    with pytest.raises(CGNError, match="table ood: no pattern .* fits"):
+    with pytest.raises(CGNError, match=r"table ood: no pattern .* fits"):
         reported.numbers()
