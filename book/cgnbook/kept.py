@@ -64,7 +64,7 @@ def read(claim: str) -> list[Result]:
             raise CGNError(
                 f"{result.folder} has no pictures: restore it with git checkout, or make it with "
                 f"python -m cgnlib run --profile {REFERENCE} {result.run.id}, then "
-                f"python -m cgnlib record --profile {REFERENCE}"
+                f"python -m cgnbook record --profile {REFERENCE}"
             )
     return found
 

@@ -1,79 +1,129 @@
-"""Parts of a page as HTML: the scorecard, and tables of sentences that fold on a narrow screen."""
+"""A page opens a claim: its runs, and every number that anybody has of it in one frame."""
 
-import re
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import myst_nb
 import pandas as pd
+from IPython.display import HTML
 
-from cgnbook import evidence
-from cgnbook.findings import Claim, Finding
-from cgnbook.scorecard import badge
-from cgnbook.tables import NONE
+from cgnbook import boxes, records, reported, tables
+from cgnbook.records import FULL, REFERENCE, THIS
+from cgnbook.verdict import Finding, Verdict, badge
+from cgnlib.experiments import Run
+from cgnlib.runs import Result
 
 
-def scorecard(claims: Sequence[Claim], folder: str, *sources: evidence.Source) -> evidence.Shown:
-    """Claim by source: verdict, effects with their intervals, and the way to the evidence.
+@dataclass(frozen=True)
+class Page:
+    """A claim at a profile.
 
-    folder: where the chapters lie, as seen from the page: nothing, or `book/`.  sources: what
-    stands behind it, for its box.
+    numbers: a row for each number, in the vocabulary of the records, whoever says it: the column
+    `source` is Paper, Study, ... (see `reported`), Reference run or This run.
     """
-    columns = list(claims[0].by)
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("Claim", *columns))
-    body = "".join(
-        f'<tr><th scope="row">{_claim(claim, folder)}</th>'
-        + "".join(f"<td{_label(s)}>{_finding(claim.by[s])}</td>" for s in columns)
-        + "</tr>"
-        for claim in claims
+
+    claim: str
+    profile: str
+    grid: tuple[Run, ...]
+    results: tuple[Result, ...]
+    numbers: pd.DataFrame
+
+    @property
+    def label(self) -> str:
+        """What this run is called beside other sources."""
+        return f"{THIS} ({self.profile})"
+
+    @property
+    def live(self) -> pd.DataFrame:
+        """What ran just now."""
+        return self.numbers[self.numbers.source == THIS]
+
+    @property
+    def reference(self) -> pd.DataFrame:
+        """What the reference run has of this claim."""
+        return self.reference_of(self.claim)
+
+    @property
+    def ours(self) -> dict[str, pd.DataFrame]:
+        """The reference run and this run, by what they are called."""
+        return {REFERENCE: self.reference, self.label: self.live}
+
+    def reference_of(self, *claims: str) -> pd.DataFrame:
+        """What the reference run has of some claims; without names, of all on this page.
+
+        Raises KeyError for a claim that the page did not gather.
+        """
+        rows = self.numbers[self.numbers.source == REFERENCE]
+        if missing := set(claims) - {self.claim, *rows.claim}:
+            raise KeyError(f"{sorted(missing)} are not on this page: name them in page.gather")
+        return rows[rows.claim.isin(claims)] if claims else rows
+
+    def told(self, table: str, **fixed: object) -> pd.DataFrame:
+        """What others reported in one table, rows matching `fixed`.
+
+        Raises KeyError where there is none.
+        """
+        rows = self.numbers[self.numbers.table == table]
+        for column, value in fixed.items():
+            rows = rows[rows[column] == value]
+        if rows.empty:
+            raise KeyError(f"reported.csv has no rows for table {table!r} with {fixed}")
+        return rows
+
+
+def gather(claim: str, results: Sequence[Result], *beside: str) -> Page:
+    """Everything that is known of a claim whose runs are there.
+
+    claim: `all` for the runs of all claims.  beside: other claims whose records of the reference
+    run the page shows.  Raises CGNError where these are not there.
+    """
+    profile = results[0].run.profile
+    live = records.frame(results, claim)
+    return opened(claim, profile, live, *beside, results=tuple(results))
+
+
+def opened(
+    claim: str, profile: str, live: pd.DataFrame, *beside: str, results: tuple[Result, ...] = ()
+) -> Page:
+    """`gather` for a claim whose numbers are there already, as tracked ones are."""
+    numbers = records.stacked(
+        [
+            live.assign(source=THIS, claim=claim),
+            records.read(claim, FULL),
+            *(records.needed(other, FULL) for other in beside),
+            reported.numbers(),
+        ]
     )
-    table = pd.DataFrame(
-        {"Claim": claim.name} | {name: _words(claim.by[name]) for name in columns}
-        for claim in claims
-    )
-    return evidence.Shown(
-        f'<table class="scorecard"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        + evidence.box("scorecard", table, *sources)
-    )
+    return Page(claim, profile, tuple(result.run for result in results), results, numbers)
 
 
-def sentences(table: pd.DataFrame, name: str, *sources: evidence.Source) -> evidence.Shown:
-    """A table whose cells hold sentences: they wrap, and a narrow screen puts them one below the
-    other under their headings.  name: its id in the page.  sources: what
-    stands behind it, for its box.  Empty cells become a dash."""
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td{_label(c)}>{_text(v)}</td>" for c, v in row.items()) + "</tr>"
-        for row in table.to_dict("records")
-    )
-    return evidence.Shown(
-        f'<table class="sentences" id="T_{name}"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table>" + evidence.box(name, table.replace("", NONE), *sources)
-    )
+def tracked(claim: str, profile: str, *beside: str) -> Page:
+    """The page of a claim as its tracked records of a profile have it; no run is there."""
+    return opened(claim, profile, records.needed(claim, profile), *beside)
 
 
-def _text(value: object) -> str:
-    """A cell as HTML; names of files and functions may break after their points and strokes."""
-    return re.sub(r"(?<=[^\W\d])([/_:.])(?=[^\W\d])", r"\1<wbr>", escape(str(value))) or NONE
+def glue(facts: Mapping[str, object]) -> None:
+    """Put facts where the text names them: a verdict as its badge, all else as it is."""
+    for name, fact in facts.items():
+        shown = HTML(badge(fact.outcome)) if isinstance(fact, Verdict | Finding) else fact
+        myst_nb.glue(name, shown, display=False)
 
 
-def _label(column: str) -> str:
-    return f' data-label="{escape(column)}"'
+def summary(this: Page, *behind: boxes.Source) -> None:
+    """Put the box of *At a glance* under it.  behind: what else is, besides both runs."""
+    glue({"at-a-glance": boxes.behind(this.claim, this.live, this.reference, *behind)})
 
 
-def _claim(claim: Claim, folder: str) -> str:
-    page = f"{folder}{claim.page}.html"
-    return (
-        f'<a href="{page}">{escape(claim.name)}</a><br>{escape(claim.text)}<br>'
-        f'<a href="{page}#{claim.anchor}">evidence</a>'
-    )
+def protocol(grid: Sequence[Run]) -> boxes.Shown:
+    """The table of the declared runs in groups."""
+    return tables.show(tables.protocol(grid), "protocol", grid)
 
 
-def _finding(finding: Finding) -> str:
-    """A verdict, what it is made from, and the unit; an interval stays on one line."""
-    effects = (re.sub(r" (?=[^(]*\))", "\u00a0", escape(effect)) for effect in finding.effects)
-    lines = [badge(finding.outcome), *effects]
-    return "<br>".join(lines + [f"<small>{escape(finding.unit)}</small>"] * bool(finding.unit))
+def provenance(this: Page) -> boxes.Shown:
+    """The table of what stands behind the numbers of this run."""
+    return tables.show(tables.provenance(this.results), "provenance", this.results)
 
 
-def _words(finding: Finding) -> str:
-    return " ".join([finding.outcome, *finding.effects, *([finding.unit] * bool(finding.unit))])
+def drift(this: Page) -> str:
+    """How far this run lies from the tracked run of its profile; see `tables.drift`."""
+    return tables.drift(this.live, records.read(this.claim, this.profile))

@@ -1,4 +1,4 @@
-"""Numbers as tables: what others reported, what a reference run left, what ran just now."""
+"""Runs as numbers: a row for each metric, of what ran just now and of what a reference run left."""
 
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
@@ -15,10 +15,6 @@ COLUMNS = [
     "run", "variant", "train_on", "removed", "generator", "seed", "metric", "value", "unit", "n",
     "profile", "commit", "device", "python", "torch", "seconds", "finished", "spec",
 ]
-REPORTED = [
-    "claim", "table", "row", "column", "metric", "value", "unit", "spread", "n",
-    "source", "where", "note",
-]
 # fmt: on
 ENVIRONMENT = ["commit", "device", "python", "torch", "seconds", "finished"]
 # What the records of a claim have besides: settings of each run, or of the set that it learns from.
@@ -30,26 +26,15 @@ UNITS = {
     "inception_score": "score",
     "inception_score_spread": "score",
 }
-
-
-def reported(table: str, **fixed: str) -> pd.DataFrame:
-    """The reported numbers of one table (`mnist-classification`, ...), rows matching `fixed`.
-
-    Raises CGNError when the file lacks a column or the table is not in it.
-    """
-    rows = _read(paths.records() / "reported.csv", REPORTED)
-    chosen = rows[rows["table"] == table]
-    for column, value in fixed.items():
-        chosen = chosen[chosen[column] == value]
-    if chosen.empty:
-        raise CGNError(f"reported.csv has no rows for table {table!r} with {fixed}")
-    return chosen
+THIS, REFERENCE = "This run", "Reference run"  # who says a number; the others are in `reported`
+FULL = "full"  # the profile of the reference run
 
 
 def frame(results: Iterable[Result], claim: str = "") -> pd.DataFrame:
     """Every metric of every run as a row, with the run's provenance.
 
-    claim: with the columns that its records have besides.
+    claim: with the columns that its records have besides.  The first two columns say the source,
+    which is this run, and the claim.
     """
     rows, more = [], MORE.get(claim, [])
     for result in results:
@@ -60,7 +45,23 @@ def frame(results: Iterable[Result], claim: str = "") -> pd.DataFrame:
                 f"{result.folder} lacks {error} in its metrics or env.json: delete it, then "
                 f"python -m cgnlib run --profile {result.run.profile} {result.run.id}"
             ) from error
-    return pd.DataFrame(rows, columns=columns(claim))
+    return _said(pd.DataFrame(rows, columns=columns(claim)), THIS, claim)
+
+
+def _said(rows: pd.DataFrame, source: str, claim: str) -> pd.DataFrame:
+    """The rows with who says them and for which claim; their values are numbers."""
+    rows.insert(0, "source", source)
+    rows.insert(1, "claim", claim)
+    return rows.astype({"value": float})
+
+
+def stacked(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Frames of different columns as one; what a frame does not say is empty, as it is on disk."""
+    frames = [frame for frame in frames if len(frame)]
+    every = list(dict.fromkeys(column for frame in frames for column in frame))
+    return pd.concat(
+        [frame.reindex(columns=every, fill_value="") for frame in frames], ignore_index=True
+    )
 
 
 def columns(claim: str) -> list[str]:
@@ -75,17 +76,15 @@ def of_claim(frame: pd.DataFrame, claim: str) -> pd.DataFrame:
 
 
 def read(claim: str, profile: str) -> pd.DataFrame:
-    """The tracked records of a claim at a profile; an empty table where none were made yet.
+    """The tracked records of a claim at a profile, in the form of `frame`; an empty table where
+    none were made yet.
 
     Raises CGNError when the file is there but lacks a column.
     """
     path = path_of(claim, profile)
     wanted = columns(claim)
-    if not path.exists():
-        return pd.DataFrame(columns=wanted)
-    rows = _read(path, wanted)
-    rows.attrs["tracked"] = path.name  # how `evidence` tells a record from a run of this page
-    return rows
+    rows = table(path, wanted) if path.exists() else pd.DataFrame(columns=wanted)
+    return _said(rows, REFERENCE, claim)
 
 
 def write(profile: str) -> Iterator[tuple[Path, int]]:
@@ -108,15 +107,15 @@ def write(profile: str) -> Iterator[tuple[Path, int]]:
         elsewhere = {run.digest() for run in declared} - {run.digest() for run in done}
         kept = read(claim, profile)
         rows = [frame((runs.load(run) for run in done), claim), kept[kept.spec.isin(elsewhere)]]
-        table = pd.concat([part for part in rows if len(part)]).sort_values(
+        whole = pd.concat([part[columns(claim)] for part in rows if len(part)]).sort_values(
             "run", key=lambda c: c.map([r.id for r in declared].index), kind="stable"
         )
         path = path_of(claim, profile)
         part = path.with_suffix(".part")
-        table.to_csv(part, index=False, lineterminator="\n")
+        whole.to_csv(part, index=False, lineterminator="\n")
         part.replace(path)
-        yield path, len(table)
-        yield from (_keep_decisions(run, table) for run, table in kept_whole.items())
+        yield path, len(whole)
+        yield from (_keep_decisions(run, of) for run, of in kept_whole.items())
 
 
 def decisions_of(run: experiments.Run) -> Path:
@@ -209,24 +208,23 @@ def _named(source: experiments.Run) -> str:
     return f"{'edge' if source.name == 'edge' else 'trained'}-{source.seed}"
 
 
-def as_printed(name: str, columns: list[str]) -> pd.DataFrame:
-    """A file of what others reported, every cell as it stands there.  Raises as `reported` does."""
-    return _read(paths.records() / name, columns, numbers=set())
-
-
 def needed(claim: str, profile: str) -> pd.DataFrame:
     """What `read` gives, for a page that cannot do without.  Raises CGNError where it is empty."""
     rows = read(claim, profile)
     if rows.empty:
         raise CGNError(
             f"{path_of(claim, profile)} has no numbers: restore it with git checkout, or make it "
-            f"with python -m cgnlib run --profile {profile} {claim}, then python -m cgnlib record "
+            f"with python -m cgnlib run --profile {profile} {claim}, then python -m cgnbook record "
             f"--profile {profile}"
         )
     return rows
 
 
-def _read(path: Path, columns: list[str], numbers: Set[str] = NUMBERS) -> pd.DataFrame:
+def table(path: Path, columns: list[str], numbers: Set[str] = NUMBERS) -> pd.DataFrame:
+    """A tracked file.  numbers: the columns that are no words.
+
+    Raises CGNError where it cannot be read or lacks a column.
+    """
     try:
         words = dict.fromkeys(set(columns) - numbers, str)
         rows = pd.read_csv(path, keep_default_na=False, dtype=words)
@@ -240,7 +238,7 @@ def _read(path: Path, columns: list[str], numbers: Set[str] = NUMBERS) -> pd.Dat
             + (
                 ""
                 if "spec" not in columns
-                else ", or delete it and make it again with python -m cgnlib record"
+                else ", or delete it and make it again with python -m cgnbook record"
             )
         )
     return rows

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from cgnbook import records
-from cgnbook.tables import NAMES, NONE, pct, spread
+from cgnbook import reported
+from cgnbook.names import NAMES, NONE
+from cgnbook.tables import pct, spread
 from cgnlib.experiments import VARIANTS
 
 RECIPES = {
@@ -98,5 +99,5 @@ def facts(found: pd.DataFrame) -> dict[str, float]:
 
 
 def _told(row: str) -> str:
-    value = records.reported("edge-loss", metric="usable_digits", row=row).value
+    value = reported.table("edge-loss", metric="usable_digits", row=row).value
     return f"{float(value.iloc[0]):.1f}"

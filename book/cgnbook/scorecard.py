@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cgnbook import records, verdicts
+from cgnbook import records, reported
 from cgnlib.experiments import TRAIN_SETS
 
 
@@ -30,7 +30,7 @@ def told_accuracies(source: str) -> dict[str, dict[str, list[float]]]:
 
     source: paper, article, talk or cached.
     """
-    rows = records.reported("mnist-classification", metric="test_accuracy", source=source)
+    rows = reported.table("mnist-classification", metric="test_accuracy", source=source)
     by: dict[str, dict[str, list[float]]] = {}
     for row in rows.itertuples():
         by.setdefault(row.column, {}).setdefault(row.row, []).append(float(row.value) / 100)
@@ -55,9 +55,3 @@ def usable(frame: pd.DataFrame, variant: str, generator: str = "trained") -> flo
     rows = frame[(frame["metric"] == "usable_digits") & (frame["variant"] == variant)]
     chosen = rows[rows["generator"].str.startswith(generator)]
     return float(chosen["value"].astype(float).mean())
-
-
-def badge(outcome: str) -> str:
-    """A verdict as the page shows it."""
-    css = {verdicts.REPRODUCED: "reproduced", verdicts.PARTLY: "partly", verdicts.NOT: "not"}
-    return f'<span class="verdict-{css.get(outcome, "not-run")}">{outcome}</span>'

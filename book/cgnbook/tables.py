@@ -7,27 +7,17 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from cgnbook import evidence, records
+from cgnbook import boxes
+from cgnbook.names import NAMES, NONE, SETTINGS
 from cgnlib import runs
-from cgnlib.experiments import TRAIN_SETS, VARIANTS, Run, with_needs
+from cgnlib.experiments import Run, with_needs
 from cgnlib.runs import Result
 
-NAMES = {"colored": "C-MNIST", "double_colored": "DC-MNIST", "wildlife": "W-MNIST"}
-SETTINGS = {
-    "original": "Original",
-    "gan": "GAN",
-    "cgn": "CGN",
-    "original+gan": "Original + GAN",
-    "original+cgn": "Original + CGN",
-    "original+decorrelated": "Original + random cues",
-}
-WEIGHTS = {"published": ", published weights", "trained": ", trained here", "": ""}
-NONE = "–"
 NUMBER = r"[-–]|[-+]?\d[\d.,%()±/+ ]*"
 LONG = 24  # letters, from which on a cell may wrap
 
 
-def show(table: pd.DataFrame, name: str, *sources: evidence.Source) -> evidence.Shown:
+def show(table: pd.DataFrame, name: str, *sources: boxes.Source) -> boxes.Shown:
     """A table as the page shows it: no index, numbers to the right, its box below.
 
     Columns with long cells wrap where a page is narrow; the box keeps the values as they are.
@@ -41,7 +31,7 @@ def show(table: pd.DataFrame, name: str, *sources: evidence.Source) -> evidence.
     long = [c for c in words if table[c].astype(str).str.len().max() > LONG]
     styler = styler.set_properties(subset=long, **{"white-space": "normal", "min-width": "9em"})
     markup = styler.to_html().replace("<th id=", '<th scope="col" id=')
-    return evidence.Shown(markup + evidence.box(name, table, *sources))
+    return boxes.Shown(markup + boxes.box(name, table, *sources))
 
 
 def _shown(value: object) -> str:
@@ -79,58 +69,6 @@ def protocol(declared: Iterable[Run]) -> pd.DataFrame:
         Seeds=("seed", lambda s: ", ".join(map(str, sorted(set(s))))),
         Runs=("seed", "size"),
     ).reset_index()
-
-
-def classification(
-    metric: str, reference: pd.DataFrame, live: pd.DataFrame, label: str
-) -> pd.DataFrame:
-    """The study's MNIST table for one metric, in percent: paper, study, reference and this run.
-
-    A cell with several runs has their mean, the standard deviation and their number.
-    label: what the last column is called.
-    """
-    told = records.reported("mnist-classification", metric=metric)
-    rows = []
-    for variant in VARIANTS:
-        for train_on in TRAIN_SETS:
-            generators = ("published", "trained") if train_on.endswith("cgn") else ("",)
-            for generator in generators:
-                others = generator != "trained"
-                rows.append(
-                    {
-                        "Data": NAMES[variant],
-                        "Trained on": SETTINGS[train_on] + WEIGHTS[generator],
-                        "Paper": _told(told, variant, train_on, "paper") if others else NONE,
-                        "Study": _told(told, variant, train_on, "article") if others else NONE,
-                        "Reference run": _cell(reference, metric, variant, train_on, generator),
-                        label: _cell(live, metric, variant, train_on, generator),
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def quality(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Claim 1 in numbers, by variant and CGN; in brackets the same measure on real digits.
-
-    frames: records by the name of their source.
-    """
-    rows = []
-    for source, frame in frames.items():
-        for (variant, generator), group in frame.groupby(["variant", "generator"], sort=False):
-            value = group.set_index("metric")["value"].astype(float)
-            rows.append(
-                {
-                    "Data": NAMES[variant],
-                    "CGN": f"{source}, {generator.replace('-', ' ')}",
-                    "Image read": f"{pct(value.image_read)} ({pct(value.image_read_true)})",
-                    "Mask read": f"{pct(value.mask_read)} ({pct(value.mask_read_true)})",
-                    "Mask IoU": f"{value.mask_iou:.2f} ({value.mask_iou_true:.2f})",
-                    "Coverage": f"{value.mask_coverage:.2f} ({value.mask_coverage_true:.2f})",
-                    "Usable digits": f"{value.usable_digits:.0f} of 10",
-                }
-            )
-    table = pd.DataFrame(rows)
-    return table.sort_values("Data", key=lambda c: c.map(list(NAMES.values()).index), kind="stable")
 
 
 def pct(fraction: float) -> str:
@@ -197,29 +135,6 @@ def drift(live: pd.DataFrame, tracked: pd.DataFrame, tolerance: float = 0.15) ->
     return f"{len(moved)} of {len(both)} numbers lie over {tolerance} from the tracked run{names}"
 
 
-def by_contrast(results: Iterable[Result], train_on: str) -> pd.DataFrame:
-    """DC-MNIST: accuracy where digit and background have the same colour, and where they differ.
-
-    Computed from the decisions of the classifiers trained on `train_on`, all seeds together.
-    """
-    rows = [
-        pd.read_csv(result.folder / "decisions.csv")
-        for result in results
-        if result.run.variant == "double_colored" and result.run["train_on"] == train_on
-    ]
-    decisions = pd.concat(rows)
-    # the object palette is the background palette rotated by four
-    same = (decisions.fg + 4) % 10 == decisions.bg
-    correct = decisions.label == decisions.prediction
-    return pd.DataFrame(
-        {
-            "Digit and background": ["same colour", "different colours"],
-            "Test images": [int(same.sum()), int((~same).sum())],
-            "Accuracy, %": [pct(correct[same].mean()), pct(correct[~same].mean())],
-        }
-    )
-
-
 def _set(train_on: str) -> str:
     """The name of a training set on the page."""
     return SETTINGS.get(train_on) or train_on.replace("+cgn", " + CGN") or NONE
@@ -241,15 +156,34 @@ def _size(settings: dict) -> str:
     return "published weights"
 
 
-def _told(told: pd.DataFrame, variant: str, train_on: str, source: str) -> str:
-    rows = told[(told.column == variant) & (told.row == train_on) & (told.source == source)]
-    return f"{float(rows.value.iloc[0]):.1f}" if len(rows) else NONE
+def sentences(table: pd.DataFrame, name: str, *sources: boxes.Source) -> boxes.Shown:
+    """A table whose cells hold sentences: they wrap, and a narrow screen puts them one below the
+    other under their headings.  name: its id in the page.  sources: what
+    stands behind it, for its box.  Empty cells become a dash."""
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td{label(c)}>{_text(v)}</td>" for c, v in row.items()) + "</tr>"
+        for row in table.to_dict("records")
+    )
+    return boxes.Shown(
+        f'<table class="sentences" id="T_{name}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>" + boxes.box(name, table.replace("", NONE), *sources)
+    )
 
 
-def _cell(frame: pd.DataFrame, metric: str, variant: str, train_on: str, generator: str) -> str:
-    rows = frame[
-        (frame.metric == metric) & (frame.variant == variant) & (frame.train_on == train_on)
-    ]
-    if generator:
-        rows = rows[rows.generator.str.startswith(generator)]
-    return spread(rows.value)
+def _text(value: object) -> str:
+    """A cell as HTML; names of files and functions may break after their points and strokes."""
+    return re.sub(r"(?<=[^\W\d])([/_:.])(?=[^\W\d])", r"\1<wbr>", escape(str(value))) or NONE
+
+
+def judged(verdict, scale: float = 100, unit: str = "points") -> pd.DataFrame:
+    """The trends of a verdict, what was found, and whether that counts."""
+    return pd.DataFrame(
+        {"Trend": trend, "Found": f"{scale * effect:+.1f} {unit}", "Counts": trend in verdict.met}
+        for trend, effect in verdict.effects.items()
+    )
+
+
+def label(column: str) -> str:
+    """What a narrow screen writes beside a cell in place of the column's heading."""
+    return f' data-label="{escape(column)}"'

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cgnbook import ablated, records
-from cgnbook.tables import NONE
+from cgnbook.names import NONE
 from cgnlib.experiments import ABLATIONS
 
 SHARES = dict(zip(ABLATIONS, (0.6, 0.8, 0.5, 0.2, 0.4), strict=True))

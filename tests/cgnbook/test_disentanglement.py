@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cgnbook import disentanglement, evidence, records
-from cgnbook.tables import NONE
+from cgnbook import boxes, disentanglement, records
+from cgnbook.names import NONE
 from cgnlib.counterfactuals.draws import MECHANISMS
 from cgnlib.experiments import VARIANTS
 
@@ -114,7 +114,7 @@ def test_heads_have_a_row_for_each_subject_that_was_asked():
 def figure(monkeypatch):
     """The figure that is drawn, when it is shown."""
     shown = []
-    monkeypatch.setattr(evidence, "box", lambda name, data, *sources, pictures: name)
+    monkeypatch.setattr(boxes, "box", lambda name, data, *sources, pictures: name)
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
     yield shown
     plt.close("all")

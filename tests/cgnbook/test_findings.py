@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cgnbook import findings, page, records, verdicts
+from cgnbook import findings, records, tables, verdict
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
@@ -29,7 +29,7 @@ def test_points_are_differences_of_means_with_the_range_of_all_pairs():
     found = findings.robust_digits(accuracies([0.8, 0.9], [0.1, 0.2]))
     assert found.effects[0] == "C-MNIST +70 (+60 to +80)"
     assert found.unit == "points gained (range over seeds)"
-    assert found.outcome == verdicts.REPRODUCED
+    assert found.outcome == verdict.REPRODUCED
     assert found.values == pytest.approx((70, 70, 70))
 
 
@@ -41,7 +41,7 @@ def test_single_runs_have_no_range_and_say_so():
 
 def test_effects_are_told_also_where_the_rule_lacks_a_cell():
     found = findings.robust_digits(accuracies([0.8], [0.1], gan=()))
-    assert found.outcome == verdicts.NOT_RUN
+    assert found.outcome == verdict.NOT_RUN
     assert len(found.effects) == len(VARIANTS)
 
 
@@ -55,7 +55,7 @@ def test_what_was_not_run_has_neither_effects_nor_a_unit():
         findings.backgrounds({}),
         findings.robust_digits({}),
     ):
-        assert found == findings.Finding(verdicts.NOT_RUN)
+        assert found == findings.Finding(verdict.NOT_RUN)
 
 
 def quality(*shares):
@@ -100,7 +100,7 @@ def test_every_claim_has_the_same_sources(claims):
 def test_this_run_has_a_verdict_on_every_claim_with_its_effects(claims):
     for claim in claims:
         found = claim.by["This run (mini)"]
-        assert found.outcome in (verdicts.REPRODUCED, verdicts.PARTLY, verdicts.NOT), claim.name
+        assert found.outcome in (verdict.REPRODUCED, verdict.PARTLY, verdict.NOT), claim.name
         assert found.effects and found.unit
 
 
@@ -116,7 +116,7 @@ def test_an_anchor_is_the_heading_as_an_address():
 
 
 def test_the_scorecard_shows_each_verdict_and_leads_to_its_evidence(claims):
-    html = page.scorecard(claims, "book/").markup.replace("\u00a0", " ")
+    html = findings.scorecard(claims, "book/").markup.replace("\u00a0", " ")
     assert html.count("<tr>") == 1 + len(claims)
     for claim in claims:
         assert f'href="book/{claim.page}.html#{claim.anchor}"' in html
@@ -126,7 +126,7 @@ def test_the_scorecard_shows_each_verdict_and_leads_to_its_evidence(claims):
 
 
 def test_sentences_are_escaped_and_empty_ones_a_dash():
-    html = page.sentences(pd.DataFrame({"A & B": ["<b>", ""]}), "name").markup
+    html = tables.sentences(pd.DataFrame({"A & B": ["<b>", ""]}), "name").markup
     assert 'data-label="A &amp; B">&lt;b&gt;</td>' in html
     assert ">–</td>" in html
     assert 'id="T_name"' in html

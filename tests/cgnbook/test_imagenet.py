@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from cgnbook import evidence, imagenet, records, verdicts
-from cgnbook.tables import NONE
+from cgnbook import boxes, imagenet, records, verdict
+from cgnbook import names as names_cgnbook
+from cgnbook.names import NONE
 from cgnlib import experiments, runs
 from cgnlib.data.menagerie import CLASSES
 from cgnlib.nets import shipped
@@ -92,9 +93,9 @@ def test_told_numbers_take_the_way_of_measured_ones(source):
 
 def test_verdicts_of_the_reported_tables():
     """All six trends in the paper and in the article; the cached rows lack the whole model."""
-    judged = {source: verdicts.losses_needed(imagenet.told(source)) for source in TOLD}
-    assert judged["paper"].outcome == judged["article"].outcome == verdicts.REPRODUCED
-    assert judged["cached"].outcome == verdicts.NOT_RUN
+    judged = {source: verdict.losses_needed(imagenet.told(source)) for source in TOLD}
+    assert judged["paper"].outcome == judged["article"].outcome == verdict.REPRODUCED
+    assert judged["cached"].outcome == verdict.NOT_RUN
     rise = judged["paper"].effects["without L_text the mask covers more"]
     assert rise == pytest.approx(0.9 / 0.3 - 1)
 
@@ -120,7 +121,7 @@ def table():
 
 
 def test_the_ablation_table_has_the_rows_of_the_paper(table):
-    names = [imagenet.REMOVED[name] for name in ABLATIONS]
+    names = [names_cgnbook.REMOVED[name] for name in ABLATIONS]
     assert list(table.index) == [
         *[("Inception score", name) for name in (*names, "BigGAN itself")],
         *[("Mask coverage", name) for name in names],
@@ -135,7 +136,7 @@ def test_the_ablation_table_has_the_rows_of_the_paper(table):
 )
 def test_the_ablation_table_tells_what_others_reported(column, source, table):
     for (measure, removed), cell in table[column].items():
-        (name,) = (k for k, v in imagenet.REMOVED.items() if v == removed)
+        (name,) = (k for k, v in names_cgnbook.REMOVED.items() if v == removed)
         score, coverage = TOLD[source].get(name, (None, None))
         value, digits = (score, 1) if measure == "Inception score" else (coverage, 2)
         assert cell == (NONE if value is None else f"{value:.{digits}f}"), (measure, removed)
@@ -163,11 +164,11 @@ def test_published_weights_have_a_row_where_they_were_run():
 
 
 def test_trends_are_held_or_not_with_their_change():
-    trends = list(verdicts.TRENDS)
+    trends = list(verdict.TRENDS)
     effects = {trend: -0.256 if i % 2 else 0.5 for i, trend in enumerate(trends)}
     judged = {
-        "Paper": verdicts.Verdict(verdicts.PARTLY, effects, (trends[0], trends[3])),
-        "Mine": verdicts.Verdict(verdicts.NOT_RUN, {}, ()),
+        "Paper": verdict.Verdict(verdict.PARTLY, effects, (trends[0], trends[3])),
+        "Mine": verdict.Verdict(verdict.NOT_RUN, {}, ()),
     }
     made = imagenet.trends(judged)
     assert list(made.columns) == ["Trend in the paper", "Paper", "Mine"]
@@ -231,7 +232,7 @@ def shown(monkeypatch):
     plt.switch_backend("Agg")
     figures = []
     monkeypatch.setattr(plt, "show", lambda: figures.append(plt.gcf()))
-    monkeypatch.setattr(evidence, "box", lambda name, data, *sources, pictures: name)
+    monkeypatch.setattr(boxes, "box", lambda name, data, *sources, pictures: name)
     yield figures
     plt.close("all")
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from cgnbook import evidence, kept, records
+from cgnbook import boxes, kept, records
 from cgnlib import experiments, paths, runs
 from cgnlib.errors import CGNError
 from cgnlib.runs import results
@@ -103,7 +103,7 @@ def test_a_kept_run_says_that_it_is_the_reference_run(judged):
     list(kept.write("full"))
     (result,) = kept.read("claim-2")
     assert result.metrics == {"class_read": 0.5}
-    box = evidence.box("panels", records.frame([result]), result)
+    box = boxes.box("panels", records.frame([result]), result)
     assert "full, reference run" in box and f"book/records/samples/{run.id}" in box
 
 

@@ -15,12 +15,12 @@ from cgnbook import (
     imagenet,
     records,
     retraining,
-    robustness,
     scorecard,
     set_size,
     union,
-    verdicts,
+    verdict,
 )
+from cgnbook import heads as robustness
 from cgnlib import paths
 from cgnlib.data.menagerie import CLASSES
 
@@ -37,7 +37,7 @@ def mean(values):
 
 def the_score_falls_without_reconstruction_alone():
     of = imagenet.measured(records.read("claim-2", "mini"))
-    changes = verdicts.losses_needed(of).effects
+    changes = verdict.losses_needed(of).effects
     scores = {trend: c for trend, c in changes.items() if "inception score" in trend}
     fell = scores.pop("without L_rec the inception score falls")
     return fell < -0.1 and all(abs(c) < 0.01 for c in scores.values())
@@ -124,8 +124,8 @@ def the_control_minds_the_background_as_much():
 
 
 def the_effect_on_backgrounds_is_larger_than_the_papers():
-    mine = verdicts.backgrounds(robustness.gaps(heads())).effects
-    paper = verdicts.backgrounds(robustness.told_gaps("paper", "in+cgn")).effects
+    mine = verdict.backgrounds(robustness.gaps(heads())).effects
+    paper = verdict.backgrounds(robustness.told_gaps("paper", "in+cgn")).effects
     return all(abs(mine[t]) > 10 * abs(paper[t]) for t in mine)
 
 

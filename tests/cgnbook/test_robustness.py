@@ -4,8 +4,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from cgnbook import records, robustness, robustness_figures, verdicts
-from cgnbook.tables import NONE
+from cgnbook import heads as robustness
+from cgnbook import records, robustness_figures
+from cgnbook import verdict as verdicts
+from cgnbook.names import NONE
 from cgnlib import experiments
 from cgnlib.measures import decisions
 

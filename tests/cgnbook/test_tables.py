@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from cgnbook import page, tables
+from cgnbook import tables
 from cgnlib import experiments
 
 
@@ -50,5 +50,5 @@ def test_the_groups_of_a_kind_stand_together():
 
 def test_a_path_may_break_and_a_number_may_not():
     table = pd.DataFrame({"A": ["cgnlib/report/page.py, 3.14"]})
-    markup = page.sentences(table, "name", "by hand").markup
+    markup = tables.sentences(table, "name", "by hand").markup
     assert "cgnlib/<wbr>report/<wbr>page.<wbr>py, 3.14</td>" in markup

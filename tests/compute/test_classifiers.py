@@ -14,7 +14,8 @@ from stopping import StopAt
 from torch.multiprocessing import ProcessRaisedException
 from torchvision.models import resnet50
 
-from cgnbook import records, robustness, robustness_figures
+from cgnbook import heads as robustness
+from cgnbook import records, robustness_figures
 from cgnlib import experiments, runs, worlds
 from cgnlib.chance import seeded
 from cgnlib.compute import classifiers, digits, mechanisms

@@ -1,0 +1,50 @@
+"""`python -m cgnbook record`: what the book keeps of the finished runs of a profile."""
+
+import argparse
+import sys
+
+from cgnbook import kept, records
+from cgnlib import paths
+from cgnlib.errors import CGNError, reason
+from cgnlib.experiments import PROFILES
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the records; 1 for an error that can be mended, told in one line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cgnbook", description="What the book keeps.",
+        epilog="example: python -m cgnbook record --profile full",
+    )  # fmt: skip
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("record", help="write book/records from the finished runs")
+    command.add_argument("--profile", default="mini", help=", ".join(PROFILES))
+    args = parser.parse_args(argv)
+    try:
+        record(args.profile)
+    except CGNError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def record(profile: str) -> None:
+    """Write the records and keep the pictures of a profile's finished runs, and say so."""
+    written = 0
+    try:
+        for path, rows in records.write(profile):
+            print(f"{path}: {rows} rows")
+            written += 1
+        for folder in kept.write(profile):
+            print(f"{folder}: pictures")
+    except OSError as error:
+        where = paths.records()
+        raise CGNError(f"cannot write ({reason(error)}): make {where} writable") from error
+    if not written:
+        print(
+            f"no run of the profile {profile} is done, so nothing was written: "
+            f"python -m cgnlib run --profile {profile} all"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

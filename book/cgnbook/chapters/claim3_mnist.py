@@ -1,0 +1,297 @@
+"""Claim 3 on the MNISTs: counterfactual training makes digit classifiers robust."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+
+from cgnbook import boxes, digits
+from cgnbook.digits import RECIPES, Accuracies, accuracies, means
+from cgnbook.drawing import SHEET_SEED, SOURCES, STYLE, bytes_of, tile
+from cgnbook.names import NAMES, SETTINGS, WEIGHTS, key
+from cgnbook.page import Page
+from cgnbook.tables import pct, spread
+from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points
+from cgnbook.words import NUMBERS, listed, sorted_out
+from cgnlib.chance import generator
+from cgnlib.counterfactuals.digits import interventions
+from cgnlib.experiments import TRAIN_SETS, VARIANTS
+from cgnlib.nets import shipped
+from cgnlib.nets.mnist import CGN, compose
+from cgnlib.runs import Result
+
+
+def rule(of: Mapping[str, Mapping[str, Sequence[float]]], margin: float = 0.30) -> Verdict:
+    """Counterfactual training makes a classifier robust; a GAN does not.
+
+    of: test accuracy by variant, then by training set, one for each seed.  A variant counts when
+    the worst CGN classifier beats the best original and the best GAN classifier by `margin`.
+    All variants: reproduced; some: partly; a missing one: not run.  effects: mean accuracy with
+    the CGN less mean accuracy without.
+    """
+    if any(not of.get(v, {}).get(s) for v in VARIANTS for s in ("original", "gan", "cgn")):
+        return UNRUN
+    effects = {v: mean(of[v]["cgn"]) - mean(of[v]["original"]) for v in VARIANTS}
+    lead = {v: min(of[v]["cgn"]) - max(*of[v]["original"], *of[v]["gan"]) for v in VARIANTS}
+    return judged(effects, [v for v in VARIANTS if lead[v] >= margin - ROUNDING])
+
+
+def finding(of: Accuracies) -> Finding:
+    """Points gained by counterfactual training over original images, with their intervals.
+
+    Effects are told also where the rule lacks the GAN.
+    """
+    pairs = {
+        NAMES[v]: (of[v]["cgn"], of[v]["original"])
+        for v in VARIANTS
+        if {"cgn", "original"} <= of.get(v, {}).keys()
+    }
+    return points(rule(of), pairs, "points gained")
+
+
+def told(this: Page) -> Accuracies:
+    """The study's test accuracies."""
+    return accuracies(this.told("mnist-classification", source="Study"))
+
+
+def findings(this: Page) -> dict[str, Finding]:
+    """What study, reference run and this run found."""
+    weights = zip(this.ours.items(), ("published", "trained"), strict=True)
+    ours = {source: finding(accuracies(rows, which)) for (source, rows), which in weights}
+    return {"Study": finding(told(this))} | ours
+
+
+def facts(this: Page) -> dict[str, object]:
+    """Every number, verdict and remark of the text, in percent or points."""
+    study, there = told(this), accuracies(this.reference)
+    own, live = accuracies(this.reference, "trained"), accuracies(this.live, "trained")
+    at = {"study": means(study), "reference": means(there)}
+    again = cgns(this)
+    user = this.told("mnist-classification", metric="test_accuracy_retrained")
+    of_w = again[(again.variant == "wildlife") & (again.recipe == "trained")].alone
+    best_of = [str(record["best_of"]) for record in shipped_records().values()]
+    return {
+        "verdict-study": rule(study),
+        "verdict-reference": rule(there),
+        "verdict-own": rule(own),
+        "verdict-live": rule(live),
+        "gan-study": digits.gan_gain(study),
+        "gan-live": digits.gan_gain(live),
+        "union": union_against_alone(live),
+        "reference-cells": cells_run(there),
+        "reference-seeds": seeds_run(there),
+        "reference-off": max(off(study, there).values()),
+        "told-retrained": 100 * float(user.value.iloc[0]),
+        "w-retrained": listed([f"{100 * a:.0f}" for a in sorted(map(mean, of_w))]),
+        "shipped-of": listed(best_of),
+        "n-own": own_cgns(this.reference),
+        "n-seeds": this.live.seed.nunique(),
+        "n-runs": this.live.run.nunique(),
+        "profile": this.profile,
+        **{f"gain-{variant}": 100 * gain for variant, gain in rule(live).effects.items()},
+        **{f"draw-{name}": value for name, value in draw(again).items()},
+        **{
+            f"{source}-{variant[0]}-{name}": 100 * of[variant][train_on]
+            for source, of in at.items()
+            for variant in ("colored", "wildlife")
+            for name, train_on in (("cgn", "cgn"), ("union", "original+cgn"))
+        },
+    }
+
+
+def off(study: Accuracies, ours: Accuracies) -> dict[str, float]:
+    """How far the means over our runs lie from the study's numbers, at most, in points."""
+    return {
+        variant: 100 * max(abs(value - study[variant][t][0]) for t, value in by.items())
+        for variant, by in means(ours).items()
+    }
+
+
+def own_cgns(frame: pd.DataFrame) -> int:
+    """How many CGNs of each variant a source has trained itself."""
+    return frame.generator[frame.generator.str.startswith("trained")].nunique()
+
+
+def cells_run(of: Accuracies) -> str:
+    """How much of the table of accuracies a source has."""
+    done = sum(len(set(by) & set(TRAIN_SETS)) for by in of.values())
+    return f"{done} of the {len(VARIANTS) * len(TRAIN_SETS)} cells"
+
+
+def seeds_run(of: Accuracies) -> str:
+    """How many seeds the cells that a source has were run with."""
+    counts = [len(values) for by in of.values() for values in by.values()]
+    least, most = min(counts), max(counts)
+    if least < most:
+        return f"{NUMBERS[least]} to {NUMBERS[most]} seeds each"
+    return f"{NUMBERS[most]} seed{'s' if most > 1 else ''} each"
+
+
+def union_against_alone(of: Accuracies) -> str:
+    """Where original images beside counterfactuals help and where they hurt, beyond the seeds."""
+    found: dict[str, list[str]] = {"better": [], "worse": [], "level": []}
+    for variant, by in of.items():
+        union, alone = by["original+cgn"], by["cgn"]
+        better, worse = min(union) > max(alone), max(union) < min(alone)
+        found["better" if better else "worse" if worse else "level"].append(NAMES[variant])
+    words = {
+        "better": "the union is better on {}",
+        "worse": "the union is worse on {}",
+        "level": "on {} the seeds overlap",
+    }
+    return sorted_out(found, words)
+
+
+def cost_of_union(this: Page) -> str:
+    """By how many points counterfactuals alone are ahead of the union, a line a variant."""
+    return "\n".join(
+        f"{NAMES[v]:9} CGN alone minus Original + CGN: "
+        f"{100 * (of['cgn'] - of['original+cgn']):+5.1f} points"
+        for v, of in means(accuracies(this.live, "trained")).items()
+    )
+
+
+def cgns(this: Page) -> pd.DataFrame:
+    """The CGNs of the reference run; see `digits.cgns`."""
+    return digits.cgns(this.reference_of())
+
+
+def draw(found: pd.DataFrame) -> dict[str, float]:
+    """What the accuracies of counterfactuals alone say of the draw of the CGN, in points.
+
+    found: of `digits.cgns`.  apart-...: how far retrained CGNs of a variant lie apart; within: how
+    far the classifiers of one CGN do, at most.  rank: their rank correlation with `read`, ranks
+    being taken within each data set, since one may be harder to read and to learn than another.
+    """
+    of = found[found.alone.str.len() > 0]
+    of = of.assign(mean=of.alone.map(mean))
+    by = of[of.recipe == "trained"].groupby("variant")["mean"]
+    apart = 100 * (by.max() - by.min())
+    ranks = of.groupby("variant")[["read", "mean"]].rank()
+    ranks -= ranks.groupby(of.variant).transform("mean")
+    return {f"apart-{key(v)}": float(points) for v, points in apart.items()} | {
+        "within": 100 * max(max(of_one) - min(of_one) for of_one in of.alone),
+        "rank": float(ranks["mean"].corr(ranks["read"])),
+        "cgns": len(of),
+    }
+
+
+def accuracy(this: Page, metric: str) -> pd.DataFrame:
+    """The study's table for one metric, in percent: paper, study, reference and this run.
+
+    A cell with several runs has their mean, the standard deviation and their number.
+    """
+    told = this.told("mnist-classification")
+    sources = {source: told[told.source == source] for source in ("Paper", "Study")} | this.ours
+    rows = []
+    for variant in VARIANTS:
+        for train_on in TRAIN_SETS:
+            for weights in ("published", "trained") if train_on.endswith("cgn") else ("",):
+                row = {"Data": NAMES[variant], "Trained on": SETTINGS[train_on] + WEIGHTS[weights]}
+                for source, frame in sources.items():
+                    of = frame[(frame.metric == metric) & (frame.variant == variant)]
+                    of = of[(of.train_on == train_on) & of.generator.str.startswith(weights)]
+                    row[source] = spread(of.value)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def by_cgn(this: Page) -> pd.DataFrame:
+    """What classifiers make of each CGN: its quality, and their test accuracies, in percent."""
+    return pd.DataFrame(
+        {
+            "Data": NAMES[row.variant],
+            "CGN": RECIPES[row.recipe] + row.generator[len(row.recipe) :].replace("-", ", seed "),
+            "Usable digits": f"{row.usable} of 10",
+            "Image read": pct(row.read),
+            "CGN alone": spread(row.alone),
+            "Original + CGN": spread(row.union),
+        }
+        for row in cgns(this).itertuples()
+        if row.alone
+    )
+
+
+def by_contrast(results: Iterable[Result], train_on: str) -> pd.DataFrame:
+    """DC-MNIST: accuracy where digit and background have the same colour, and where they differ.
+
+    Computed from the decisions of the classifiers trained on `train_on`, all seeds together.
+    """
+    decisions = pd.concat(
+        pd.read_csv(result.folder / "decisions.csv")
+        for result in results
+        if result.run.variant == "double_colored"
+        and dict(result.run.settings)["train_on"] == train_on
+    )
+    # the object palette is the background palette rotated by four
+    same = (decisions.fg + 4) % 10 == decisions.bg
+    correct = decisions.label == decisions.prediction
+    return pd.DataFrame(
+        {
+            "Digit and background": ["same colour", "different colours"],
+            "Test images": [int(same.sum()), int((~same).sum())],
+            "Accuracy, %": [pct(correct[same].mean()), pct(correct[~same].mean())],
+        }
+    )
+
+
+def dots(this: Page) -> boxes.Shown:
+    """Test accuracy of every setting: a mark for each run here, and what others reported."""
+    told = this.told("mnist-classification", metric="test_accuracy")
+    frames = {source: told[told.source == source] for source in ("Paper", "Study")}
+    frames |= {"Reference run": this.reference, "This run": this.live}
+    of = {source: accuracies(frames[source], _weights(source)) for source in SOURCES}
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.1), sharey=True, layout="constrained")
+        for axis, variant in zip(axes, VARIANTS, strict=True):
+            axis.axvline(10, color="0.7", lw=1, ls=":")
+            for y, train_on in enumerate(TRAIN_SETS):
+                for source, shift in zip(SOURCES, (-0.27, -0.09, 0.09, 0.27), strict=True):
+                    values = of[source].get(variant, {}).get(train_on, [])
+                    color, marker = SOURCES[source]
+                    axis.plot(
+                        [100 * value for value in values], np.full(len(values), y + shift), marker,
+                        color=color, ms=5.5, mec="white", mew=0.6, ls="none", label=source,
+                    )  # fmt: skip
+            axis.set(title=NAMES[variant], xlim=(0, 100), xlabel="test accuracy, %")
+            axis.set_yticks(range(len(TRAIN_SETS)), [SETTINGS[t] for t in TRAIN_SETS])
+            axis.grid(axis="x", color="0.92")
+            axis.set_axisbelow(True)
+        axes[0].invert_yaxis()
+        handles = [
+            plt.Line2D([], [], color=c, marker=m, ls="none", label=s)
+            for s, (c, m) in SOURCES.items()
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    return boxes.show(
+        "robustness", this.live, this.reference, told[told.source.isin(["Paper", "Study"])]
+    )
+
+
+def _weights(source: str) -> str:
+    """Whose CGNs count in the figure: of this run its own, else the published ones."""
+    return "trained" if source == "This run" else "published"
+
+
+def shipped_records() -> dict[str, dict]:
+    """What is known of the CGNs that come with the book, by variant."""
+    return {variant: shipped.record(shipped.CGN + variant) for variant in VARIANTS}
+
+
+def sheet(this: Page, nets: Mapping[str, CGN], n: int = 2) -> boxes.Shown:
+    """Counterfactuals of one CGN a variant, n of each digit, a column for each digit."""
+    made = (f"`{of['run']}`, {of['device']}, {of['commit']}" for of in shipped_records().values())
+    with plt.rc_context(STYLE):
+        _, axes = plt.subplots(
+            len(nets), 1, figsize=(8.2, 0.82 * n * len(nets) + 0.3), layout="constrained"
+        )
+        for axis, (variant, net) in zip(axes, nets.items(), strict=True):
+            y = torch.arange(10).repeat(n)
+            with torch.inference_mode():
+                mask, fg, bg, _, _ = next(interventions(net, y, generator(SHEET_SEED, variant)))
+                images = bytes_of(compose(mask, fg, bg))
+            tile(axis, images.reshape(n, 10, *images.shape[1:]))
+            axis.set_ylabel(NAMES[variant], fontsize=12, fontweight="bold")
+    return boxes.show("shipped", this.reference_of("claim-1-mnist", "edge-loss"), *made)

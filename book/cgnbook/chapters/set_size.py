@@ -1,0 +1,301 @@
+"""How many counterfactuals: accuracy by size of the set and by how many share a shape."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from cgnbook import boxes
+from cgnbook.drawing import SOURCES, STYLE
+from cgnbook.names import NAMES, NONE, key
+from cgnbook.page import Page
+from cgnbook.records import FULL
+from cgnbook.tables import pct, spread
+from cgnbook.words import listed
+from cgnlib import experiments, runs
+from cgnlib.experiments import VARIANTS
+
+ALONE, BOTH, NO_RISE, NOT_RUN = (
+    "the size counts, the ratio little",
+    "size and ratio count",
+    "no rise with the size",
+    "not run",
+)
+STEPS, IMAGES = "mostly the steps", "mostly the images"
+COLUMNS = ["variant", "size", "per_shape", "epochs", "longer", "accuracy", "seconds"]
+# Okabe and Ito's colours by counterfactuals a shape
+_COLOURS = {1: "#0072B2", 5: "#E69F00", 10: "#D55E00", 20: "#009E73"}
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What size and ratio do to test accuracy on one variant; differences of mean accuracies.
+
+    rise: from the smallest to the largest set, mean over the ratios that have both.
+    ratio: between the best and the worst ratio at one size, mean over sizes.
+    """
+
+    rise: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A small set, the same with more passes, and a larger set: mean accuracies on one variant.
+
+    size, passes: of the small set; larger: size of the other, the largest that saw no more images
+    in all than the small set in its many passes.
+    """
+
+    size: int
+    passes: int
+    larger: int
+    few: float
+    many: float
+    more: float
+
+    @property
+    def share(self) -> float:
+        """Of what the larger set gains: how much more passes over the small one gain."""
+        return (self.many - self.few) / (self.more - self.few)
+
+
+def cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row for each classifier, with the columns COLUMNS.
+
+    frame: what one source has of the claim; the study says nothing of seconds.  longer: whether
+    it made more passes than the others of its variant.
+    """
+    rows = frame[frame.metric == "test_accuracy"]
+    rows = rows.assign(seconds=pd.to_numeric(rows.seconds), accuracy=rows.value)
+    rows = rows.astype({"size": int, "per_shape": int, "epochs": int})
+    rows["longer"] = rows.epochs > rows.groupby("variant").epochs.transform("min")
+    return rows[COLUMNS].reset_index(drop=True)
+
+
+def sources(this: Page) -> dict[str, pd.DataFrame]:
+    """`cells` of the study, the reference run and this run, by what they are called."""
+    frames = {"Study": this.told("cf-count")} | this.ours
+    return {source: cells(frame) for source, frame in frames.items()}
+
+
+def effects(found: pd.DataFrame) -> dict[str, Effect]:
+    """From `cells`, by variant; one without two sizes at two ratios is left out.
+
+    Sizes at which a single ratio was run count for nothing here.
+    """
+    answers = {}
+    for variant, of in found.groupby("variant", sort=False):
+        by = of[~of.longer].groupby(["size", "per_shape"]).accuracy.mean().unstack()
+        by = by[by.notna().sum(axis=1) > 1]
+        rises = (by.iloc[-1] - by.iloc[0]).dropna() if len(by) > 1 else pd.Series(dtype=float)
+        if len(rises) < 2:
+            continue
+        ratio = (by.max(axis=1) - by.min(axis=1)).mean()
+        answers[variant] = Effect(float(rises.mean()), float(ratio))
+    return answers
+
+
+def repeated(found: pd.DataFrame) -> dict[str, Steps]:
+    """From `cells`, by variant; one of whose three sets was not run is left out."""
+    answers = {}
+    for variant, of in found.groupby("variant", sort=False):
+        by = of.groupby(["per_shape", "size", "epochs"]).accuracy.mean()
+        for ratio, size, passes in of[of.longer].groupby(["per_shape", "size", "epochs"]).groups:
+            usual = of[~of.longer & (of.per_shape == ratio)]
+            few = usual.epochs.min()
+            larger = usual["size"][usual["size"] * few <= size * passes].max()
+            cells = [(ratio, size, few), (ratio, size, passes), (ratio, larger, few)]
+            if not set(cells) <= set(by.index):
+                continue
+            three = (by[cell] for cell in cells)
+            answers[variant] = Steps(*map(int, (size, passes, larger)), *map(float, three))
+    return answers
+
+
+def judge(effect: Effect | None, margin: float = 0.02, share: float = 0.5) -> str:
+    """What counts: the size where accuracy rises by `margin` or more, and the ratio beside it
+    where what it does is more than `share` of that rise."""
+    if effect is None:
+        return NOT_RUN
+    if effect.rise < margin:
+        return NO_RISE
+    return ALONE if effect.ratio <= share * effect.rise else BOTH
+
+
+def behind(of: Steps | None, margin: float = 0.02, share: float = 0.5) -> str:
+    """What is behind the gain of a larger set: the steps where more passes over the small set gain
+    `share` of it or more, else the images."""
+    if of is None:
+        return NOT_RUN
+    if of.more - of.few < margin:
+        return NO_RISE
+    return STEPS if of.share >= share else IMAGES
+
+
+def answers(this: Page) -> dict[str, dict[str, Effect]]:
+    """`effects` of each source, by its short name."""
+    short = ("study", "reference", "live")
+    return {s: effects(of) for s, of in zip(short, sources(this).values(), strict=True)}
+
+
+def facts(this: Page) -> dict[str, object]:
+    """Every number and remark of the text, in percent or points."""
+    told, there, here = sources(this).values()
+    found = answers(this)
+    longer, again = repeated(here)["colored"], repeated(there)
+    wildlife = again["wildlife"]
+    by = {source: of.set_index(["variant", "longer", "size", "per_shape"]).accuracy
+          for source, of in (("study", told), ("reference", there))}  # fmt: skip
+    known = this.live[(this.live.metric == "train_accuracy") & (this.live.epochs == longer.passes)]
+    below = by["study"]["colored", False, 10_000].mean() - longer.more
+    return {
+        **{
+            f"rule-{source}-{key(variant)}": judge(of.get(variant))
+            for source, of in found.items()
+            for variant in VARIANTS
+        },
+        "rule-held": held(found),
+        "behind-live-colored": behind(longer),
+        **{f"behind-reference-{key(v)}": behind(again.get(v)) for v in VARIANTS},
+        "live-size": longer.size,
+        "live-passes": longer.passes,
+        "live-larger": longer.larger,
+        "live-few": 100 * longer.few,
+        "live-many": 100 * longer.many,
+        "live-more": 100 * longer.more,
+        "live-known": 100 * float(known.value.mean()),
+        "live-ratio": 100 * found["live"]["colored"].ratio,
+        "reference-few": int(there[~there.longer].epochs.min()),
+        "reference-passes": wildlife.passes,
+        "reference-many": 100 * wildlife.many,
+        "reference-share": 100 * wildlife.share,
+        "reference-usual": 100 * float(by["reference"]["wildlife", False, 50_000, 1].mean()),
+        **{
+            f"{source}-small-{ratio}": 100 * float(of["wildlife", False, 10_000, ratio].mean())
+            for source, of in by.items()
+            for ratio in (1, 10)
+        },
+        "below": 100 * float(below),
+        "passes": int(here[~here.longer].epochs.min()),
+        "n-seeds": this.live.seed.nunique(),
+        "n-reference": len(there),
+        "n-reference-seeds": this.reference.seed.nunique(),
+        "n-declared": len(experiments.grid(FULL, "set-size")),
+        "n-largest": int(there["size"].max()),
+        "no-rise": NO_RISE,
+        "alone": ALONE,
+        "both": BOTH,
+        "steps": STEPS,
+        "images": IMAGES,
+        "profile": this.profile,
+    }
+
+
+def held(found: Mapping[str, Mapping[str, Effect]]) -> str:
+    """Where the study's reading holds that size matters and the ratio does not.
+
+    found: the effects by variant of `study`, `reference` and `live`, or some of these.
+    """
+    words = {"study": "the study's numbers", "reference": "the reference run", "live": "this run"}
+    said = []
+    for source in filter(found.__contains__, words):
+        alone = [v for v, effect in found[source].items() if judge(effect) == ALONE]
+        said.append(f"on {len(alone)} of {len(found[source])} variants in {words[source]}")
+    return listed(said)
+
+
+def seconds_of_sets(this: Page) -> float:
+    """How long it took to make the set that took longest."""
+    sets = [runs.load(dict(run.needs)["set"]) for run in this.grid]
+    return max(made.env["seconds"] for made in sets)
+
+
+def by_rule(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rule's answer for each source and the variants it has, with what decided it in points."""
+    rows = []
+    for source, found in sources.items():
+        of = effects(found)
+        if not of:
+            rows.append([source, NONE, NONE, NONE, NOT_RUN])
+        for variant in filter(of.__contains__, VARIANTS):
+            rise, ratio = f"{100 * of[variant].rise:+.1f}", f"{100 * of[variant].ratio:.1f}"
+            rows.append([source, NAMES[variant], rise, ratio, judge(of[variant])])
+    return pd.DataFrame(rows, columns=["Source", "Data", "Rise", "Ratio", "By the rule"])
+
+
+def accuracies(found: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracy in percent and seconds of training: a row for each size and number of passes.
+
+    A column for each ratio; the seconds are the mean over ratios and seeds.
+    """
+    ratios, rows = sorted(found.per_shape.unique()), []
+    order = found.assign(place=found.variant.map(VARIANTS.index)).sort_values(
+        ["place", "longer", "size"], kind="stable"
+    )
+    for (variant, size, epochs), of in order.groupby(["variant", "size", "epochs"], sort=False):
+        row = {"Data": NAMES[variant], "Images": f"{size:,}", "Passes": str(epochs)}
+        for ratio in ratios:
+            row[f"{ratio} a shape"] = spread(of[of.per_shape == ratio].accuracy)
+        seconds = of.seconds.mean()
+        rows.append(row | {"Seconds": NONE if pd.isna(seconds) else f"{seconds:,.0f}"})
+    return pd.DataFrame(rows)
+
+
+def steps(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Accuracy in percent of the smallest set, of more passes over it, and of a larger set."""
+    return pd.DataFrame(
+        (
+            {
+                "Source": source,
+                "Data": NAMES[variant],
+                "Small set": f"{pct(of.few)} ({of.size:,} images)",
+                "The same, longer": f"{pct(of.many)} ({of.passes} passes)",
+                "Larger set": f"{pct(of.more)} ({of.larger:,} images)",
+            }
+            for source, found in sources.items()
+            for variant, of in repeated(found).items()
+        ),
+        columns=["Source", "Data", "Small set", "The same, longer", "Larger set"],
+    )
+
+
+def curves(this: Page) -> boxes.Shown:
+    """Accuracy over size: a panel a variant, a colour a ratio, a mark and a line a source.
+
+    Hollow: the smallest set with as many steps as the largest.  Mean over seeds.
+    """
+    of_source = sources(this)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1, len(VARIANTS), figsize=(9.2, 4.2), sharex=True, sharey=True, layout="constrained"
+        )
+        for axis, variant in zip(axes, VARIANTS, strict=True):
+            for source, found in of_source.items():
+                of, mark = found[found.variant == variant], _mark(source)
+                for (ratio, longer), rows in of.groupby(["per_shape", "longer"]):
+                    means = 100 * rows.groupby("size").accuracy.mean()
+                    axis.plot(
+                        means.index, means, mark + ("" if longer else "-"), color=_COLOURS[ratio],
+                        ms=9 if longer else 6, mfc="none" if longer else None, lw=1, mew=1.4,
+                        alpha=0.5 if source == "Study" else 1,
+                    )  # fmt: skip
+            axis.set(xscale="log", title=NAMES[variant], xlabel="counterfactuals")
+            axis.grid(alpha=0.25)
+        axes[0].set(ylabel="test accuracy, %", ylim=(0, 100))
+        handles = [Line2D([], [], color=c, label=f"{r} a shape") for r, c in _COLOURS.items()]
+        handles += [
+            Line2D([], [], color="0.4", marker=_mark(source), label=source) for source in of_source
+        ]
+        handles.append(
+            Line2D([], [], color="0.4", marker="o", mfc="none", ms=9, lw=0, label="more passes")
+        )
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    return boxes.show("set-size", this.live, this.reference, this.told("cf-count"))
+
+
+def _mark(source: str) -> str:
+    """The shape that a source has in every figure of the book."""
+    return next(mark for name, (_, mark) in SOURCES.items() if source.startswith(name))

@@ -1,0 +1,48 @@
+"""What the book calls things: data sets, training sets, classifiers, losses."""
+
+import re
+
+NAMES = {"colored": "C-MNIST", "double_colored": "DC-MNIST", "wildlife": "W-MNIST"}
+SETTINGS = {
+    "original": "Original",
+    "gan": "GAN",
+    "cgn": "CGN",
+    "original+gan": "Original + GAN",
+    "original+cgn": "Original + CGN",
+    "original+decorrelated": "Original + random cues",
+}
+WEIGHTS = {"published": ", published weights", "trained": ", trained here", "": ""}
+PLAIN, CONTROL, INVARIANT = "plain", "real", "real+cgn"
+CLASSIFIERS = {
+    PLAIN: "real",
+    CONTROL: "real, three heads",
+    INVARIANT: "real + CGN",
+}
+SUBJECTS = {
+    "plain": "plain classifier",
+    "shape": "shape head",
+    "texture": "texture head",
+    "bg": "background head",
+    "avg": "mean of the heads",
+    "shape_texture": "shape and texture heads",
+}
+REMOVED = {
+    "shape": "L_shape",
+    "texture": "L_text",
+    "background": "L_bg",
+    "reconstruction": "L_rec",
+    "none": "none",
+    "published": "none, published weights",
+    "biggan": "BigGAN itself",
+}
+NONE = "–"
+
+
+def formula(removed: str) -> str:
+    """L_rec as a formula, for figures; tables have no formulas."""
+    return re.sub(r"L_(\w+)", r"$L_{\1}$", removed)
+
+
+def key(name: str) -> str:
+    """A name as the text's keys have it: `double-colored`."""
+    return name.replace("_", "-")

@@ -1,0 +1,130 @@
+"""Verdicts: what a rule makes of measured numbers, how a page shows it, and how far it may be off.
+
+The rule of a claim is a pure function in the module of its chapter.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cgnlib.measures.decisions import wilson
+
+REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not reproduced"
+NOT_RUN, NOT_MEASURED = "not run in full", "not measured"
+ROUNDING = 1e-9  # a lead of exactly the margin counts, whatever floats make of the difference
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """outcome: one of the five.  effects: what decided it, by name.  met: where it held."""
+
+    outcome: str
+    effects: Mapping[str, float]
+    met: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.outcome
+
+
+UNRUN, BY_EYE = Verdict(NOT_RUN, {}, ()), Verdict(NOT_MEASURED, {}, ())
+
+
+def judged(effects: Mapping[str, float], met: Sequence[str]) -> Verdict:
+    """All effects that a rule asks for were met: reproduced; some: partly; none: not."""
+    outcome = REPRODUCED if len(met) == len(effects) else PARTLY if met else NOT
+    return Verdict(outcome, effects, tuple(met))
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def told(found: Mapping[str, Verdict]) -> dict[str, object]:
+    """Facts of a text: `verdict-paper`, and in `met-paper` of how many effects it was met, ...
+
+    found: of the paper, the study, the reference run and this run, in this order.
+    """
+    by = dict(zip(("paper", "study", "reference", "live"), found.values(), strict=True))
+    return {f"verdict-{source}": of for source, of in by.items()} | {
+        f"met-{source}": len(of.met) for source, of in by.items()
+    }
+
+
+def badge(outcome: str) -> str:
+    """A verdict as the page shows it."""
+    css = {REPRODUCED: "reproduced", PARTLY: "partly", NOT: "not"}
+    return f'<span class="verdict-{css.get(outcome, "not-run")}">{outcome}</span>'
+
+
+@dataclass(frozen=True)
+class Finding:
+    """outcome: of a verdict.  effects: a line each, with its interval in brackets.  unit: of the
+    effects, and what the interval spans.  values: the effects as numbers, by name: shares of a
+    ceiling, points, or how many trends were met of how many."""
+
+    outcome: str
+    effects: tuple[str, ...] = ()
+    unit: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+EYE = Finding(NOT_MEASURED, unit="judged by eye")
+
+
+def shares(verdict: Verdict, of: Mapping, ceiling: Mapping, names: Mapping) -> Finding:
+    """Effects that are shares of a ceiling.  of: the shares of each CGN, and n images, by name."""
+    single = all(len(values) == 1 for values, _ in of.values())
+    lines = []
+    for name, effect in verdict.effects.items():
+        values, n = of[name]
+        if single:
+            low, high = of_share(values[0], n, ceiling[name])
+        else:
+            low, high = (end(values) / ceiling[name] for end in (min, max))
+        lines.append(f"{names[name]} {effect:.2f} ({low:.2f} to {high:.2f})")
+    spans = "one CGN; 95% over images" if single else "lowest to highest CGN"
+    values = {names[name]: effect for name, effect in verdict.effects.items()}
+    return Finding(verdict.outcome, tuple(lines), f"of the ceiling ({spans})", values)
+
+
+def points(verdict: Verdict, pairs: Mapping, unit: str) -> Finding:
+    """Differences in points of the means of two kinds of run, with their range over runs."""
+    lines, values, single = [], {}, True
+    for name, (high, low) in pairs.items():
+        effect = mean(high) - mean(low)
+        values[name] = 100 * effect
+        line = f"{name} {signed(effect)}"
+        if len(high) > 1 or len(low) > 1:
+            single = False
+            least, most = of_difference(high, low)
+            line += f" ({signed(least)} to {signed(most)})"
+        lines.append(line)
+    spans = "single runs" if single else "range over seeds"
+    said = f"{unit} ({spans})" if lines else ""
+    return Finding(verdict.outcome, tuple(lines), said, values)
+
+
+def signed(difference: float) -> str:
+    """A difference of fractions in whole points, with its sign."""
+    return f"{100 * difference:+.0f}".replace("-", "−")
+
+
+def of_difference(high: Sequence[float], low: Sequence[float]) -> Interval:
+    """The least and the most by which a run of the first kind lies above one of the second.
+
+    Raises ValueError where either has no run.
+    """
+    if not high or not low:
+        raise ValueError("a difference needs a run of either kind")
+    return min(high) - max(low), max(high) - min(low)
+
+
+def of_share(share: float, n: int, ceiling: float = 1.0) -> Interval:
+    """The 95 % score interval of a share of n images, as a part of a ceiling taken as known.
+
+    Raises ValueError for what is no share of n, and for a ceiling that is not above 0.
+    """
+    if not 0 < ceiling <= 1:
+        raise ValueError(f"a ceiling of {ceiling} is not in (0, 1]")
+    low, high = wilson(round(share * n), n)
+    return low / ceiling, high / ceiling

@@ -1,0 +1,72 @@
+"""The tables of the appendix: every reported number stands in one of them, as it was printed."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from cgnbook.chapters import reported
+from cgnbook.names import NONE
+
+RECORDS = Path(__file__).resolve().parents[2] / "book" / "records"
+with (RECORDS / "reported.csv").open(newline="", encoding="utf-8") as file:
+    ROWS = list(csv.DictReader(file))
+
+
+def numbers(table: str) -> list[str]:
+    """The numbers in the cells of a reported table's tables, without their spread."""
+    found = []
+    for make in reported.TABLES[table]:
+        shown = make()
+        if table == "compute":
+            found += [re.search(r"[\d.]+", cost)[0] for cost in shown["Cost"]]
+            continue
+        for column in shown:
+            for cell in shown[column]:
+                if re.fullmatch(r"[\d./ ±]+", cell) and column not in ("Digit", "Counterfactuals"):
+                    found += [part.split(" ± ")[0] for part in cell.split(" / ")]
+    return found
+
+
+def test_every_reported_table_has_tables():
+    assert set(reported.TABLES) == {row["table"] for row in ROWS}
+
+
+@pytest.mark.parametrize("table", reported.TABLES)
+def test_every_number_is_listed_once_and_as_printed(table):
+    assert sorted(numbers(table)) == sorted(r["value"] for r in ROWS if r["table"] == table)
+
+
+@pytest.mark.parametrize("table", reported.TABLES)
+def test_spreads_stand_beside_their_numbers(table):
+    text = "\n".join(make().to_csv() for make in reported.TABLES[table])
+    for row in ROWS:
+        if row["table"] == table and row["spread"]:
+            assert f"{row['value']} ± {row['spread']}" in text
+
+
+def test_a_number_stands_where_its_names_meet():
+    table = reported.ablation().set_index(["Measure", "Left out"])
+    assert table.loc[("Mask coverage", "L_text"), "Paper"] == "0.9"
+    assert table.loc[("Inception score", "BigGAN itself"), "Article"] == NONE
+    table = reported.epochs().set_index(["Who decides", "Measure"])
+    assert table.loc[("shape and texture heads", "BG-gap"), "34"] == "4.92"
+    table = reported.classification().set_index(["Data", "Trained on"])
+    assert table.loc[("W-MNIST", "Original + CGN"), "Article"] == "96.8 / 62.8"
+
+
+def test_two_numbers_of_one_name_share_a_cell():
+    table = reported.shape_bias().set_index(["Trained on", "Measure"])
+    assert table.loc[("IN + CGN, shape head", "shape bias"), "Talk"] == "54.8 / 57.6"
+
+
+@pytest.mark.parametrize("table", reported.TABLES)
+def test_tables_fit(table):
+    assert all(len(make().columns) <= 8 for make in reported.TABLES[table])
+
+
+def test_usable_digits_by_edge_loss():
+    table = reported.usable_digits()
+    assert list(table["Usable digits, mean"]) == ["5.62", "8.90", "9.65"]
+    assert set(table["Retrainings"]) == {"47", "20"}
