@@ -10,7 +10,7 @@ from cgnlib.experiments.digits import Classifier
 from cgnlib.experiments.profiles import Profile, profile
 from cgnlib.experiments.recipes import ABLATIONS
 from cgnlib.experiments.run import VARIANTS, Run, with_needs
-from cgnlib.experiments.worlds import Ensemble, Plain, PretrainedPlain
+from cgnlib.experiments.worlds import AnyPlain, Ensemble
 
 TRAIN_SETS = ("original", "gan", "cgn", "original+gan", "original+cgn")
 ENSEMBLE_SETS = ("real", "real+cgn")
@@ -133,7 +133,7 @@ def claim_2(p: Profile) -> list[Run]:
     return [*ablated, *claim_1_imagenet(p), d.quality(p, None)]
 
 
-def _classifiers(p: Profile, seed: int) -> list[Plain | PretrainedPlain | Ensemble]:
+def _classifiers(p: Profile, seed: int) -> list[AnyPlain | Ensemble]:
     """Of claim 3 on a world: plain, its control, invariant."""
     return [d.plain(p, seed), *(d.ensemble(p, train_on, seed) for train_on in ENSEMBLE_SETS)]
 

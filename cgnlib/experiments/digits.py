@@ -76,6 +76,9 @@ class PublishedCGN(Run):
         return {"weights": Input("weights", f"cgn-{self.variant}")}
 
 
+AnyCGN = CGN | PublishedCGN
+
+
 @dataclass(frozen=True, kw_only=True)
 class GAN(OnDigits, _Long):
     """The study's GAN baseline."""
@@ -94,13 +97,9 @@ class ImageSet(_Long):
 
     kind = "set"
     seconds_an_image = 0.0015
-    generator: CGN | PublishedCGN | GAN
+    generator: AnyCGN | GAN
     size: int
     per_shape: int = 1
-
-    @property
-    def behind(self) -> Run:
-        return self.generator
 
     def images_seen(self) -> int:
         return self.size
@@ -130,10 +129,6 @@ class Classifier(OnDigits, _Long):
         """Whether it sees digits whose cues are those of the label."""
         return self.train_on.startswith("original")
 
-    @property
-    def behind(self) -> Run | None:
-        return self.set and self.set.generator
-
     def images_seen(self) -> int:
         generated = self.set.size if self.set else 0
         times = self.renderings or 0
@@ -152,17 +147,10 @@ class Evaluation(OnDigits):
     kind = "evaluation"
     shows_pictures = True
     seconds_an_image = 0.003
-    generator: CGN | PublishedCGN
+    generator: AnyCGN
     oracle: Classifier
     probe: Classifier
     evaluated: int
-
-    @property
-    def behind(self) -> Run:
-        return self.generator
-
-    def images_seen(self) -> int:
-        return self.evaluated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,10 +163,6 @@ class Explanation(OnDigits):
     train_on: str
     embedded: int
 
-    @property
-    def behind(self) -> Run | None:
-        return self.classifier.behind
-
     def images_seen(self) -> int:
         return self.embedded
 
@@ -190,17 +174,10 @@ class Following(OnDigits):
     kind = "following"
     seconds_an_image = 0.003
     classifier: Classifier
-    generator: CGN | PublishedCGN
+    generator: AnyCGN
     train_on: str
     evaluated: int
     share: float | None = None
-
-    @property
-    def behind(self) -> Run:
-        return self.generator
-
-    def images_seen(self) -> int:
-        return self.evaluated
 
 
 class Crossing(Following):
@@ -238,16 +215,9 @@ class Disentanglement(Run):
     seconds_an_image = 0.01
     evaluated: int
     reader: Reader
-    generator: CGN | PublishedCGN | None = None
+    generator: AnyCGN | None = None
     digits: str | None = None
     textures: str | None = None
 
     def reads(self) -> dict[str, Input]:
         return {} if self.digits is None else self.reader.reads()
-
-    @property
-    def behind(self) -> Run | None:
-        return self.generator
-
-    def images_seen(self) -> int:
-        return self.evaluated

@@ -73,8 +73,8 @@ class DigitsScale:
 class WorldScale:
     """The half of a profile that is on ImageNet, or on the menagerie in its place.
 
-    seeds: how often CGNs are trained, ensemble_seeds: how often classifiers are.  published: whether
-    classifiers learn from the published CGN and start from pretrained ones, as in the paper.
+    seeds: how often CGNs are trained, ensemble_seeds: how often classifiers are.  published:
+    whether classifiers learn from the published CGN, as in the paper.
     plain: None where it is a pretrained one.  exam: what the invariant ones are put to after each
     epoch; tests: what all are, in the end.  scenes: how many are intervened on, None where no
     reader of all cues is known.  explained: test images behind the heads' heat maps.

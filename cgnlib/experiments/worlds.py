@@ -115,7 +115,7 @@ class PublishedMechanisms(OnWorld):
         return self.facts.cgn
 
 
-CGN = Mechanisms | PublishedMechanisms
+AnyCGN = Mechanisms | PublishedMechanisms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,14 +128,10 @@ class Quality(OnWorld):
     gpu_hours = 1
     ablation: str
     recipe: QualityProtocol
-    generator: CGN | None = None
+    generator: AnyCGN | None = None
 
     def reads(self) -> dict[str, Input]:
         return dict(self.facts.judges)
-
-    @property
-    def behind(self) -> Run | None:
-        return self.generator
 
     def images_seen(self) -> int:
         return self.recipe.evaluated
@@ -148,12 +144,8 @@ class Images(OnWorld):
     kind = "images"
     seconds_an_image = 0.008
     gpu_hours = 3
-    generator: CGN
+    generator: AnyCGN
     recipe: ImagesRecipe
-
-    @property
-    def behind(self) -> Run:
-        return self.generator
 
     def images_seen(self) -> int:
         return self.recipe.train + self.recipe.val
@@ -198,6 +190,9 @@ class PretrainedPlain(_Net):
         return _weights("resnet50")
 
 
+AnyPlain = Plain | PretrainedPlain
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(_Net):
     """A three-headed classifier: on `real` images, or on `real+cgn`.
@@ -212,7 +207,7 @@ class Ensemble(_Net):
     train_on: str
     recipe: EnsembleRecipe
     conditions: tuple[str, ...]
-    start: Plain | PretrainedPlain
+    start: AnyPlain
     images: Images | None = None
 
     @property
@@ -223,10 +218,6 @@ class Ensemble(_Net):
     def reads(self) -> dict[str, Input]:
         real = _real(self.variant, self.recipe.data, "train", "val")
         return real | _tests(self.variant, self.conditions)
-
-    @property
-    def behind(self) -> Run | None:
-        return self.images and self.images.generator
 
     def images_seen(self) -> int:
         both = 2 if self.images else 1
@@ -242,16 +233,12 @@ class Robustness(OnWorld):
     gpu_hours = 1
     train_on: str
     recipe: TestsRecipe
-    classifier: Plain | PretrainedPlain | Ensemble
+    classifier: AnyPlain | Ensemble
     images: Images
 
     def reads(self) -> dict[str, Input]:
         real = _real(self.variant, self.recipe.data, "val")
         return real | _tests(self.variant, self.recipe.conditions)
-
-    @property
-    def behind(self) -> Run | None:
-        return self.classifier.behind
 
     def images_seen(self) -> int:
         return len(self.recipe.conditions) * (self.recipe.val or 1280)
@@ -290,13 +277,6 @@ class HeadMaps(OnWorld):
     condition: str
     evaluated: int
 
-    @property
-    def behind(self) -> Run | None:
-        return self.classifier.behind
-
-    def images_seen(self) -> int:
-        return self.evaluated
-
 
 @dataclass(frozen=True, kw_only=True)
 class MenagerieDisentanglement(OnWorld):
@@ -311,13 +291,6 @@ class MenagerieDisentanglement(OnWorld):
 
     def reads(self) -> dict[str, Input]:
         return dict(self.facts.judges)
-
-    @property
-    def behind(self) -> Run | None:
-        return self.generator
-
-    def images_seen(self) -> int:
-        return self.evaluated
 
 
 def _real(world: str, data: str | None, *splits: str) -> dict[str, Input]:
