@@ -5,7 +5,7 @@ and background colour do.  `wildlife` (W-MNIST): digit and background texture do
 split every cue but the shape is drawn at random.  `digits`: the bare binary masks.
 
 The colours of C-MNIST were never published: ours are a documented substitute, inferred from
-the published CGN (see the data chapter).
+the published CGN (see the chapter on the method).
 """
 
 import copy
@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from cgnlib import chance
-from cgnlib.data import textures
-from cgnlib.data.digits import SIZE, Digits, digit_masks, load_digits, resize_pil
+from cgnlib.data import digits, textures
+from cgnlib.data.digits import SIZE, Digits
 from cgnlib.data.images import Images, to_signed
 from cgnlib.errors import CGNError
 
-VARIANTS = ("colored", "double_colored", "wildlife")
 COLOR_STD = 0.02**0.5  # C-MNIST: a variance of 0.02 on [0, 1], clipped
 DOUBLE_COLOR_STD = 0.01  # DC-MNIST: on [0, 1], never clipped
 
@@ -50,28 +49,28 @@ BACKGROUND_COLORS = (
 OBJECT_COLORS = BACKGROUND_COLORS[4:] + BACKGROUND_COLORS[:4]
 
 
-def variant(
+def load(
     name: str,
-    digits: str,
+    digits_of: str,
     split: str,
     rng: torch.Generator,
-    source: str = "procedural",
+    textures_of: str = "procedural",
     association: str | None = None,
 ) -> "Variant":
     """One split of a variant, or of the bare `digits`.
 
-    digits, source: where digits and textures are from.  association: `label` (each cue follows
+    digits_of, textures_of: where they are from.  association: `label` (each cue follows
     the label), `random` (each cue is drawn uniformly and on its own), or None for the split's own
     rule: `label` in train, `random` in test.
     Raises CGNError for a name of another kind, and for what is missing or damaged.
     """
     if name not in CLASSES:
-        raise CGNError(f"unknown variant {name!r}: choose {', '.join(VARIANTS)} or digits")
-    plain = load_digits(digits, split, name)
+        raise CGNError(f"unknown variant {name!r}: choose {', '.join(CLASSES)}")
+    plain = digits.load_digits(digits_of, split, name)
     association = association or {"train": "label", "test": "random"}[split]
     if association not in ("label", "random"):
         raise CGNError(f"unknown association {association!r}: choose label or random")
-    return CLASSES[name](name, plain, rng, association == "random", source)
+    return CLASSES[name](name, plain, rng, association == "random", textures_of)
 
 
 class Variant:
@@ -83,12 +82,14 @@ class Variant:
     the CGN sees them while training; C-MNIST's colour jitter is drawn once for each image.
     """
 
-    def __init__(self, name: str, digits: Digits, rng: torch.Generator, drawn: bool, source: str):
-        self.name, self.rng, self.y = name, rng, digits.labels
+    def __init__(
+        self, name: str, plain: Digits, rng: torch.Generator, drawn: bool, textures_of: str
+    ):
+        self.name, self.rng, self.y = name, rng, plain.labels
         self.fg = self.bg = self.y
         if drawn:
             self.fg, self.bg = torch.randint(0, 10, (2, len(self.y)), generator=rng)
-        self.mask = digit_masks(digits, name)
+        self.mask = digits.digit_masks(plain, name)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -126,6 +127,10 @@ class Variant:
         """
         raise NotImplementedError
 
+    def strokes(self, index: Tensor) -> Tensor:
+        """Shapes as they are rendered, [B, 1, 32, 32] in 0...1: grey ones in C-MNIST."""
+        return self.mask[index].float()
+
     def _render(self, index: Tensor) -> Tensor:
         """[B, 32, 32, 3]: uint8, or for DC-MNIST float32 in about -1.08...1.08."""
         mask = self.mask[index].squeeze(1).unsqueeze(-1)
@@ -136,10 +141,10 @@ class Variant:
 class Colored(Variant):
     """C-MNIST: grey strokes in a jittered colour, on black."""
 
-    def __init__(self, name: str, digits: Digits, rng: torch.Generator, *rest):
-        super().__init__(name, digits, rng, *rest)
+    def __init__(self, name: str, plain: Digits, rng: torch.Generator, *rest):
+        super().__init__(name, plain, rng, *rest)
         self.bg = torch.zeros_like(self.y)
-        self._grey = resize_pil(digits.images).float() / 255
+        self._grey = digits.resize_pil(plain.images).float() / 255
         self._color = self.cue(0, self.fg, rng)
 
     def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
@@ -148,6 +153,9 @@ class Colored(Variant):
             return torch.zeros(n, 1, 1, 3, device=device)
         jitter = COLOR_STD * torch.randn(n, 3, generator=rng, device=device)
         return (_palette(COLORS).to(device)[classes] + jitter).clamp(0, 1).view(-1, 1, 1, 3)
+
+    def strokes(self, index: Tensor) -> Tensor:
+        return self._grey[index].unsqueeze(1)
 
     def _render(self, index: Tensor) -> Tensor:
         return (self._grey[index].unsqueeze(-1) * self._color[index] * 255).round_().to(torch.uint8)
@@ -171,9 +179,11 @@ class DoubleColored(Variant):
 class Wildlife(Variant):
     """W-MNIST: a window of a striped texture on the digit, of a veined one behind it."""
 
-    def __init__(self, name: str, digits: Digits, rng: torch.Generator, drawn: bool, source: str):
-        super().__init__(name, digits, rng, drawn, source)
-        self._textures = textures.load(source)
+    def __init__(
+        self, name: str, plain: Digits, rng: torch.Generator, drawn: bool, textures_of: str
+    ):
+        super().__init__(name, plain, rng, drawn, textures_of)
+        self._textures = textures.load(textures_of)
 
     def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
         # every place of every texture, [2, 10, 125, 125, 32, 32, 3]; a view
