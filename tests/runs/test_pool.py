@@ -168,7 +168,9 @@ def test_spec_and_environment_are_recorded(finished):
 
 def test_decisions_hold_what_the_accuracy_says(finished, monkeypatch):
     use_an_eighth(monkeypatch)
-    test = variants.load(VARIANT, "mnist-5k", "test", chance.generator(execute.TEST_SEED, "test"))
+    test = variants.Variant(
+        VARIANT, "mnist-5k", "test", chance.generator(execute.TEST_SEED, "test")
+    )
     for result in finished[1].values():
         if result.run.kind != "classifier" or result.run.variant != VARIANT:
             continue
@@ -209,7 +211,7 @@ def test_an_evaluation_measures_in_fractions(finished, monkeypatch):
     assert len(values) == 19 and all(0 <= v <= 1 for v in values.values())
     of_class = [values[f"mask_read_{digit}"] for digit in range(10)]
     assert values["mask_read"] == pytest.approx(sum(of_class) / 10)
-    test = variants.load(VARIANT, "mnist-5k", "test", chance.generator(0))
+    test = variants.Variant(VARIANT, "mnist-5k", "test", chance.generator(0))
     coverage = mask_coverage(test.mask.float()).mean().item()
     assert values["mask_coverage_true"] == pytest.approx(coverage)
     with np.load(result.folder / "samples.npz") as stored:

@@ -13,6 +13,7 @@ from stopping import StopAt
 from cgnlib import chance
 from cgnlib.data import digits, variants
 from cgnlib.data.images import Images
+from cgnlib.data.variants import Variant
 from cgnlib.errors import CGNError, Interrupted
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
@@ -31,7 +32,7 @@ CLASSIFIER = {"batch": 16, "epochs": 3, "lr": 1.0, "gamma": 0.7}  # 40 images: 9
 
 
 def train_cgn(seed=0, checkpoint=None, settings=CGN, variant="double_colored"):
-    data = variants.load(variant, "mnist-5k", "train", chance.generator(seed, 0))
+    data = Variant(variant, "mnist-5k", "train", chance.generator(seed, 0))
     return train.train_cgn(data, settings, seed, checkpoint or Checkpoint())
 
 
@@ -40,12 +41,12 @@ def train_conv(seed=0, checkpoint=None, settings=CONV):
 
 
 def train_gan(seed=0, checkpoint=None, settings=TINY | {"ndf": 8}):
-    data = variants.load("double_colored", "mnist-5k", "train", chance.generator(seed, 0))
+    data = Variant("double_colored", "mnist-5k", "train", chance.generator(seed, 0))
     return train.train_gan(data, settings, seed, checkpoint or Checkpoint())
 
 
 def train_classifier(seed=0, checkpoint=None, settings=CLASSIFIER):
-    data = variants.load("colored", "mnist-5k", "train", chance.generator(0, 0)).freeze()
+    data = Variant("colored", "mnist-5k", "train", chance.generator(0, 0)).freeze()
     return train.train_classifier(data, settings, seed, checkpoint or Checkpoint())
 
 
@@ -275,7 +276,7 @@ def test_history_averages_over_the_images_seen():
 
 
 def test_classifier_training_equals_a_plain_loop():
-    data = variants.load("colored", "mnist-5k", "train", chance.generator(0, 0)).freeze()
+    data = Variant("colored", "mnist-5k", "train", chance.generator(0, 0)).freeze()
     net = chance.seeded(nets.CNN, chance.generator(5, "classifier"))
     optimiser = torch.optim.Adadelta(net.parameters(), lr=1.0, rho=0.9, eps=1e-6)
     history = []
@@ -333,7 +334,7 @@ def check(trained, net, critics_losses):
 def test_cgn_training_equals_a_plain_loop(plain_steps):
     """Generator first, then the critic on the same images; L_adv + L_binary + L_perc."""
     rng = chance.generator(0, "cgn")
-    data = variants.load("double_colored", "mnist-5k", "train", chance.generator(0, 0))
+    data = Variant("double_colored", "mnist-5k", "train", chance.generator(0, 0))
     net = chance.seeded(lambda: nets.CGN(4, 4), rng)
     nets.init_weights(net, "orthogonal", 0.2, rng)
     critic = chance.seeded(lambda: nets.LinearDiscriminator(8, rng), rng)
@@ -358,7 +359,7 @@ def test_cgn_training_equals_a_plain_loop(plain_steps):
 
 def test_gan_training_equals_a_plain_loop(plain_steps):
     rng = chance.generator(0, "gan")
-    data = variants.load("double_colored", "mnist-5k", "train", chance.generator(0, 0))
+    data = Variant("double_colored", "mnist-5k", "train", chance.generator(0, 0))
     net = chance.seeded(lambda: nets.GAN(4, 4), rng)
     critic = chance.seeded(lambda: nets.LinearDiscriminator(8, rng), rng)
     bce, critics = F.binary_cross_entropy_with_logits, []
