@@ -5,7 +5,7 @@
     snakemake --cores all -n --config profile=full runs               only the plan and its cost
 
 Targets: book, pdf, chapters, runs, a claim (claim-3-mnist), a run, a chapter.  Runs are declared in
-cgnlib/experiments.py; what a run has left, cgnlib itself resumes, and what is done it leaves.
+cgnlib/experiments/; what a run has left, cgnlib itself resumes, and what is done it leaves.
 """
 
 import json
@@ -15,8 +15,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from cgnlib import experiments, jobs
+from cgnlib import experiments
 from cgnlib.errors import CGNError
+from cgnlib.experiments import jobs
 
 PROFILE = config.get("profile", "mini")
 ROOT = Path(workflow.basedir)
@@ -95,7 +96,7 @@ for run in RUNS:
     rule:
         name: run.id
         # what a run needs is done or not; when it was done says nothing
-        input: [ancient(path) for path in marks(need for _, need in run.needs)]
+        input: [ancient(path) for path in marks(need for need in run.needs.values())]
         output: touch(str(jobs.mark(run)))
         threads: needed.cores
         resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus

@@ -1,28 +1,19 @@
-"""The command line."""
+"""The command line: list, run, generate."""
 
 import argparse
-import importlib
-import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from cgnlib import __version__, experiments, jobs, paths, runs, worlds
+from cgnlib import __version__, experiments, paths, processor, runs
+from cgnlib.compute.nets_of import WEIGHTS, net_of
 from cgnlib.counterfactuals import datasets, draws
 from cgnlib.data import sources
 from cgnlib.errors import CGNError, Interrupted
+from cgnlib.experiments import jobs
 
 COME_AGAIN = 75  # EX_TEMPFAIL of sysexits: what a cluster may queue again
-EXAMPLES = {
-    "list": "python -m cgnlib list --profile full claim-3-mnist",
-    "run": """python -m cgnlib run claim-3-mnist             what a chapter needs
-  python -m cgnlib run cgn-wildlife-s0           one run, and what it needs
-  python -m cgnlib run --profile full all        the paper's sizes: hours
-  python -m cgnlib run --profile full --dry-run all""",
-    "doctor": "python -m cgnlib doctor --profile paper",
-    "generate": "python -m cgnlib generate mechanisms-menagerie-none-s0 data/generated --n 1000",
-    "bench": "python -m cgnlib bench",
-}
 EXIT_CODES = """exit codes: 0 done; 1 an error that can be mended, in one line; 2 bad usage;
 75 asked to stop (by Ctrl-C or a signal) and all is saved, the same command goes on;
 130 a second Ctrl-C"""
@@ -32,49 +23,18 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m cgnlib",
         description="Runs behind the counterfactual reproduction book.",
-        epilog="\n  ".join(["examples:", *EXAMPLES.values()]) + f"\n\n{EXIT_CODES}",
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, help_text in (
-        ("list", "show the runs of a profile, and which are done"),
-        ("run", "compute runs that are not done yet"),
-        ("doctor", "show which data, weights and machine a profile needs, and what is missing"),
-        ("generate", "write a data set of counterfactuals with its label table"),
-        ("bench", "time the fast paths against plain ones"),
-    ):
-        command = commands.add_parser(
-            name, help=help_text, description=help_text, epilog=f"examples:\n  {EXAMPLES[name]}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
-        if name == "bench":
-            command.add_argument("--seconds", default="12", help="for each side of each row")
-            command.add_argument("--only", default="", help="rows with this in their name")
-            continue
-        command.add_argument("--profile", default="mini", help="mini (default), full or paper")
-        if name == "generate":
-            _add_generation(command)
-        elif name == "doctor":
-            command.add_argument("--json", action="store_true", help="for machines")
-            command.add_argument("--thorough", action="store_true", help="hash, count everything")
-        else:
-            command.add_argument(
-                "what", nargs="*" if name == "list" else "+", default=["all"],
-                help=f"run ids, or claims: all, {', '.join(experiments.CLAIMS)}",
-            )  # fmt: skip
-        if name == "run":
-            command.add_argument("--workers", type=_positive, help="processes (default: all cores)")
-            command.add_argument("--dry-run", action="store_true", help="only print the plan")
-            command.add_argument(
-                "--keep-going", action="store_true", help="after a failure, what does not need it"
-            )
+    for add in (_add_list, _add_run, _add_generate):
+        add(commands)
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     logging.getLogger().handlers[0].setLevel(logging.INFO)  # a run sets its own loggers lower
     try:
-        if COMMANDS[args.command](args) is False:
-            return 1
+        args.call(args)
     except CGNError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -87,29 +47,27 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _add_generation(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run", help="a finished run of kind mechanisms: the CGN")
-    command.add_argument("folder", type=Path, help="where the data set goes, or goes on")
-    command.add_argument("--mode", default="random", choices=draws.MODES)
-    command.add_argument("--n", type=_positive, default=1000, help="images (default 1000)")
-    command.add_argument(
-        "--truncation",
-        type=float,
-        default=0.5,
-        help="above 0, at most 1, in steps of 0.02 (default 0.5)",
-    )
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--batch", type=_positive, default=8, help="images at a time (default 8)")
-    command.add_argument(
-        "--classes", type=int, nargs=3, metavar=("SHAPE", "TEXTURE", "BACKGROUND"),
-        help="for the mode fixed_classes",
+def _command(commands, call: Callable, help_text: str, examples: str) -> argparse.ArgumentParser:
+    """A command of its own name, with the option that all have."""
+    command = commands.add_parser(
+        call.__name__.strip("_"),
+        help=help_text, description=help_text, epilog=f"examples:\n  {examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
+    command.set_defaults(call=call)
+    command.add_argument("--profile", default="mini", help="mini (default), full or paper")
+    return command
 
 
 def _positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
+
+
+def _add_what(command: argparse.ArgumentParser, nargs: str) -> None:
+    words = f"run ids, or claims: all, {', '.join(experiments.CLAIMS)}"
+    command.add_argument("what", nargs=nargs, default=["all"], help=words)
 
 
 def _chosen(args: argparse.Namespace) -> list[experiments.Run]:
@@ -130,6 +88,14 @@ def _status(run: experiments.Run) -> str:
         return "stale"  # made from another spec, or damaged: `run` says which, and what to do
 
 
+def _add_list(commands) -> None:
+    command = _command(
+        commands, _list, "show the runs of a profile, and which are done",
+        "python -m cgnlib list --profile full claim-3-mnist",
+    )  # fmt: skip
+    _add_what(command, "*")
+
+
 def _list(args: argparse.Namespace) -> None:
     wanted = experiments.with_needs(_chosen(args))
     status = {run.id: _status(run) for run in wanted}
@@ -140,15 +106,20 @@ def _list(args: argparse.Namespace) -> None:
     )
 
 
-def _plan(args: argparse.Namespace) -> None:
-    """What is to be done, with what, and how long it should take."""
-    wanted = experiments.with_needs(_chosen(args))
-    print(f"{'':5} {'cores':>5} {'GPUs':>4} {'memory':>7} {'expected':>8}")
-    for run in wanted:
-        needs, minutes = jobs.resources(run), jobs.expected_seconds(run) / 60
-        what = f"{needs.cores:5} {needs.gpus:4} {needs.memory_mb:4} MB {minutes:4.0f} min"
-        print(f"{_status(run):5} {what}  {run.id}")
-    print(jobs.cost(wanted))
+def _add_run(commands) -> None:
+    command = _command(
+        commands, _run, "compute runs that are not done yet",
+        """python -m cgnlib run claim-3-mnist             what a chapter needs
+  python -m cgnlib run cgn-wildlife-s0           one run, and what it needs
+  python -m cgnlib run --profile full all        the paper's sizes: hours
+  python -m cgnlib run --profile full --dry-run all""",
+    )  # fmt: skip
+    _add_what(command, "+")
+    command.add_argument("--workers", type=_positive, help="processes (default: all cores)")
+    command.add_argument("--dry-run", action="store_true", help="only print the plan")
+    command.add_argument(
+        "--keep-going", action="store_true", help="after a failure, what does not need it"
+    )
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -162,48 +133,53 @@ def _run(args: argparse.Namespace) -> None:
     print(f"{len(results)} runs are done in {paths.runs(args.profile)}")
 
 
-def _doctor(args: argparse.Namespace) -> bool:
-    from cgnlib import doctor
+def _plan(args: argparse.Namespace) -> None:
+    """What is to be done, with what, and how long it should take."""
+    wanted = experiments.with_needs(_chosen(args))
+    print(f"{'':5} {'cores':>5} {'GPUs':>4} {'memory':>7} {'expected':>8}")
+    for run in wanted:
+        needs, minutes = jobs.resources(run), jobs.expected_seconds(run) / 60
+        what = f"{needs.cores:5} {needs.gpus:4} {needs.memory_mb:4} MB {minutes:4.0f} min"
+        print(f"{_status(run):5} {what}  {run.id}")
+    print(jobs.cost(wanted))
 
-    report = doctor.examine(args.profile, args.thorough)
-    print(json.dumps(report.as_json(), indent=1) if args.json else doctor.text(report))
-    return report.ok
+
+def _add_generate(commands) -> None:
+    command = _command(
+        commands, _generate, "write a data set of counterfactuals with its label table",
+        "python -m cgnlib generate mechanisms-menagerie-none-s0 data/generated --n 1000",
+    )  # fmt: skip
+    command.add_argument("run", help="a finished run of kind mechanisms: the CGN")
+    command.add_argument("folder", type=Path, help="where the data set goes, or goes on")
+    command.add_argument("--mode", default="random", choices=draws.MODES)
+    command.add_argument("--n", type=_positive, default=1000, help="images (default 1000)")
+    command.add_argument(
+        "--truncation",
+        type=float,
+        default=0.5,
+        help="above 0, at most 1, in steps of 0.02 (default 0.5)",
+    )
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--batch", type=_positive, default=8, help="images at a time (default 8)")
+    command.add_argument(
+        "--classes", type=int, nargs=3, metavar=("SHAPE", "TEXTURE", "BACKGROUND"),
+        help="for the mode fixed_classes",
+    )  # fmt: skip
 
 
 def _generate(args: argparse.Namespace) -> None:
     run = experiments.find(args.profile, args.run)
-    if run.kind != "mechanisms":
+    if not isinstance(run, experiments.Mechanisms | experiments.PublishedMechanisms):
         raise CGNError(f"{run.id} is no CGN over BigGAN: choose a run of kind mechanisms")
-    from cgnlib.compute.mechanisms import DEVICE
-
-    weights = runs.load(run).folder / "weights.safetensors"
-    try:
-        net = worlds.load(run.variant, weights).to(DEVICE)
-    except CGNError as error:
-        again = (
-            f"delete {weights.parent}, then python -m cgnlib run --profile {run.profile} {run.id}"
-        )
-        raise CGNError(f"{error}; {again}") from error
+    folder = runs.load(run).folder
+    net = net_of(run, folder).to(processor.torch_device(run.uses_gpu))
     made = datasets.write_dataset(
         net.fold(args.truncation), args.folder, args.n, args.mode, args.truncation, args.seed,
-        name=run.id, weights=sources.sha256(weights), num_classes=net.config.num_classes,
+        name=run.id, weights=sources.sha256(folder / WEIGHTS), num_classes=net.config.num_classes,
         latent=net.config.z_dim, fixed=args.classes and tuple(args.classes), batch=args.batch,
     )  # fmt: skip
     print(f"{len(made)} images are in {made.folder}")
 
-
-def _bench(args: argparse.Namespace) -> None:
-    sys.path.insert(0, str(paths.ROOT / "benchmarks"))
-    importlib.import_module("bench").main(["--seconds", args.seconds, "--only", args.only])
-
-
-COMMANDS = {
-    "list": _list,
-    "run": _run,
-    "doctor": _doctor,
-    "generate": _generate,
-    "bench": _bench,
-}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -26,3 +26,8 @@ def cpu() -> str:
             if line.startswith("model name"):
                 return f"{line.split(':', 1)[1].strip()} (CPU)"
     return f"{platform.processor() or platform.machine()} (CPU)"
+
+
+def torch_device(gpu: bool) -> torch.device:
+    """Where torch computes.  gpu: on a GPU, if one is here."""
+    return torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")

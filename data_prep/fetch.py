@@ -7,10 +7,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from cgnlib import doctor, downloads, experiments, paths
+import download
+import needs
+from cgnlib import experiments, paths
 from cgnlib.data import sources
 from cgnlib.errors import CGNError
-from cgnlib.runs import inputs
 
 EXAMPLES = """examples:
   python data_prep/fetch.py --list
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"unknown {unknown[0]!r}: choose from {', '.join(table)}")
     names = [*args.names, *(table if args.all else ())]
     if args.profile:
-        names += doctor.downloads_of(args.profile)
+        names += needs.downloads_of(args.profile)
     names = list(dict.fromkeys(names))
     if args.own and len(names) != 1:
         parser.error("--from is for one NAME")
@@ -57,34 +58,26 @@ def main(argv: list[str] | None = None) -> int:
 
 def show() -> None:
     """Every name: whether it is there, how large it is, who needs it, what it is."""
-    needed = {profile: doctor.downloads_of(profile) for profile in experiments.PROFILES}
+    needed = {profile: needs.downloads_of(profile) for profile in experiments.PROFILES}
     for name, entry in sources.table().items():
-        there = "there" if all(map(_is_there, inputs.of_source(name))) else "missing"
-        size = sum(part["size"] for part in sources.downloads(name))
-        profiles = " ".join(profile for profile, names in needed.items() if name in names)
-        print(
-            f"{name:20} {there:8} {size / 1e6:7,.1f} MB  {profiles or '-':11} {entry['about']} "
-            f"({entry['licence']})"
-        )
+        status, size = needs.look(needs.given_by(name))[0], sources.size(name) / 1e6
+        profiles = " ".join(profile for profile, names in needed.items() if name in names) or "-"
+        about = f"{entry['about']} ({entry['licence']})"
+        print(f"{name:20} {status:8} {size:7,.1f} MB  {profiles:11} {about}")
     print(f"under {paths.data()}; set CGN_DATA to change that")
-
-
-def _is_there(what: inputs.Input) -> bool:
-    try:
-        doctor.check(what)
-    except CGNError:
-        return False
-    return True
 
 
 def get(name: str, own: Path | None, keep: bool) -> bool:
     """Fetch one and say so."""
     try:
-        there = own is None and doctor.is_there(name)
-        print(f"{name}: {'there already' if there else downloads.fetch(name, own, keep)}")
+        status, wrong = ("", "") if own else needs.look(needs.given_by(name), thorough=True)
+        if status == "damaged":
+            raise CGNError(wrong)
+        place = "there already" if status == "there" else download.fetch(name, own, keep)
     except CGNError as error:
         print(f"error: {error}", file=sys.stderr)
         return False
+    print(f"{name}: {place}")
     return True
 
 

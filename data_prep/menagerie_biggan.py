@@ -23,13 +23,13 @@ from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 from tqdm import tqdm
 
-from cgnlib import worlds
+from cgnlib import chance, worlds
 from cgnlib.chance import generator, seeded
 from cgnlib.counterfactuals.draws import truncated_noise
 from cgnlib.data import menagerie
 from cgnlib.measures import metrics
 from cgnlib.nets import biggan, shipped
-from cgnlib.training.digits import Checkpoint
+from cgnlib.training.checkpoints import Checkpoint
 
 SEED = 0
 GROUPS, GROUP = 8, 4  # classes in a batch, images of each
@@ -180,7 +180,7 @@ def train(minutes: float, folder: Path) -> tuple[nn.Module, dict]:
 
 def stored_images() -> tuple[Tensor, Tensor]:
     """The training images as bytes, and their classes."""
-    data = menagerie.Menagerie("agree", IMAGES, SEED)
+    data = menagerie.Menagerie("agree", IMAGES, chance.PARTS_TRAIN)
     stored = torch.empty(IMAGES, 3, menagerie.SIZE, menagerie.SIZE, dtype=torch.uint8)
     for part in tqdm(torch.arange(IMAGES).split(500), unit="x500"):
         stored[part] = data.batch(part)[0].add_(1).mul_(127.5).round_().byte()
@@ -218,7 +218,7 @@ def measure(net: nn.Module, n: int = 2000, truncation: float = 0.5) -> dict[str,
     u = truncated_noise(n, CONFIG.z_dim, truncation, rng)
     folded = biggan.fold(net, truncation)
     made = torch.cat([judge(folded(u[part], y[part])) for part in torch.arange(n).split(100)])
-    data = menagerie.Menagerie("agree", n, seed=1)
+    data = menagerie.Menagerie("agree", n, chance.PARTS_TEST)
     true = torch.cat([judge(data.batch(part)[0]) for part in torch.arange(n).split(100)])
     score, real = (metrics.inception_score(answers, 2)[0] for answers in (made, true))
     return {

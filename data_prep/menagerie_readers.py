@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cgnlib.chance import generator, seeded
+from cgnlib.chance import PARTS_TEST, PARTS_TRAIN, generator, seeded
 from cgnlib.data import menagerie
 from cgnlib.data.menagerie import Menagerie
 from cgnlib.measures import metrics
@@ -26,7 +26,7 @@ from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
 from cgnlib.training.loop import index_batches
 
-SEED, HELD_OUT = 0, 1  # seeds of the renderer
+SEED = 0
 PLANS = {
     "classifier": {"images": 8_000, "epochs": 6, "batch": 32, "rate": 3e-3},
     "probe": {"images": 24_000, "epochs": 6, "batch": 32, "rate": 3e-3},
@@ -44,7 +44,7 @@ def train(name: str) -> tuple[nn.Module, dict]:
     optimiser = torch.optim.AdamW(net.parameters(), plan["rate"], weight_decay=1e-4)
     steps = plan["epochs"] * -(-plan["images"] // plan["batch"])
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan["rate"], steps)
-    images = store(name, plan["images"], SEED)
+    images = store(name, plan["images"], PARTS_TRAIN)
     batches = index_batches(plan["images"], plan["batch"], SEED, 0, steps)
     for index in tqdm(batches, total=steps, unit="step"):
         loss = loss_of(name, net, *(part[index] for part in images))
@@ -93,7 +93,7 @@ def loss_of(name: str, net: nn.Module, x: Tensor, y: Tensor, mask: Tensor) -> Te
 def measure(name: str, net: nn.Module) -> dict[str, float]:
     """Quality on images of another seed."""
     found: dict[str, list[Tensor]] = {}
-    for _, x, y, mask in rendered(name, TEST, HELD_OUT):
+    for _, x, y, mask in rendered(name, TEST, PARTS_TEST):
         if name == "u2net":
             ours, true = net(x) > 0.5, mask > 0.5
             if true.any():

@@ -10,10 +10,10 @@ often sees the intended digit; so these are the best of a few, not typical ones.
 import argparse
 
 from cgnlib import experiments, runs
-from cgnlib.compute.digits import load_cgn
 from cgnlib.errors import CGNError
 from cgnlib.experiments import Run
-from cgnlib.nets import shipped
+from cgnlib.nets import shipped, weights
+from cgnlib.nets.mnist import CGN
 
 TOLD = ("image_read", "image_read_true", "usable_digits")
 
@@ -51,7 +51,7 @@ def main() -> None:
         kept = ("commit", "device", "seconds", "finished")
         about |= {"run": run.id, "spec": run.digest(), "settings": run.spec()["settings"]}
         about |= {name: made.env[name] for name in kept} | {"inputs": made.spec["inputs"]}
-        net = load_cgn(made.folder / "weights.safetensors", run["latent"], run["ngf"])
+        net = weights.load(CGN(run["latent"], run["ngf"]), made.folder / "weights.safetensors")
         shipped.ship(shipped.CGN + variant, net, about)
         print(f"{shipped.CGN}{variant}: {run.id}, best of {about['best_of']}")
 

@@ -1,0 +1,57 @@
+"""What each kind of run computes: the board, and what a computation is given and gives."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from cgnlib import experiments as e
+from cgnlib.training.checkpoints import Checkpoint
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where a run computes.
+
+    folder: where its artefacts go.  needs: the folders of the runs that it needs, by role.
+    checkpoint: what a training goes on from.  device: decided once, by who starts it.
+    """
+
+    folder: Path
+    needs: dict[str, Path] = field(default_factory=dict)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    device: torch.device = torch.device("cpu")
+
+
+class Found(NamedTuple):
+    """metrics: the run's numbers.  history: a row for each part of a training."""
+
+    metrics: dict[str, float]
+    history: list[dict] | None = None
+
+
+def compute(run: e.Run, job: Job) -> Found:
+    """What a run computes.  Its module is imported by who computes one: some take seconds."""
+    match run:
+        case e.CGN() | e.PublishedCGN() | e.GAN() | e.ImageSet() | e.Classifier():
+            from cgnlib.compute import digits as of
+        case e.Evaluation():
+            from cgnlib.compute import masks as of
+        case e.Following():
+            from cgnlib.compute import cues as of
+        case e.Explanation():
+            from cgnlib.compute import explanation as of
+        case e.Mechanisms() | e.PublishedMechanisms() | e.Quality():
+            from cgnlib.compute import mechanisms as of
+        case e.Images() | e.Plain() | e.PretrainedPlain() | e.Ensemble():
+            from cgnlib.compute import classifiers as of
+        case e.Robustness() | e.PackagedRobustness():
+            from cgnlib.compute import classifiers as of
+        case e.HeadMaps():
+            from cgnlib.compute import heads as of
+        case e.Reader() | e.Disentanglement() | e.MenagerieDisentanglement():
+            from cgnlib.compute import disentanglement as of
+        case _:
+            raise TypeError(f"nothing is said to compute a {type(run).__name__}")
+    return of.KINDS[type(run)](run, job)

@@ -1,113 +1,104 @@
-"""The kinds of run behind claim 3 on ImageNet and the menagerie: images, classifiers, tests.
-
-Like `execute`, each function writes its artefacts into `folder` and returns (metrics, history).
-"""
+"""Claim 3 on ImageNet and the menagerie: sets of images, classifiers, and their tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
+from cgnlib import experiments as e
 from cgnlib import worlds
 from cgnlib.chance import generator, seeded
-from cgnlib.classifier_data import WORLDS
-from cgnlib.compute.mechanisms import DEVICE
-from cgnlib.counterfactuals import datasets
-from cgnlib.counterfactuals.datasets import read_dataset
+from cgnlib.compute import Found, Job
+from cgnlib.compute.nets_of import WEIGHTS, net_of
+from cgnlib.counterfactuals.datasets import read_dataset, write_dataset
 from cgnlib.data import sources
-from cgnlib.experiments import Run
 from cgnlib.measures import decisions
 from cgnlib.measures.decisions import Table
 from cgnlib.nets import ensemble as nets
 from cgnlib.nets import weights
-from cgnlib.runs.inputs import Input
-from cgnlib.stimuli import Stimuli, decide
-from cgnlib.training.checkpoints import Checkpoint
 from cgnlib.training.classifiers import best_epoch, train_ensemble
+from cgnlib.worlds import imagenet
+from cgnlib.worlds.stimuli import Stimuli, decide
 
 BATCH = 50  # images that a CGN makes at a time
 
 
-def reads(run: Run) -> dict[str, Input]:
-    """The data and pretrained parts that a run reads, by role."""
-    if run.kind == "images":
-        return {}  # those of the CGN that it needs
-    return WORLDS[run.variant].reads(dict(run.settings))
-
-
-def images(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+def _images(run: e.Images, job: Job) -> Found:
     """Two data sets of counterfactuals, `train` and `val`, in the published layout."""
-    path = needs["generator"] / "weights.safetensors"
-    net = worlds.load(run.variant, path).to(DEVICE)
-    folded, counts = net.fold(run["truncation"]), {}
-    for seed, split in enumerate(("train", "val")):
-        made = datasets.write_dataset(
-            folded, folder / split, run[split], run["mode"], run["truncation"], seed,
-            name=split, weights=sources.sha256(path), num_classes=net.config.num_classes,
-            latent=net.config.z_dim, stretch=run["stretch"], batch=BATCH,
+    folder, recipe = job.needs["generator"], run.recipe
+    net = net_of(run.generator, folder).to(job.device)
+    folded, counts = net.fold(recipe.truncation), {}
+    for seed, (split, n) in enumerate((("train", recipe.train), ("val", recipe.val))):
+        made = write_dataset(
+            folded, job.folder / split, n, recipe.mode, recipe.truncation, seed,
+            name=split, weights=sources.sha256(folder / WEIGHTS),
+            num_classes=net.config.num_classes, latent=net.config.z_dim,
+            stretch=recipe.stretch, batch=BATCH,
         )  # fmt: skip
         counts[f"{split}_images"] = len(made)
-    return counts, None
+    return Found(counts)
 
 
-def plain(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
-    """The plain classifier: trained on real images, or the pretrained one."""
-    world, s = WORLDS[run.variant], dict(run.settings)
-    if run["source"] == "pretrained":
-        _save(nets.Plain(world.pretrained()), folder)
-        return {}, None
+def _plain(run: e.Plain, job: Job) -> Found:
+    world = worlds.find(run.variant)
     net = nets.Plain(seeded(world.backbone, generator(run.seed, "plain")))
     net.to(memory_format=torch.channels_last)
-    exam = _Exam(folder, "plain", world.validation(s))
-    real = world.real(s, run.seed)
-    history = train_ensemble(net, real, None, s, run.seed, checkpoint, exam)
-    return exam.reported(history) | {"train_images": len(real)}, history
+    exam = _Exam(job.folder, "plain", [world.validation(run.recipe)])
+    real = world.real(run.recipe, run.seed)
+    history = train_ensemble(net, real, None, run.recipe, run.seed, job.checkpoint, exam)
+    return Found(exam.reported(history) | {"train_images": len(real)}, history)
 
 
-def ensemble(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+def _pretrained(run: e.PretrainedPlain, job: Job) -> Found:
+    weights.save(nets.Plain(imagenet.pretrained()), job.folder / WEIGHTS)
+    return Found({})
+
+
+def _ensemble(run: e.Ensemble, job: Job) -> Found:
     """The invariant classifier, or its control that sees real images alone."""
-    world, s = WORLDS[run.variant], dict(run.settings)
-    start = weights.load(nets.Plain(world.backbone()), _weights(needs["start"]))
+    world = worlds.find(run.variant)
+    start = net_of(run.start, job.needs["start"])
     net = nets.Ensemble(start.net, generator(run.seed, "ensemble"))
     net.to(memory_format=torch.channels_last)
-    real, counterfactual = world.real(s, run.seed), None
-    tests = world.validation(s) + world.tests(s)
+    real, counterfactual = world.real(run.recipe, run.seed), None
+    tests = [world.validation(run.recipe), *world.tests(run.tests)]
     counts = {"train_images": len(real)}
-    if "images" in needs:
-        train, val = (read_dataset(needs["images"] / split) for split in ("train", "val"))
+    if run.images:
+        train, val = (read_dataset(job.needs["images"] / split) for split in ("train", "val"))
         counterfactual = world.counterfactual(train, run.seed)
         tests.append(world.counterfactual_test(val))
         counts["counterfactual_images"] = len(train)
-    exam = _Exam(folder, "avg", tests)
-    history = train_ensemble(net, real, counterfactual, s, run.seed, checkpoint, exam)
-    return exam.reported(history) | counts, history
+    exam = _Exam(job.folder, "avg", tests)
+    history = train_ensemble(net, real, counterfactual, run.recipe, run.seed, job.checkpoint, exam)
+    return Found(exam.reported(history) | counts, history)
 
 
-def robustness(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+def _robustness(run: e.Robustness, job: Job) -> Found:
     """A classifier's decisions about every test image, and the measures of that table."""
-    world, s = WORLDS[run.variant], dict(run.settings)
-    if needs:
-        net = nets.Plain(world.backbone())
-        if run.need("classifier").kind == "ensemble":
-            net = nets.Ensemble(net.net, generator(0))
-        weights.load(net, _weights(needs["classifier"]))
-        tests = world.validation(s) + world.tests(s)
-        tests.append(world.counterfactual_test(read_dataset(needs["images"] / "val")))
-    else:
-        net, tests = world.packaged(run["classifier"]), world.tests(s)
-    net.to(DEVICE, memory_format=torch.channels_last).eval()
-    table = decide(net, tests, DEVICE)
-    decisions.write(folder / "decisions.csv", table)
-    return measures(table), None
+    world = worlds.find(run.variant)
+    tests = [world.validation(run.recipe), *world.tests(run.recipe)]
+    tests.append(world.counterfactual_test(read_dataset(job.needs["images"] / "val")))
+    return _decided(net_of(run.classifier, job.needs["classifier"]), tests, job)
+
+
+def _packaged(run: e.PackagedRobustness, job: Job) -> Found:
+    tests = imagenet.ImageNet().tests(run.recipe, normalise=run.classifier)
+    return _decided(imagenet.packaged(run.classifier), tests, job)
+
+
+def _decided(net: nn.Module, tests: list[Stimuli], job: Job) -> Found:
+    net.to(job.device, memory_format=torch.channels_last).eval()
+    table = decide(net, tests, job.device)
+    decisions.write(job.folder / "decisions.csv", table)
+    return Found(measures(table))
 
 
 class _Exam:
     """All tests after each epoch; keeps the weights of the best on real validation images."""
 
     def __init__(self, folder: Path, subject: str, tests: list[Stimuli]):
-        self.path, self.metric, self.tests = _weights(folder), f"{subject}/real_top1", tests
+        self.path, self.metric, self.tests = folder / WEIGHTS, f"{subject}/real_top1", tests
         self.best = -1.0
 
     def __call__(self, net: nn.Module, epoch: int) -> dict[str, float]:
@@ -115,7 +106,7 @@ class _Exam:
         found = measures(decide(net, self.tests, device))
         if found[self.metric] >= self.best:
             self.best = found[self.metric]
-            _save(net, self.path.parent)
+            weights.save(net, self.path)
         return {name: value for name, value in found.items() if not name.endswith("_images")}
 
     def reported(self, history: list[dict]) -> dict[str, float]:
@@ -171,11 +162,11 @@ def _measures_of(condition: str, part: Table) -> Iterator[tuple[str, float]]:
     yield "shape_bias_high", bias.high
 
 
-def _weights(folder: Path) -> Path:
-    return folder / "weights.safetensors"
-
-
-def _save(net: nn.Module, folder: Path) -> None:
-    part = folder / "weights.part"
-    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, part)
-    part.replace(_weights(folder))
+KINDS = {
+    e.Images: _images,
+    e.Plain: _plain,
+    e.PretrainedPlain: _pretrained,
+    e.Ensemble: _ensemble,
+    e.Robustness: _robustness,
+    e.PackagedRobustness: _packaged,
+}

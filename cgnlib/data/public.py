@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from cgnlib import paths
+from cgnlib.data import sources
 from cgnlib.data.categories import FOLDER, NINE, SIXTEEN, imagenet_a, wordnet
 from cgnlib.errors import CGNError, MissingError
 
@@ -33,14 +34,21 @@ IN9_FOLDERS = tuple(f"{i:02}_{name}" for i, name in enumerate(NINE))
 class Layout:
     """folder: under CGN_DATA.  labels: imagenet, imagenet_a, sixteen or nine.  images: in all.
 
-    per_class: images of each class, None where classes differ.  source: where to get it.
+    per_class: images of each class, None where classes differ.  entry: of sources.toml; None where
+    only its makers give it out.  other: how to get it then.
     """
 
     folder: str
     labels: str
     images: int
     per_class: int | None
-    source: str
+    entry: str | None = None
+    other: str = ""
+
+    @property
+    def get_it(self) -> str:
+        """What to do where it is missing, for the end of an error message."""
+        return sources.get_it(self.entry) if self.entry else f"{self.other}, or set CGN_DATA"
 
 
 @dataclass(frozen=True)
@@ -63,31 +71,25 @@ class Benchmark:
         return len(self.images)
 
 
-_IMAGENET = "image-net.org (ILSVRC 2012; an account is needed)"
-_IN_MINI = (
-    "kaggle.com/datasets/ifigotin/imagenetmini-1000 (an account is needed), then "
-    "`python data_prep/fetch.py in-mini --from imagenetmini-1000.zip`"
-)
-_STYLIZED = "github.com/rgeirhos/Stylized-ImageNet, whose code makes it from ImageNet"
-_CUES = "github.com/rgeirhos/texture-vs-shape with `python data_prep/fetch.py cue-conflict`"
-_IN9 = "github.com/MadryLab/backgrounds_challenge with `python data_prep/fetch.py in9`"
-_SKETCH = "github.com/HaohanWang/ImageNet-Sketch with `python data_prep/fetch.py sketch`"
-_IN_A = "github.com/hendrycks/natural-adv-examples with `python data_prep/fetch.py imagenet-a`"
+_IMAGENET = "get it from image-net.org (ILSVRC 2012; an account is needed)"
+_STYLIZED = "make it from ImageNet with the code of github.com/rgeirhos/Stylized-ImageNet"
 
 # IN-9's release has a ninth variation, fg_mask: masks as arrays, no images to classify.
 LAYOUTS = {
-    "imagenet/train": Layout("imagenet/train", "imagenet", 1_281_167, None, _IMAGENET),
-    "imagenet/val": Layout("imagenet/val", "imagenet", 50_000, 50, _IMAGENET),
-    "in-mini/train": Layout("in-mini/train", "imagenet", 34_745, None, _IN_MINI),
-    "in-mini/val": Layout("in-mini/val", "imagenet", 3_923, None, _IN_MINI),
-    "cue_conflict": Layout("cue_conflict", "sixteen", 1_280, 80, _CUES),
-    **{f"in9/{v}": Layout(f"in9/{v}/val", "nine", 4_050, 450, _IN9) for v in IN9},
-    "imagenet-a": Layout("imagenet-a", "imagenet_a", 7_500, None, _IN_A),
-    "sketch": Layout("sketch", "imagenet", 50_889, None, _SKETCH),
+    "imagenet/train": Layout("imagenet/train", "imagenet", 1_281_167, None, other=_IMAGENET),
+    "imagenet/val": Layout("imagenet/val", "imagenet", 50_000, 50, other=_IMAGENET),
+    "in-mini/train": Layout("in-mini/train", "imagenet", 34_745, None, "in-mini"),
+    "in-mini/val": Layout("in-mini/val", "imagenet", 3_923, None, "in-mini"),
+    "cue_conflict": Layout("cue_conflict", "sixteen", 1_280, 80, "cue-conflict"),
+    **{f"in9/{v}": Layout(f"in9/{v}/val", "nine", 4_050, 450, "in9") for v in IN9},
+    "imagenet-a": Layout("imagenet-a", "imagenet_a", 7_500, None, "imagenet-a"),
+    "sketch": Layout("sketch", "imagenet", 50_889, None, "sketch"),
     "stylized-imagenet/train": Layout(
-        "stylized-imagenet/train", "imagenet", 1_281_167, None, _STYLIZED
+        "stylized-imagenet/train", "imagenet", 1_281_167, None, other=_STYLIZED
     ),
-    "stylized-imagenet/val": Layout("stylized-imagenet/val", "imagenet", 50_000, 50, _STYLIZED),
+    "stylized-imagenet/val": Layout(
+        "stylized-imagenet/val", "imagenet", 50_000, 50, other=_STYLIZED
+    ),
 }
 
 
@@ -115,7 +117,7 @@ def read(name: str, check: bool = True) -> Benchmark:
     if check:
         _count(root, layout, files, found)
     if not found:
-        raise CGNError(f"{root} holds no image: get them from {layout.source}")
+        raise CGNError(f"{root} holds no image: {layout.get_it}")
     images = [root / folder / name for folder, names in files.items() for name in names]
     labels = [label_of[folder] for folder, names in files.items() for _ in names]
     texture = None
@@ -132,7 +134,7 @@ def look(name: str, check: bool = True) -> set[str]:
     """
     layout, root = LAYOUTS[name], paths.data() / LAYOUTS[name].folder
     if not root.is_dir():
-        raise MissingError(f"{root} is missing: get it from {layout.source}, or set CGN_DATA")
+        raise MissingError(f"{root} is missing: {layout.get_it}")
     there = _class_folders(root)
     _compare(root, "folders", there, set(_classes(layout.labels)[1]), check)
     return there

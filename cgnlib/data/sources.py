@@ -38,6 +38,11 @@ def downloads(name: str) -> list[dict]:
     ]
 
 
+def size(name: str) -> int:
+    """Bytes to download for a name."""
+    return sum(part["size"] for part in downloads(name))
+
+
 def place(name: str) -> Path:
     """The file or folder that a name stands for."""
     entry = table()[name]
@@ -51,6 +56,14 @@ def command(name: str) -> str:
     return f"python data_prep/fetch.py {name}{own}"
 
 
+def get_it(name: str) -> str:
+    """What to do where it is missing, for the end of an error message."""
+    entry, got = table()[name], f"`{command(name)}` or set CGN_DATA to where it is"
+    if entry["urls"]:
+        return f"get it with {got}"
+    return f"download {entry['archive']} from {entry['page']}, then {got}"
+
+
 def find(name: str) -> Path:
     """The path of a file of the table, its checksum checked.  Nothing is downloaded.
 
@@ -62,7 +75,7 @@ def find(name: str) -> Path:
     """
     path, stated = look(name)
     if not (found := sha256(path)).startswith(stated):
-        raise CGNError(f"{path} has sha256 {found}, not {stated}: move it away and {_get_it(name)}")
+        raise CGNError(f"{path} has sha256 {found}, not {stated}: move it away and {get_it(name)}")
     return path
 
 
@@ -74,7 +87,7 @@ def look(name: str) -> tuple[Path, str]:
     entry = table()[name]
     path = paths.data() / entry["file"]
     if not path.is_file():
-        raise MissingError(f"{path} is missing: {_get_it(name)} (from {entry['urls'][0]})")
+        raise MissingError(f"{path} is missing: {get_it(name)} (from {entry['urls'][0]})")
     stated = entry["sha256"] or recorded(path)
     if not stated:
         raise CGNError(
@@ -82,10 +95,6 @@ def look(name: str) -> tuple[Path, str]:
             f"`sha256sum {path} > {beside(path)}`"
         )
     return path, stated
-
-
-def _get_it(name: str) -> str:
-    return f"get it with `{command(name)}` or set CGN_DATA to where it is"
 
 
 def beside(path: Path) -> Path:

@@ -187,7 +187,12 @@ def load_u2net(path: Path, net: U2Net | None = None) -> U2Net:
     return weights.load(U2Net.published() if net is None else net, path).eval()
 
 
-def load_cgn(path: Path, config: Config = BIGGAN_256, u2net: U2Net | None = None) -> ImageNetCGN:
+def load_cgn(
+    path: Path,
+    config: Config = BIGGAN_256,
+    u2net: U2Net | None = None,
+    mend: str = weights.AGAIN,
+) -> ImageNetCGN:
     """A whole CGN, its frozen parts included, in evaluation mode.  Raises CGNError."""
     net = ImageNetCGN(config, U2Net.published() if u2net is None else u2net)
-    return weights.load(net, path).eval()
+    return weights.load(net, path, mend).eval()

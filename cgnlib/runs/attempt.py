@@ -12,8 +12,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from cgnlib import paths
-from cgnlib.compute import digits
+from cgnlib import compute, paths, processor
+from cgnlib.compute import Job
 from cgnlib.errors import CGNError, Interrupted, reason
 from cgnlib.experiments import Run
 from cgnlib.runs import provenance
@@ -25,7 +25,7 @@ from cgnlib.training.checkpoints import Checkpoint
 logger = logging.getLogger(__name__)
 
 
-def compute(run: Run, stop: Flag) -> None:
+def attempt(run: Run, stop: Flag) -> None:
     """Compute one run whose needs are done, unless another process does or just did.
 
     stop: when it is set, the run saves its state and raises Interrupted.  Raises CGNError for
@@ -61,15 +61,16 @@ def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> N
         _write_json(folder / "spec.json", full_spec(run))
         checkpoint = Checkpoint(folder / "checkpoint.pt", checkpoint_seconds(), stop.is_set, check)
         start = time.monotonic()
-        needs = {role: load(need).folder for role, need in run.needs}
-        metrics, history = digits.execute(run, folder, needs, checkpoint)
+        needs = {role: load(need).folder for role, need in run.needs.items()}
+        device = processor.torch_device(run.uses_gpu)
+        metrics, history = compute.compute(run, Job(folder, needs, checkpoint, device))
         check()
         if history:
             _write_csv(folder / "history.csv", history)
         for path in folder.iterdir():  # what is said to be done is to outlast a loss of power
             _reach_the_disk(path)
         seconds = checkpoint.spent + time.monotonic() - start
-        made = provenance.record(seconds, number, digits.device_name(run))
+        made = provenance.record(seconds, number, provenance.computed_on(run, device))
         _write_json(folder / "env.json", made)
         _write_json(folder / "metrics.json", metrics)
         checkpoint.remove()

@@ -5,48 +5,35 @@ them before anything runs.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from cgnlib import paths
 from cgnlib.data import digits, public, sources, textures
+from cgnlib.experiments import Input
 from cgnlib.nets import perceptual, shipped
 
 
-@dataclass(frozen=True)
-class Input:
-    """kind: digits, textures, weights (of sources.toml), benchmark, part (of the menagerie) or
-    package.  name: which one of that kind."""
+def source_of(what: Input) -> str | None:
+    """The entry of sources.toml that an input comes from; None where nothing is downloaded."""
+    if what.kind == "public":
+        folder = public.LAYOUTS[what.name].folder
+        for name, entry in sources.table().items():
+            if f"{folder}/".startswith(f"{entry.get('folder', '?')}/"):
+                return name
+        return None
+    known = {("digits", "mnist"): "mnist", ("textures", "dtd"): "dtd"}
+    return what.name if what.kind == "weights" else known.get((what.kind, what.name))
 
-    kind: str
-    name: str
 
-    @classmethod
-    def of_net(cls, name: str) -> "Input":
-        """Behind the name of a perceptual net: a file of sources.toml, or a package."""
-        return cls("package" if name == perceptual.LITE0 else "weights", name)
-
-    @property
-    def source(self) -> str | None:
-        """The entry of sources.toml that it comes from; None where nothing is downloaded."""
-        if self.kind == "benchmark":
-            folder = public.LAYOUTS[self.name].folder
-            for name, entry in sources.table().items():
-                if f"{folder}/".startswith(f"{entry.get('folder', '?')}/"):
-                    return name
-            return None
-        known = {("digits", "mnist"): "mnist", ("textures", "dtd"): "dtd"}
-        return self.name if self.kind == "weights" else known.get((self.kind, self.name))
-
-    def checksum(self) -> str:
-        """What names its content in a run's spec.  Raises CGNError where it is missing."""
-        return CHECKSUMS[self.kind](self.name)
+def checksum(what: Input) -> str:
+    """What names an input's content in a run's spec.  Raises CGNError where it is missing."""
+    return CHECKSUMS[what.kind](what.name)
 
 
 def checksums(read: dict[str, Input]) -> dict[str, str]:
     """By role, the checksums of what a run reads.  Raises CGNError for the first missing one."""
-    return {role: found.checksum() for role, found in read.items()}
+    return {role: checksum(what) for role, what in read.items()}
 
 
 def of_source(name: str) -> list[Input]:
@@ -54,8 +41,8 @@ def of_source(name: str) -> list[Input]:
     if "file" in sources.table()[name]:
         return [Input("weights", name)]
     known = [Input("digits", "mnist"), Input("textures", "dtd")]
-    known += [Input("benchmark", benchmark) for benchmark in public.LAYOUTS]
-    return [what for what in known if what.source == name]
+    known += [Input("public", name) for name in public.LAYOUTS]
+    return [what for what in known if source_of(what) == name]
 
 
 @cache
@@ -74,5 +61,5 @@ CHECKSUMS: dict[str, Callable[[str], str]] = {
     "weights": lambda name: sources.checksum(name),
     "package": lambda name: perceptual.checksum(name),
     "part": lambda name: sources.sha256(shipped.check(name)),
-    "benchmark": lambda name: public.fingerprint(name),
+    "public": lambda name: public.fingerprint(name),
 }

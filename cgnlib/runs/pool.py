@@ -4,15 +4,16 @@ import logging
 from collections.abc import Collection, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from graphlib import TopologicalSorter
 from multiprocessing import get_context
 
 import torch
 from tqdm import tqdm
 
-from cgnlib import jobs, precision, processor
-from cgnlib.compute import digits
+from cgnlib import precision, processor
 from cgnlib.errors import CGNError, Interrupted, reason
-from cgnlib.experiments import Run, with_needs
+from cgnlib.experiments import Run, jobs, with_needs
+from cgnlib.runs.inputs import checksums
 from cgnlib.runs.process import compute_one, environment, start_worker
 from cgnlib.runs.results import Result, is_done, load
 from cgnlib.runs.signals import signals_set
@@ -27,9 +28,9 @@ def missing(runs: Iterable[Run]) -> list[Run]:
     """
     found = [run for run in with_needs(runs) if not is_done(run)]
     for run in found:
-        digits.inputs(run)
+        checksums(run.reads())
     precision.of(torch.device("cpu"))
-    if any(run.kind in ("plain", "ensemble") for run in found):
+    if any(run.trains_on_devices for run in found):
         from cgnlib.training.classifiers import devices  # seconds, for the others' nothing
 
         devices()
@@ -55,10 +56,16 @@ def ensure(
 
 
 def _compute(missing: list[Run], workers: int, keep_going: bool) -> None:
-    chain = jobs.chains(missing)  # what most waits for comes first, so that cores idle late
-    waiting = {run.id: run for run in sorted(missing, key=lambda r: chain[r.id], reverse=True)}
+    declared = {run.id: run for run in missing}
+    order = TopologicalSorter(
+        {id: [n.id for n in run.needs.values() if n.id in declared] for id, run in declared.items()}
+    )
+    order.prepare()
+    chain = jobs.chains(missing)
+    ready: list[Run] = []
     under_way: dict[Future, Run] = {}
     failure: tuple[Run, BaseException] | None = None
+    going, left = True, len(missing)
     processes = min(workers, len(missing))
     quiet = {"TQDM_DISABLE": "1"} if processes > 1 else {}  # bars of two workers would overlap
     context = get_context("spawn")
@@ -69,45 +76,52 @@ def _compute(missing: list[Run], workers: int, keep_going: bool) -> None:
         ProcessPoolExecutor(processes, context, start_worker, (stop,)) as pool,
         tqdm(total=len(missing), unit="run", disable=None) as bar,
     ):
-        while under_way or (waiting and not stop.is_set()):
-            busy = waiting.keys() | {run.id for run in under_way.values()}
-            for run in list(waiting.values()):
-                free = _has_room(run, under_way.values(), workers) and not stop.is_set()
-                if free and not any(n.id in busy for _, n in run.needs):
-                    under_way[pool.submit(compute_one, run)] = waiting.pop(run.id)
+        while True:
+            ready += (declared[id] for id in order.get_ready())
+            # what most waits for comes first, so that cores idle late
+            for run in sorted(ready, key=lambda run: chain[run.id], reverse=True):
+                free = going and _has_room(run, under_way.values(), workers)
+                if free and not stop.is_set():
+                    ready.remove(run)
+                    under_way[pool.submit(compute_one, run)] = run
+            if not under_way:
+                break
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
-                run = under_way.pop(future)
-                if error := future.exception():
+                run, left = under_way.pop(future), left - 1
+                if error := future.exception():  # what needs it is never ready
                     failure = failure or (run, error)
-                    going = keep_going and not isinstance(error, BrokenProcessPool | Interrupted)
-                    for name in _users(run, waiting.values()) if going else list(waiting):
-                        del waiting[name]
+                    fatal = isinstance(error, BrokenProcessPool | Interrupted)
+                    going = going and keep_going and not fatal
                     if going:
                         logger.warning("%s failed: %s", run.id, reason(error))
+                else:
+                    order.done(run.id)
                 bar.set_postfix_str(run.id)
                 bar.update()
                 if bar.disable:  # not a terminal: a line that a log file can hold
-                    logger.info("%d left: %s", len(waiting) + len(under_way), run.id)
+                    logger.info("%d left: %s", left, run.id)
     if failure:
-        run, error = failure
-        if isinstance(error, CGNError | Interrupted):
-            raise error
-        if isinstance(error, BrokenProcessPool) and stop.is_set():
-            raise Interrupted("stopped while its processes were starting") from error
-        if isinstance(error, BrokenProcessPool):
-            raise CGNError(
-                f"the process that computed {run.id} was killed (out of memory?): run again with "
-                "fewer --workers; it goes on from its last checkpoint"
-            ) from error
-        raise RuntimeError(f"run {run.id} failed: {type(error).__name__}: {error}") from error
-    if waiting:
-        raise Interrupted(f"stopped with {len(waiting)} runs left")
+        raise _explained(*failure, stop.is_set())
+    if left:
+        raise Interrupted(f"stopped with {left} runs left")
 
 
-def _users(needed: Run, among: Iterable[Run]) -> list[str]:
-    """The ids of those that need a run, by way of others too."""
-    return [run.id for run in among if needed.id in {need.id for need in with_needs([run])}]
+def _explained(run: Run, error: BaseException, stopped: bool) -> BaseException:
+    """What to raise for the error that ended a run."""
+    if isinstance(error, CGNError | Interrupted):
+        return error
+    if not isinstance(error, BrokenProcessPool):
+        told = RuntimeError(f"run {run.id} failed: {type(error).__name__}: {error}")
+    elif stopped:
+        told = Interrupted("stopped while its processes were starting")
+    else:
+        told = CGNError(
+            f"the process that computed {run.id} was killed (out of memory?): run again with "
+            "fewer --workers; it goes on from its last checkpoint"
+        )
+    told.__cause__ = error
+    return told
 
 
 def _has_room(run: Run, busy: Collection[Run], workers: int) -> bool:
@@ -115,8 +129,8 @@ def _has_room(run: Run, busy: Collection[Run], workers: int) -> bool:
     if not busy:
         return True
     together = (run, *busy)
-    shared = digits.on_gpu(run) and any(map(digits.on_gpu, busy))
-    if shared and sum(map(digits.gpu_memory_mb, together)) > _gpu_memory_mb():
+    shared = torch.cuda.is_available() and run.uses_gpu and any(b.uses_gpu for b in busy)
+    if shared and sum(other.gpu_memory_mb for other in together) > _gpu_memory_mb():
         return False
     return sum(jobs.resources(other).cores for other in together) <= workers
 

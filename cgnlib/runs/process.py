@@ -29,7 +29,7 @@ def compute_here(run: Run) -> None:
 
 
 def compute_one(run: Run) -> None:
-    attempt.compute(run, _stop)
+    attempt.attempt(run, _stop)
 
 
 class _Either:

@@ -10,7 +10,8 @@ from importlib.metadata import version
 
 import torch
 
-from cgnlib import paths
+from cgnlib import paths, precision, processor
+from cgnlib.experiments import Run
 
 
 def record(seconds: float, attempts: int, computed_on: str) -> dict:
@@ -27,6 +28,15 @@ def record(seconds: float, attempts: int, computed_on: str) -> dict:
         "cgnlib": version("cgn-book"),
         "commit": commit(),
     }
+
+
+def computed_on(run: Run, device: torch.device) -> str:
+    """What a run computes on, and in bfloat16 where its products are."""
+    if device.type != "cpu":
+        return processor.device()
+    if run.mixed and precision.of(device) == precision.BFLOAT16:
+        return processor.cpu().replace("(CPU)", "(CPU, bfloat16)")
+    return processor.cpu()
 
 
 def place() -> str:

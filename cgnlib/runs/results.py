@@ -12,11 +12,10 @@ from functools import cached_property
 from pathlib import Path
 
 from cgnlib import paths
-from cgnlib.compute import digits
-from cgnlib.data import images as loadset
-from cgnlib.data.images import Images
+from cgnlib.data.images import Images, load_set
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run
+from cgnlib.runs.inputs import checksums
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Result:
 
     def images(self) -> Images:
         """The images of a `set` run."""
-        return loadset.load_set(self.folder)
+        return load_set(self.folder)
 
 
 def folder_of(run: Run) -> Path:
@@ -88,7 +87,7 @@ def load(run: Run) -> Result:
 
 def full_spec(run: Run) -> dict:
     """What decides the result: the run's declaration, and the checksums of what it reads."""
-    return run.spec() | {"inputs": digits.inputs(run)}
+    return run.spec() | {"inputs": checksums(run.reads())}
 
 
 def _difference(made: dict, wanted: dict) -> str:

@@ -24,9 +24,10 @@ from cgnlib import precision
 from cgnlib.chance import generator
 from cgnlib.data.pictures import Batch, Pictures
 from cgnlib.errors import CGNError
+from cgnlib.experiments.recipes import EnsembleRecipe
 from cgnlib.nets.ensemble import HEADS
 from cgnlib.training.checkpoints import Checkpoint, never, nothing
-from cgnlib.training.loop import index_batches, run_loop
+from cgnlib.training.loop import Loop, index_batches
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # runs note their own arithmetic
 FABRICS = {precision.FLOAT32: "32-true", precision.BFLOAT16: "bf16-mixed"}  # its names for them
@@ -66,7 +67,7 @@ def train_ensemble(
     net: nn.Module,
     real: Pictures,
     counterfactual: Pictures | None,
-    s: dict,
+    recipe: EnsembleRecipe,
     seed: int,
     checkpoint: Checkpoint,
     exam: Exam | None = None,
@@ -77,8 +78,6 @@ def train_ensemble(
     net) learns the real labels; each head learns its own label of the counterfactuals ([N, 3]),
     if there are any.  SGD with momentum; a backward pass each for real and counterfactual images,
     then a step.
-    s: batch, ratio (counterfactuals for each real image), epochs, lr, momentum, weight_decay,
-    decay_every (epochs) and decay (factor of the rate).
     exam: called after each epoch; what it returns joins the history.
     Source: CGN paper, invariant classifiers; published code, with the study's settings.
     """
@@ -91,10 +90,10 @@ def train_ensemble(
         warnings.filterwarnings("ignore", message=".*srun")  # see above
         fabric = Fabric(accelerator=device.type, devices=n, precision=arithmetic, **several)
     if n == 1:
-        return _train(fabric, net, real, counterfactual, s, seed, checkpoint, exam)
+        return _train(fabric, net, real, counterfactual, recipe, seed, checkpoint, exam)
     # what is asked of this process does not reach the others; they save all the same
     alone = replace(checkpoint, stop=never, guard=nothing)
-    args = net, real, counterfactual, s, seed, alone, exam
+    args = net, real, counterfactual, recipe, seed, alone, exam
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trained.pt"
         fabric.launch(_train_apart, path, *args)
@@ -132,24 +131,24 @@ def _train(
     net: nn.Module,
     real: Pictures,
     counterfactual: Pictures | None,
-    s: dict,
+    recipe: EnsembleRecipe,
     seed: int,
     checkpoint: Checkpoint,
     exam: Exam | None,
 ) -> list[dict]:
     net.train()
     sgd = torch.optim.SGD(
-        net.parameters(), s["lr"], momentum=s["momentum"], weight_decay=s["weight_decay"]
+        net.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )
-    schedule = StepLR(sgd, s["decay_every"], s["decay"])
+    schedule = StepLR(sgd, recipe.decay_every, recipe.decay)
     wrapped, optimiser = fabric.setup(net, sgd)
-    per_epoch = -(-len(real) // s["batch"])
-    cf_batch = 0 if counterfactual is None else round(s["ratio"] * s["batch"])
+    per_epoch = -(-len(real) // recipe.batch)
+    cf_batch = 0 if counterfactual is None else round(recipe.ratio * recipe.batch)
 
     def batches(first: int, last: int) -> Iterator[_Step]:
-        order = enumerate(index_batches(len(real), s["batch"], seed, first, last), first)
-        left = (len(real) - step % per_epoch * s["batch"] for step in range(first, last))
-        sizes = (min(n, s["batch"]) for n in left)
+        order = enumerate(index_batches(len(real), recipe.batch, seed, first, last), first)
+        left = (len(real) - step % per_epoch * recipe.batch for step in range(first, last))
+        sizes = (min(n, recipe.batch) for n in left)
         reals = _moved(fabric, real.batches(_share(fabric, order)))
         if counterfactual is None:
             yield from map(_Step, sizes, reals)
@@ -187,11 +186,11 @@ def _train(
         checkpoint = replace(checkpoint, every=math.inf, stop=never)
     parts = {"net": net, "optimiser": sgd, "schedule": schedule}
     parts |= {} if exam is None else {"exam": exam}
-    s = s | {"steps": per_epoch * s["epochs"]}
-    return run_loop(
-        step, len(real), s, seed, checkpoint, parts, per_epoch, end_epoch, batches=batches,
-        device=fabric.device, arithmetic=precision.of(fabric.device),
+    loop = Loop(
+        step, len(real), per_epoch * recipe.epochs, recipe.batch, seed, parts, per_epoch, end_epoch,
+        batches, fabric.device, precision.of(fabric.device),
     )  # fmt: skip
+    return loop.run(checkpoint)
 
 
 def _train_apart(fabric: Fabric, path: Path, net: nn.Module, *args) -> None:

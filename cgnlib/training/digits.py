@@ -17,33 +17,34 @@ from cgnlib import chance, precision
 from cgnlib.chance import generator, seeded
 from cgnlib.data.images import Images, Union
 from cgnlib.data.variants import Variant
+from cgnlib.experiments.recipes import CGNRecipe, ClassifierRecipe, GANRecipe
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
 from cgnlib.training import losses
 from cgnlib.training.checkpoints import Checkpoint
-from cgnlib.training.loop import run_loop
+from cgnlib.training.loop import Loop
 
 
-def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tuple[nets.CGN, list]:
+def train_cgn(
+    data: Variant, recipe: CGNRecipe, seed: int, checkpoint: Checkpoint
+) -> tuple[nets.CGN, list]:
     """Train a CGN on one variant.
 
-    s: batch, steps, lr, lr_critic, betas, latent, ngf, ndf, discriminator (`linear` or `conv`),
-    init, gain, mask (weight of the mask entropy), edge (weight of the study's edge loss, 0 in the
-    paper), perceptual (net), layers and factors (its Gram terms).
     Returns the net and its history, a row every 50 steps.
     Source: CGN paper, MNIST experiments; published configurations.
     """
     rng = generator(seed, "cgn")
     draws = chance.like(rng, data.device)
-    net = seeded(lambda: nets.CGN(s["latent"], s["ngf"]), rng)
-    nets.init_weights(net, s["init"], s["gain"], rng)
-    critic = seeded(lambda: _discriminator(s, draws), rng)
-    if s["discriminator"] == "conv":
+    net = seeded(lambda: nets.CGN(recipe.latent, recipe.ngf), rng)
+    nets.init_weights(net, recipe.init, recipe.gain, rng)
+    critic = seeded(lambda: _discriminator(recipe, draws), rng)
+    if recipe.discriminator == "conv":
         nets.init_weights(critic, "normal", 0.02, rng)
-    features = perceptual.build(s["perceptual"], s["layers"])
+    features = perceptual.build(recipe.perceptual, recipe.layers)
     for part in (net, critic, features):
         part.to(data.device, memory_format=torch.channels_last)
-    opt_g, opt_d = _adam(net, s["lr"], s), _adam(critic, s["lr_critic"], s)
+    opt_g = _adam(net, recipe.lr, recipe.betas)
+    opt_d = _adam(critic, recipe.lr_critic, recipe.betas)
     foreground, background, score, maps = (
         precision.mixed(call, data.device)
         for call in (net.foreground, net.background, critic, features)
@@ -72,11 +73,11 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         fake = score(x_gen, y_gen)
         terms = {
             "adversarial": losses.generator_mse(fake),
-            "mask": s["mask"] * losses.mask_entropy(mask),
-            "perceptual": losses.gram_distance(maps(x_gen), target, s["factors"]),
+            "mask": recipe.mask * losses.mask_entropy(mask),
+            "perceptual": losses.gram_distance(maps(x_gen), target, recipe.factors),
         }
-        if s["edge"]:
-            terms["edge"] = s["edge"] * losses.edge_mass(mask)
+        if recipe.edge:
+            terms["edge"] = recipe.edge * losses.edge_mass(mask)
         _update(opt_g, sum(terms.values()), again=again)
         if again:
             scores = score(x, y), fake
@@ -86,20 +87,24 @@ def train_cgn(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         _update(opt_d, loss)
         return terms | {"discriminator": loss, "mask_mean": mask.mean()}
 
-    return net, run_loop(step, len(data), s, seed, checkpoint, parts, 50, **_where(data))
+    loop = _loop(step, data, recipe.steps, recipe.batch, seed, parts)
+    return net, loop.run(checkpoint)
 
 
-def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tuple[nets.GAN, list]:
+def train_gan(
+    data: Variant, recipe: GANRecipe, seed: int, checkpoint: Checkpoint
+) -> tuple[nets.GAN, list]:
     """Train the study's GAN baseline: cross-entropy losses, the linear discriminator always.
 
-    s: batch, steps, lr, lr_critic, betas, latent, ngf, ndf.  Returns the net and its history.
+    Returns the net and its history.
     """
     rng = generator(seed, "gan")
     draws = chance.like(rng, data.device)
-    net = seeded(lambda: nets.GAN(s["latent"], s["ngf"]), rng)
-    critic = seeded(lambda: nets.LinearDiscriminator(s["ndf"], draws), rng).to(data.device)
+    net = seeded(lambda: nets.GAN(recipe.latent, recipe.ngf), rng)
+    critic = seeded(lambda: nets.LinearDiscriminator(recipe.ndf, draws), rng).to(data.device)
     net.to(data.device, memory_format=torch.channels_last)
-    opt_g, opt_d = _adam(net, s["lr"], s), _adam(critic, s["lr_critic"], s)
+    opt_g = _adam(net, recipe.lr, recipe.betas)
+    opt_d = _adam(critic, recipe.lr_critic, recipe.betas)
     make, score = (precision.mixed(call, data.device) for call in (net, critic))
 
     parts = {
@@ -122,24 +127,27 @@ def train_gan(data: Variant, s: dict, seed: int, checkpoint: Checkpoint) -> tupl
         _update(opt_d, loss)
         return {"adversarial": adversarial, "discriminator": loss}
 
-    return net, run_loop(step, len(data), s, seed, checkpoint, parts, 50, **_where(data))
+    loop = _loop(step, data, recipe.steps, recipe.batch, seed, parts)
+    return net, loop.run(checkpoint)
 
 
 def train_classifier(
-    data: Images | Union, s: dict, seed: int, checkpoint: Checkpoint
+    data: Images | Union, recipe: ClassifierRecipe, seed: int, checkpoint: Checkpoint
 ) -> tuple[nets.CNN, list]:
-    """Train the CNN: NLL, Adadelta at rate 1, the rate times 0.7 after each epoch.
+    """Train the CNN: NLL, Adadelta, the rate times gamma after each epoch.
 
-    s: batch, epochs, lr, gamma.  History has a row an epoch; its train_accuracy is the running
+    History has a row an epoch; its train_accuracy is the running
     accuracy in training mode, on whatever set is trained on, as the study reports it.
     """
     rng = generator(seed, "classifier")
     net = seeded(nets.CNN, rng).to(data.device, memory_format=torch.channels_last)
     on_gpu = data.device.type == "cuda"
-    rate = torch.tensor(s["lr"], device=data.device) if on_gpu else s["lr"]  # replays read it there
+    rate = (
+        torch.tensor(recipe.lr, device=data.device) if on_gpu else recipe.lr
+    )  # replays read it there
     optimiser = torch.optim.Adadelta(net.parameters(), lr=rate, capturable=on_gpu)
-    schedule = ExponentialLR(optimiser, s["gamma"])
-    per_epoch = -(-len(data) // s["batch"])
+    schedule = ExponentialLR(optimiser, recipe.gamma)
+    per_epoch = -(-len(data) // recipe.batch)
     classify = precision.mixed(net, data.device)
 
     def step(index: Tensor) -> dict[str, Tensor]:
@@ -150,25 +158,35 @@ def train_classifier(
         return {"loss": loss, "train_accuracy": (scores.argmax(1) == y).float().mean()}
 
     parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
-    s = s | {"steps": per_epoch * s["epochs"]}
 
     def lower_rate(_: int) -> None:
         schedule.step()
 
-    return net, run_loop(
-        step, len(data), s, seed, checkpoint, parts, per_epoch, lower_rate, **_where(data)
-    )
+    loop = _loop(step, data, per_epoch * recipe.epochs, recipe.batch, seed, parts, per_epoch)
+    loop.after_window = lower_rate
+    return net, loop.run(checkpoint)
 
 
-def _discriminator(s: dict, draws: torch.Generator) -> nn.Module:
-    if s["discriminator"] == "conv":
-        return nets.ConvDiscriminator(s["ndf"])
-    return nets.LinearDiscriminator(s["ndf"], draws)
+def _discriminator(recipe: CGNRecipe, draws: torch.Generator) -> nn.Module:
+    if recipe.discriminator == "conv":
+        return nets.ConvDiscriminator(recipe.ndf)
+    return nets.LinearDiscriminator(recipe.ndf, draws)
 
 
-def _where(data: Images | Union | Variant) -> dict:
-    """Where a loop over some data computes, and in which arithmetic; on a GPU it is replayed."""
-    return {"device": data.device, "arithmetic": precision.of(data.device), "replayed": True}
+def _loop(
+    step: Callable[[Tensor], dict[str, Tensor]],
+    data: Images | Union | Variant,
+    steps: int,
+    batch: int,
+    seed: int,
+    parts: dict,
+    window: int = 50,
+) -> Loop:
+    """A loop over some data where that is; on a GPU it is replayed."""
+    return Loop(
+        step, len(data), steps, batch, seed, parts, window,
+        device=data.device, arithmetic=precision.of(data.device), replayed=True,
+    )  # fmt: skip
 
 
 def _scored_together(score: Callable, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:
@@ -180,11 +198,9 @@ def _scored_together(score: Callable, *batches: tuple[Tensor, Tensor]) -> list[T
     return list(score(x, y).split([len(labels) for _, labels in batches]))
 
 
-def _adam(net: nn.Module, lr: float, s: dict) -> torch.optim.Adam:
+def _adam(net: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
     weights = list(net.parameters())
-    return torch.optim.Adam(
-        weights, lr=lr, betas=tuple(s["betas"]), fused=True, capturable=weights[0].is_cuda
-    )
+    return torch.optim.Adam(weights, lr=lr, betas=betas, fused=True, capturable=weights[0].is_cuda)
 
 
 def _update(optimiser: torch.optim.Optimizer, loss: Tensor, again: bool = False) -> None:

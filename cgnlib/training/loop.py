@@ -7,6 +7,8 @@ bit for bit on the same CPU with the same number of threads.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sized
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,71 +44,86 @@ def index_batches(n: int, batch: int, seed: int, first: int, last: int) -> Itera
         yield order[start : start + batch]
 
 
-def run_loop(
-    step: Callable[[Tensor], dict[str, Tensor]],
-    n: int,
-    s: dict,
-    seed: int,
-    checkpoint: Checkpoint,
-    parts: dict,
-    window: int,
-    after_window: Callable[[int], dict | None] = lambda step: None,
-    batches: Callable[[int, int], Iterator[Sized]] | None = None,
-    device: torch.device = CPU,
-    arithmetic: str = precision.FLOAT32,
-    replayed: bool = False,
-) -> list[dict]:
-    """Run s["steps"] steps over shuffled epochs of n items.
+@dataclass
+class Loop:
+    """steps of a training over shuffled epochs of n items.
 
-    The history has a row every `window` steps: the means over the images seen in it.
+    step: called with the indices of a batch, or with what `batches` gives; returns means by name.
+    parts: what a checkpoint restores.  window: a row of history every so many steps, the means
+    over the images seen in it.
     after_window: called with the step, after each row; what it returns joins the row.
     batches: what the steps from a first to before a last one are called with, where that is more
     than the indices of `index_batches`.
-    device: of the step.
-    arithmetic: of its products; with the device, what a checkpoint can be gone on with in.
+    device: of the step.  arithmetic: of its products; with the device, what a checkpoint can be
+    gone on with in.
     replayed: on a GPU the step is recorded once and replayed, see `Replayed`; of `parts` it draws
     from all generators.
     """
-    here = f"{device.type} in {arithmetic}"
-    start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": here}
-    loop = checkpoint.load(parts) or start
-    if (made_on := loop["device"]) != here:
-        raise CGNError(
-            f"{checkpoint.path} was made on a {made_on} and this is a {here}: go on there (or set "
-            f"CGN_PRECISION), or delete {checkpoint.path.parent} to start this run anew"
-        )
-    if batches is None:
-        ordered = index_batches(n, s["batch"], seed, loop["step"], s["steps"])
-    else:
-        ordered = batches(loop["step"], s["steps"])
-    bar = tqdm(ordered, initial=loop["step"], total=s["steps"], disable=None, unit="step")
-    report = _progress(loop["step"], s["steps"], logging.INFO if bar.disable else logging.DEBUG)
-    sums = loop["sums"]
 
-    def tally(index: Sized) -> None:
-        for name, value in step(index).items():
-            total = value.detach().double() * len(index)
-            sums[name] = sums[name].add_(total) if name in sums else total
+    step: Callable[[Any], dict[str, Tensor]]
+    n: int
+    steps: int
+    batch: int
+    seed: int
+    parts: dict
+    window: int
+    after_window: Callable[[int], dict | None] = lambda step: None
+    batches: Callable[[int, int], Iterator[Sized]] | None = None
+    device: torch.device = CPU
+    arithmetic: str = precision.FLOAT32
+    replayed: bool = False
 
-    graphed = device if replayed else CPU
-    if graphed.type != "cpu":
-        draws = [part for part in parts.values() if isinstance(part, torch.Generator)]
-        tally = replay.Replayed(tally, s["batch"], graphed, draws)
-    with replay.stream(graphed):
-        for index in bar:
-            tally(index)
-            loop["seen"] += len(index)
-            loop["step"] += 1
-            if loop["step"] % window == 0 or loop["step"] == s["steps"]:
-                means = {name: float(total / loop["seen"]) for name, total in sums.items()}
-                loop["history"].append({"step": loop["step"], **means})
-                loop["seen"] = 0
-                for total in sums.values():
-                    total.zero_()
-                loop["history"][-1] |= after_window(loop["step"]) or {}
-            report(loop["step"])
-            checkpoint.after_step(loop, parts)
-    return loop["history"]
+    def run(self, checkpoint: Checkpoint) -> list[dict]:
+        """All steps that are left, from where the checkpoint is; the history."""
+        here = f"{self.device.type} in {self.arithmetic}"
+        start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": here}
+        loop = checkpoint.load(self.parts) or start
+        if (made_on := loop["device"]) != here:
+            raise CGNError(
+                f"{checkpoint.path} was made on a {made_on} and this is a {here}: go on there (or "
+                f"set CGN_PRECISION), or delete {checkpoint.path.parent} to start this run anew"
+            )
+        bar = tqdm(
+            self._batches(loop["step"]),
+            initial=loop["step"], total=self.steps, disable=None, unit="step",
+        )  # fmt: skip
+        level = logging.INFO if bar.disable else logging.DEBUG
+        report = _progress(loop["step"], self.steps, level)
+        sums = loop["sums"]
+
+        def tally(index: Sized) -> None:
+            for name, value in self.step(index).items():
+                total = value.detach().double() * len(index)
+                sums[name] = sums[name].add_(total) if name in sums else total
+
+        graphed = self.device if self.replayed else CPU
+        if graphed.type != "cpu":
+            draws = [part for part in self.parts.values() if isinstance(part, torch.Generator)]
+            tally = replay.Replayed(tally, self.batch, graphed, draws)
+        with replay.stream(graphed):
+            for index in bar:
+                tally(index)
+                loop["seen"] += len(index)
+                loop["step"] += 1
+                if loop["step"] % self.window == 0 or loop["step"] == self.steps:
+                    self._close_window(loop)
+                report(loop["step"])
+                checkpoint.after_step(loop, self.parts)
+        return loop["history"]
+
+    def _batches(self, first: int) -> Iterator[Sized]:
+        if self.batches is not None:
+            return self.batches(first, self.steps)
+        return index_batches(self.n, self.batch, self.seed, first, self.steps)
+
+    def _close_window(self, loop: dict) -> None:
+        means = {name: float(total / loop["seen"]) for name, total in loop["sums"].items()}
+        row = {"step": loop["step"], **means}
+        loop["history"].append(row)
+        loop["seen"] = 0
+        for total in loop["sums"].values():
+            total.zero_()
+        row |= self.after_window(loop["step"]) or {}
 
 
 def _progress(first: int, last: int, level: int) -> Callable[[int], None]:

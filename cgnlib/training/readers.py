@@ -1,8 +1,10 @@
 """Readers of shape, texture and background that know no shortcut, and never saw a CGN.
 
 That of the MNIST variants is trained here, on digits whose cues are drawn independently of each
-other and of the digit.  The menagerie's comes with the book (`worlds.probe`).
+other and of the digit.  The menagerie's comes with the book (`World.probe`).
 """
+
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +13,10 @@ from torch import Tensor
 from cgnlib.chance import generator, seeded
 from cgnlib.data.images import Images
 from cgnlib.data.variants import Variant
+from cgnlib.experiments.recipes import ReaderRecipe
 from cgnlib.nets.readers import CueReader
 from cgnlib.training.checkpoints import Checkpoint
-from cgnlib.training.loop import run_loop
+from cgnlib.training.loop import Loop
 
 
 def labelled(data: Variant) -> Images:
@@ -21,27 +24,24 @@ def labelled(data: Variant) -> Images:
     return Images(data.freeze().x, torch.stack([data.y, data.fg, data.bg], 1))
 
 
-def independent(name: str, s: dict, rng: torch.Generator) -> Images:
-    """Training digits of a variant in cues drawn at random, s["renderings"] times over."""
-    parts = [
-        labelled(Variant(name, s["digits"], "train", rng, s["textures"], association="random"))
-        for _ in range(s["renderings"])
-    ]
+def independent(rendered: Iterable[Variant]) -> Images:
+    """Several renderings of digits, whose cues are drawn at random, as one labelled set."""
+    parts = [labelled(data) for data in rendered]
     return Images(torch.cat([p.x for p in parts]), torch.cat([p.y for p in parts]))
 
 
 def train_reader(
-    data: Images, s: dict, seed: int, checkpoint: Checkpoint
+    data: Images, recipe: ReaderRecipe, seed: int, checkpoint: Checkpoint
 ) -> tuple[CueReader, list[dict[str, float]]]:
     """Train a reader: mean cross entropy of its heads, AdamW, one cycle of the rate.
 
-    data: labels [N, 3].  s: batch, epochs, lr.  History has a row an epoch.
+    data: labels [N, 3].  History has a row an epoch.
     """
     net = seeded(CueReader, generator(seed, "reader")).to(memory_format=torch.channels_last).train()
-    per_epoch = -(-len(data) // s["batch"])
-    steps = per_epoch * s["epochs"]
-    optimiser = torch.optim.AdamW(net.parameters(), s["lr"], weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, s["lr"], steps)
+    per_epoch = -(-len(data) // recipe.batch)
+    steps = per_epoch * recipe.epochs
+    optimiser = torch.optim.AdamW(net.parameters(), recipe.lr, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.lr, steps)
 
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
@@ -54,6 +54,6 @@ def train_reader(
         return {"loss": loss, "train_accuracy": (scores.argmax(1) == y).float().mean()}
 
     parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
-    s = s | {"steps": steps}
-    history = run_loop(step, len(data), s, seed, checkpoint, parts, per_epoch)
+    loop = Loop(step, len(data), steps, recipe.batch, seed, parts, per_epoch)
+    history = loop.run(checkpoint)
     return net.eval(), history

@@ -210,12 +210,16 @@ def test_what_else_may_lie_there_and_what_may_not(cues, no_data):
 
 
 def test_a_benchmark_that_is_not_there_is_told(no_data):
-    with pytest.raises(CGNError, match=r"in-mini/val is missing: get it from kaggle"):
+    with pytest.raises(
+        CGNError, match=r"in-mini/val is missing: download .*fetch\.py in-mini --from"
+    ):
         read("in-mini/val")
+    with pytest.raises(CGNError, match=r"imagenet/val is missing: get it from image-net\.org"):
+        read("imagenet/val")
     with pytest.raises(CGNError, match=r"unknown benchmark 'in9': choose .*in9/mixed_rand"):
         read("in9")
     (no_data / "sketch").mkdir()
-    with pytest.raises(CGNError, match=r"sketch holds no image"):
+    with pytest.raises(CGNError, match=r"sketch holds no image: get it with `python .* sketch`"):
         read("sketch", check=False)
 
 

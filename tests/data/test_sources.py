@@ -25,22 +25,27 @@ SEVERAL = ALWAYS | {"folder", "files"}
 ARCHIVE = ALWAYS | {"folder", "archive", "sha256", "size", "unpacked", "inside", "images"}
 
 
-@pytest.mark.parametrize("name", sources.table())
-def test_every_entry_says_where_from_what_and_under_which_licence(name):
-    entry = sources.table()[name]
-    assert set(entry) in (ONE, SEVERAL, ARCHIVE, ARCHIVE | {"page"})
-    assert entry["licence"] and entry["about"]
-    assert bool(entry["urls"]) != ("page" in entry)  # a page is where to get it by hand
+def test_every_entry_says_where_from_what_and_under_which_licence():
+    def whole(entry):
+        known = set(entry) in (ONE, SEVERAL, ARCHIVE, ARCHIVE | {"page"})
+        where = bool(entry["urls"]) != ("page" in entry)  # a page is where to get it by hand
+        return known and where and entry["licence"] and entry["about"]
+
+    assert not [name for name, entry in sources.table().items() if not whole(entry)]
 
 
-@pytest.mark.parametrize("name", sources.table())
-def test_every_download_is_named_and_measured(name):
-    for part in sources.downloads(name):
-        assert all(url.startswith("https://") for url in part["urls"])
-        assert re.fullmatch("[0-9a-f]{32}", part.get("md5", "0" * 32))
-        assert re.fullmatch("[0-9a-f]{64}|[0-9a-f]{8}|", part.get("sha256", ""))
-        assert ("md5" in part) != ("sha256" in part) and part["size"] > 0
-        assert not part["file"].startswith("/") and ".." not in part["file"]
+def test_every_download_is_named_and_measured():
+    def whole(part):
+        stated = part.get("md5", part.get("sha256"))
+        digits = "[0-9a-f]{32}" if "md5" in part else "[0-9a-f]{64}|[0-9a-f]{8}|"
+        inside = not part["file"].startswith("/") and ".." not in part["file"]
+        safe = all(url.startswith("https://") for url in part["urls"])
+        one = ("md5" in part) != ("sha256" in part)
+        return one and re.fullmatch(digits, stated) and part["size"] > 0 and inside and safe
+
+    every = [part for name in sources.table() for part in sources.downloads(name)]
+    assert not [part["file"] for part in every if not whole(part)]
+    assert sum(map(sources.size, sources.table())) == sum(part["size"] for part in every)
 
 
 def test_no_two_entries_share_a_place():
@@ -73,12 +78,19 @@ def test_counts_are_those_that_the_readers_ask_for():
     assert counted.items() <= known.items() and len(counted) == 13
     rest = {folder.split("/")[0] for folder in known.keys() - counted.keys()}
     assert rest == {"imagenet", "stylized-imagenet"}  # nobody gives those out
+    for layout in public.LAYOUTS.values():
+        first = layout.folder.split("/")[0]
+        assert (layout.entry is None) == (first in rest) == bool(layout.other), layout
+        assert first in rest or sources.table()[layout.entry]["folder"] == first, layout
 
 
 def test_what_cannot_be_downloaded_is_taken_from_a_file():
     command = "python data_prep/fetch.py in-mini --from imagenetmini-1000.zip"
     assert sources.command("in-mini") == command
     assert sources.command("in9") == "python data_prep/fetch.py in9"
+    page = sources.table()["in-mini"]["page"]
+    wanted = f"download imagenetmini-1000.zip from {page}, then `{command}` or set CGN_DATA"
+    assert sources.get_it("in-mini").startswith(wanted)
 
 
 @pytest.mark.parametrize(

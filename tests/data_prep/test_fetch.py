@@ -1,23 +1,20 @@
 """data_prep/fetch.py: its list, its choices and its exit codes; nothing is downloaded here."""
 
-import importlib.util
-
 import pytest
 
-from cgnlib import doctor, downloads, experiments, paths
+import download
+import fetch
+import needs
+from cgnlib import experiments
 from cgnlib.data import sources
 from cgnlib.errors import CGNError
-
-SPEC = importlib.util.spec_from_file_location("fetch", paths.ROOT / "data_prep" / "fetch.py")
-fetch = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(fetch)
 
 
 @pytest.fixture(autouse=True)
 def fetched(monkeypatch, no_data):
     """The calls that would download."""
     calls = []
-    monkeypatch.setattr(downloads, "fetch", lambda *call: calls.append(call) or no_data / call[0])
+    monkeypatch.setattr(download, "fetch", lambda *call: calls.append(call) or no_data / call[0])
     return calls
 
 
@@ -37,6 +34,15 @@ def test_what_is_there_is_listed_and_kept(capsys, fetched, original, monkeypatch
     assert "mnist                there" in out and "mnist: there already" in out and not fetched
 
 
+def test_what_is_damaged_is_listed_and_not_fetched_over(capsys, fetched, no_data):
+    (no_data / "weights").mkdir()
+    (no_data / "weights" / "vgg16-397923af.pth").write_bytes(b"<html>")
+    assert fetch.main(["--list", "vgg16"]) == 1 and not fetched
+    out, err = capsys.readouterr()
+    assert "vgg16                damaged" in out
+    assert err.startswith("error: ") and "has 6 bytes" in err and err.count("\n") == 1
+
+
 def test_nothing_asked_for_is_the_list(capsys, fetched):
     assert fetch.main([]) == 0
     assert not fetched and len(capsys.readouterr().out.splitlines()) == len(sources.table()) + 1
@@ -45,7 +51,7 @@ def test_nothing_asked_for_is_the_list(capsys, fetched):
 @pytest.mark.parametrize("profile", experiments.PROFILES)
 def test_a_profile_is_all_that_it_needs(profile, fetched):
     assert fetch.main(["--profile", profile]) == 0
-    assert [name for name, *_ in fetched] == doctor.downloads_of(profile)
+    assert [name for name, *_ in fetched] == needs.downloads_of(profile)
 
 
 def test_all_is_the_whole_table_each_once(fetched):
@@ -69,7 +75,7 @@ def test_what_fails_is_one_line_each_and_the_others_are_tried(monkeypatch, fetch
         if name != "dtd":
             raise CGNError(f"{name} is not to be had")
 
-    monkeypatch.setattr(downloads, "fetch", fail)
+    monkeypatch.setattr(download, "fetch", fail)
     assert fetch.main(["mnist", "dtd", "u2net"]) == 1
     assert fetched == ["mnist", "dtd", "u2net"]
     expected = [f"error: {name} is not to be had" for name in ("mnist", "u2net")]
@@ -80,7 +86,7 @@ def test_an_interruption_is_exit_code_130(monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(downloads, "fetch", interrupt)
+    monkeypatch.setattr(download, "fetch", interrupt)
     assert fetch.main(["mnist"]) == 130 and "goes on" in capsys.readouterr().err
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from cgnlib import machine
+import machine
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import nn
 
 from cgnlib.data import sources
@@ -227,9 +226,9 @@ def test_class_vectors_may_mix(generator_net, rng):
     )
 
 
-@pytest.mark.parametrize("k", range(1, 51))
-def test_every_stored_truncation_has_its_row(k):
-    assert biggan.statistics_row(BIGGAN_256, k / 50) == k
+def test_every_stored_truncation_has_its_row():
+    rows = [biggan.statistics_row(BIGGAN_256, k / 50) for k in range(1, 51)]
+    assert rows == list(range(1, 51))
 
 
 # --- the folded copy
@@ -421,95 +420,23 @@ def test_wrong_inputs_are_refused(cgn, u, y, message):
 # --- files
 
 
-SAVE = {"pth": torch.save, "safetensors": save_file}
-
-
-def written(state, path):
-    SAVE[path.suffix[1:]]({k: v.contiguous() for k, v in state.items()}, path)
-    return path
-
-
-@pytest.mark.parametrize("prefix", ["", "module."])
-@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_files_come_back_as_they_went(cgn, suffix, prefix, tmp_path):
-    def write(net, name):
-        state = {prefix + key: value for key, value in net.state_dict().items()}
-        return written(state, tmp_path / f"{name}.{suffix}")
-
-    loaded = imagenet.load_biggan(write(cgn.f_text, "biggan"), TINY)
+def test_files_come_back_as_they_went(cgn, tmp_path):
+    path = tmp_path / "net.safetensors"
+    weights.save(cgn.f_text, path)
+    loaded = imagenet.load_biggan(path, TINY)
     assert same(loaded, snapshot(cgn.f_text)) and not loaded.training
-    loaded = imagenet.load_u2net(write(cgn.u2net, "u2net"), U2Net.small())
+    weights.save(cgn.u2net, path)
+    loaded = imagenet.load_u2net(path, U2Net.small())
     assert same(loaded, snapshot(cgn.u2net)) and not loaded.training
-    loaded = imagenet.load_cgn(write(cgn, "cgn"), TINY, U2Net.small())
+    weights.save(cgn, path)
+    loaded = imagenet.load_cgn(path, TINY, U2Net.small())
     assert same(loaded, snapshot(cgn)) and not loaded.training
 
 
-def spoil(kind, net, path):
-    """Write a file that does not hold the net."""
-    state = dict(net.state_dict())
-    key = "generator.gen_z.weight_orig"
-    if kind == "foreign":
-        state = U2Net.small().state_dict()
-    elif kind == "partial":
-        state.popitem()
-    elif kind == "extra":
-        state["generator.more"] = torch.zeros(1)
-    elif kind == "shape":
-        state[key] = state[key][:-1]
-    elif kind == "type":
-        state[key] = state[key].long()
-    elif kind == "half prefix":
-        state["module." + key] = state.pop(key)
-    elif kind == "empty":
-        state = {}
-    written(state, path)
-    if kind == "truncated":
-        path.write_bytes(path.read_bytes()[:-1000])
-    elif kind == "text":
-        path.write_bytes(b"<html>quota exceeded</html>")
-    elif kind == "missing":
-        path.unlink()
-
-
-@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *("foreign", "partial", "extra", "shape", "type", "half prefix"),
-        *("truncated", "text", "missing", "empty"),
-    ],
-)
-def test_other_files_are_refused_and_change_nothing(settled, kind, suffix, tmp_path):
-    path = tmp_path / f"weights.{suffix}"
-    spoil(kind, settled, path)
-    net = biggan.build(TINY)
-    before = snapshot(net)
-    with pytest.raises(CGNError, match=re.escape(str(path))) as error:
-        weights.load(net, path)
-    assert "\n" not in str(error.value)
-    assert same(net, before)
-    with pytest.raises(CGNError):
-        imagenet.load_biggan(path, TINY)
-
-
-def test_code_in_a_file_is_not_run(tmp_path):
-    class Harmful:
-        def __reduce__(self):
-            return (exec, ("raise SystemExit('ran')",))
-
-    path = tmp_path / "weights.pth"
-    torch.save({"embeddings.weight": Harmful()}, path)
-    with pytest.raises(CGNError):
-        weights.read(path)
-    torch.save([torch.zeros(1)], path)
-    with pytest.raises(CGNError, match="no named tensors"):
-        weights.read(path)
-
-
 def test_a_damaged_cgn_file_leaves_a_given_saliency_net_alone(cgn, tmp_path):
-    state = cgn.state_dict()
+    state, path = cgn.state_dict(), tmp_path / "cgn.pth"
     state.pop("f_bg.embeddings.weight")
-    path = written(state, tmp_path / "cgn.pth")
+    torch.save(state, path)
     u2net = U2Net.small()
     before = snapshot(u2net)
     with pytest.raises(CGNError):
@@ -547,6 +474,3 @@ def test_a_file_without_a_checksum_is_refused_until_one_is_stated(unstated):
 def test_what_the_paper_profile_needs_is_in_the_table(name, no_data):
     with pytest.raises(CGNError, match=f"fetch.py {name}"):
         sources.find(name)
-
-
-# --- full size

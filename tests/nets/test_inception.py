@@ -100,5 +100,5 @@ def test_weights_load_whole_or_not_at_all(judges, x, tmp_path, monkeypatch):
     assert torch.equal(judge(x), judges["study"](x))
     del state["fc.bias"]
     torch.save(state, path)
-    with pytest.raises(CGNError, match=r"inception\.pth is not a checkpoint.*V1 weights"):
+    with pytest.raises(CGNError, match=r"inception\.pth does not hold .*fc\.bias.*V1 weights"):
         inception.build("study")

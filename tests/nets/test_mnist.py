@@ -1,17 +1,15 @@
 """Networks: sizes and keys of the published code, and each fast path against its plain form."""
 
 import copy
-import re
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cgnlib.compute import digits
-from cgnlib.data import variants
-from cgnlib.errors import CGNError
+from cgnlib.data import sources, variants
 from cgnlib.nets import mnist as nets
+from cgnlib.nets import weights
 
 Y = torch.arange(10)
 
@@ -342,30 +340,7 @@ def test_the_classifier_gives_log_probabilities_of_each_image_alone(cnn, rng):
     assert torch.allclose(torch.cat([cnn(part) for part in x.split(3)]), out, atol=1e-5)
 
 
-# --- checkpoints
-
-
-@pytest.mark.parametrize("content", ["gan", "partial", "text", "empty"])
-def test_a_foreign_checkpoint_is_named_and_left_alone(content, tmp_path):
-    path = tmp_path / "weights.pth"
-    if content == "gan":
-        torch.save(nets.GAN().state_dict(), path)
-    elif content == "partial":
-        state = nets.CGN().state_dict()
-        state.popitem()
-        torch.save(state, path)
-    else:
-        path.write_bytes(b"not a checkpoint" if content == "text" else b"")
-    before = path.read_bytes()
-    with pytest.raises(CGNError, match=re.escape(str(path))) as error:
-        digits.nets_from_checkpoint(path, nets.CGN())
-    assert "\n" not in str(error.value)
-    assert path.read_bytes() == before
-
-
-def test_there_is_no_published_cgn_of_another_name():
-    with pytest.raises(CGNError, match="choose"):
-        digits.published_cgn("digits")
+# --- the published CGNs
 
 
 @pytest.fixture(scope="module")
@@ -375,7 +350,8 @@ def published():
 
     def make(variant):
         if variant not in made:
-            net, rng = digits.published_cgn(variant), generator()
+            rng = generator()
+            net = weights.load(nets.CGN(), sources.find(f"cgn-{variant}")).eval()
             with torch.inference_mode():
                 y = Y.repeat_interleave(40)
                 made[variant] = [

@@ -60,14 +60,10 @@ def test_nothing_behind_the_last_chosen_layer_is_kept(vgg, x):
     assert len(features.stages) == 3 and len(features(x)) == 2
 
 
-def lite0():
-    net = EfficientNet.from_name("efficientnet-lite0")
-    net.load_state_dict(torch.load(perceptual._lite0_file(), weights_only=True))
-    return net.eval()
-
-
 def test_folded_efficientnet_equals_the_packages(x):
-    net, chosen = lite0(), (0, 1, 2, 6)
+    net = EfficientNet.from_name("efficientnet-lite0").eval()
+    net.load_state_dict(torch.load(perceptual._lite0_file(), weights_only=True))
+    chosen = (0, 1, 2, 6)
     assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules()) > 40
 
     def stem(image):

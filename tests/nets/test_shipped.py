@@ -112,12 +112,9 @@ BROKEN = {
     "truncated": (lambda f: (f / "classifier.safetensors").write_bytes(b""), "not that of"),
     "tampered": (tamper, "not that of its record"),
     "swapped": (swap, "not that of its record"),
-    "no weights": (replace_by_text, "is no Reader"),
-    "another layout": (lambda f: shipped.ship("classifier", reader(0, (7,)), {}), "is no Reader"),
-    "one head more": (
-        lambda f: shipped.ship("classifier", reader(0, (10, 10)), {}),
-        "is no Reader",
-    ),
+    "no weights": (replace_by_text, "cannot be read as weights"),
+    "another layout": (lambda f: shipped.ship("classifier", reader(0, (7,)), {}), "this Reader"),
+    "one head more": (lambda f: shipped.ship("classifier", reader(0, (10, 10)), {}), "this Reader"),
     "no record": (lambda f: (f / "classifier.json").unlink(), "classifier.json cannot be read"),
     "half a record": (lambda f: (f / "classifier.json").write_text("{"), "json cannot be read"),
     "another record": (lambda f: (f / "classifier.json").write_text("{}"), "no sha256"),
@@ -146,16 +143,12 @@ def test_a_refused_file_leaves_the_net_as_it_was(case, folder):
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
-def test_a_part_that_cannot_be_shipped_leaves_the_earlier_one(monkeypatch):
+def test_a_part_that_cannot_be_shipped_leaves_the_earlier_one():
     shipped.ship("classifier", reader(), {})
-
-    def full(state, path):
-        path.write_bytes(b"half")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(shipped, "save_file", full)
-    with pytest.raises(OSError, match="No space"):
-        shipped.ship("classifier", reader(1), {})
+    broken = reader(1)
+    broken.heads[0].bias.data[0] = 1e6
+    with pytest.raises(CGNError, match="too large for half precision"):
+        shipped.ship("classifier", broken, {})
     found = shipped.load("classifier", reader(2))
     assert torch.equal(found.heads[0].weight, reader().heads[0].weight.half().float())
 

@@ -5,21 +5,23 @@ the same.  Nothing here runs unless the user asked for a download (data_prep/fet
 """
 
 import errno
+import hashlib
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
-import pooch
 from filelock import FileLock, Timeout
 
-from cgnlib import archives, paths, transfer
+import archives
+import machine
+import transfer
+from cgnlib import paths
 from cgnlib.data import sources
 from cgnlib.errors import CGNError, reason
-from cgnlib.transfer import Unreachable
+from transfer import Unreachable
 
 IMAGES = (".jpeg", ".jpg", ".png")
 
@@ -45,7 +47,7 @@ def fetch(name: str, own: Path | None = None, keep: bool = False) -> Path:
         with _alone(name):
             _take_all(name, own, missing)
     elif missing:
-        _check_space(sources.place(name), sum(part["size"] for part in missing))
+        _check_space(name, missing)
         with _alone(name):
             for part in missing:
                 _download(name, part)
@@ -58,7 +60,9 @@ def check(path: Path, part: dict) -> bool:
     Raises CGNError for another file.
     """
     if "md5" in part:
-        if (found := pooch.file_hash(str(path), "md5")) != part["md5"]:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "md5").hexdigest()
+        if found != part["md5"]:
             raise CGNError(f"{path.name} has MD5 {found}, not {part['md5']}")
         return True
     place = paths.data() / part["file"]
@@ -104,10 +108,8 @@ def _is_there(part: dict) -> bool:
     path = paths.data() / part["file"]
     if not path.is_file():
         return False
-    try:
+    with _advice(f": move {path} away to get it again"):
         known = check(path, part)
-    except CGNError as error:
-        raise CGNError(f"{error}: move {path} away to get it again") from error
     if not known:
         raise CGNError(
             f"{path} is there already, and nobody states its checksum: if you trust your copy, "
@@ -119,30 +121,24 @@ def _is_there(part: dict) -> bool:
 def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None:
     target = sources.place(name)
     if target.exists():
-        try:
+        with _advice(f": move {target} away to get it again"):
             return count_images(target, entry["images"])
-        except CGNError as error:
-            raise CGNError(f"{error}: move {target} away to get it again") from error
     (part,) = sources.downloads(name)
     if own is None and not entry["urls"]:
-        raise CGNError(
-            f"{name} is not to be had without an account: download {entry['archive']} from "
-            f"{entry['page']}, then {sources.command(name)}"
-        )
+        raise CGNError(f"{name} is not to be had without an account: {sources.get_it(name)}")
     archive = own or paths.data() / part["file"]
 
+    again = _another(name) if own else f"delete {archive} to get it again"
+
     def counted(folder: Path) -> None:
-        try:
+        with _advice(f"; {again}"):
             count_images(folder, entry["images"], archive)
-        except CGNError as error:
-            again = _another(name) if own else f"delete {archive} to get it again"
-            raise CGNError(f"{error}; {again}") from error
 
     with _alone(name):
         if own is not None:
             _check_own(name, own, part)
         elif not _is_there(part):
-            _check_space(archive, part["size"] + entry["unpacked"])
+            _check_space(name, [part], entry["unpacked"])
             _download(name, part)
         archives.unpack(archive, target, entry["inside"], counted)
         if own is None and not keep:
@@ -180,9 +176,8 @@ def _take_from(name: str, folder: Path, missing: list[dict], own: Path) -> None:
 def _check_own(name: str, own: Path, part: dict) -> None:
     """Raises CGNError where a file of the user's is another one, and says what to do."""
     try:
-        check(own, part)
-    except CGNError as error:
-        raise CGNError(f"{error}; {_another(name)}") from error
+        with _advice(f"; {_another(name)}"):
+            check(own, part)
     except OSError as error:
         raise CGNError(f"{own} cannot be read ({reason(error)}): mend it and run again") from error
 
@@ -214,51 +209,33 @@ def _take(name: str, own: Path, part: dict) -> None:
 
 
 def _download(name: str, part: dict) -> None:
-    """One file from the first url that gives it."""
+    """One file from the first url that gives it, checked before it gets its place."""
     path = paths.data() / part["file"]
-    pooch.get_logger().setLevel("WARNING")  # else it advises on checksums that are recorded here
-    troubles = []
+    kept = transfer.part_of(path)
+    known = "md5" in part or bool(part["sha256"] or sources.recorded(path))
     for url in part["urls"]:
-        downloader = partial(_resume, path=path, part=part)
         try:
-            pooch.retrieve(url, _stated(part), path.name, path.parent, downloader=downloader)
+            transfer.download(url, kept, known)
+            check(kept, part)
+            os.replace(kept, path)
+            transfer.forget(kept)
             return _record(path, part)
-        except (Unreachable, ValueError) as error:  # ValueError: pooch found another checksum
-            troubles.append(f"{url}: {reason(error)}")
-            print(troubles[-1], file=sys.stderr)
+        except (Unreachable, CGNError) as error:
+            if isinstance(error, CGNError):  # another file: nothing of it can be used
+                transfer.forget(kept)
+            trouble = f"{url}: {reason(error)}"
+            print(trouble, file=sys.stderr)
         except OSError as error:
             raise _mendable(path, error) from error
     raise CGNError(
-        f"{name} could not be downloaded ({troubles[-1]}): try again later, or get the file "
+        f"{name} could not be downloaded ({trouble}): try again later, or get the file "
         f"another way and name it with `python data_prep/fetch.py {name} --from FILE`"
     )
 
 
-def _stated(part: dict) -> str | None:
-    """A whole checksum as pooch writes it, None where nobody states one."""
-    if "md5" in part:
-        return f"md5:{part['md5']}"
-    return f"sha256:{part['sha256']}" if len(part["sha256"]) == 64 else None
-
-
-def _resume(url: str, output: str, _pooch: object, *, path: Path, part: dict) -> None:
-    """A downloader for pooch, which checks the output against a whole checksum itself."""
-    kept = transfer.part_of(path)
-    known = "md5" in part or bool(part["sha256"] or sources.recorded(path))
-    transfer.download(url, kept, known)
-    if not _stated(part):
-        try:
-            check(kept, part)
-        except CGNError as error:
-            transfer.forget(kept)
-            raise Unreachable(error) from error
-    os.replace(kept, output)
-    transfer.forget(kept)
-
-
 def _record(path: Path, part: dict) -> None:
     """Write FILE.sha256 at the first download of a file whose checksum nobody states whole."""
-    if _stated(part) or sources.recorded(path):
+    if "md5" in part or len(part["sha256"]) == 64 or sources.recorded(path):
         return
     sources.beside(path).write_text(f"{sources.sha256(path)}  {path.name}\n")
     print(
@@ -276,15 +253,21 @@ def _mendable(path: Path, error: OSError) -> CGNError:
     return CGNError(f"{path} cannot be written ({reason(error)}): mend it or set CGN_DATA")
 
 
-def _check_space(path: Path, needed: int) -> None:
-    kept = transfer.part_of(path)
-    needed -= kept.stat().st_size if kept.is_file() else 0
-    folder = next(parent for parent in path.parents if parent.exists())
-    if (free := shutil.disk_usage(folder).free) < needed:
-        raise CGNError(
-            f"{path.name} needs about {needed / 1e9:.1f} GB at {folder}, which has "
-            f"{free / 1e9:.1f}: free space or set CGN_DATA to a larger disk"
-        )
+def _check_space(name: str, parts: list[dict], unpacked: int = 0) -> None:
+    """Raises CGNError where the disk has not what is still to come, unpacked if it is packed."""
+    places = [transfer.part_of(paths.data() / part["file"]) for part in parts]
+    came = sum(place.stat().st_size for place in places if place.is_file())
+    needed = sum(part["size"] for part in parts) + unpacked - came
+    machine.check_space(name, places[0].parent, needed)
+
+
+@contextmanager
+def _advice(text: str) -> Iterator[None]:
+    """Ends an error's message with what to do."""
+    try:
+        yield
+    except CGNError as error:
+        raise CGNError(f"{error}{text}") from error
 
 
 @contextmanager

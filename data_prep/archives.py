@@ -1,20 +1,21 @@
 """Archives unpacked so that nothing lands outside the target, and a broken one leaves nothing."""
 
 import gzip
-import hashlib
 import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tqdm import tqdm
 
-from cgnlib.data.sources import beside
+import machine
+from cgnlib.data.sources import beside, sha256
 from cgnlib.errors import CGNError, reason
 
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
@@ -34,19 +35,16 @@ def unpack(archive: Path, target: Path, inside: list[str], check: Callable[[Path
     temporary = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
     try:
-        with _opened(archive) as (members, extract):
-            top = _top(archive, list(members), inside)
-            chosen = {n: m for n, m in members.items() if n.is_relative_to(top)}
-            _check_space(archive, target, sum(size for size, _ in chosen.values()))
+        with _opened(archive) as (opened, extract):
+            files = _files(archive, opened)
+            top = _top(archive, files, inside)
+            chosen = [file for name, file in files.items() if name.is_relative_to(top)]
+            machine.check_space(archive.name, target.parent, sum(size for size, _ in chosen))
             temporary.mkdir(parents=True)
-            for name, (_, member) in tqdm(chosen.items(), disable=None, desc="unpack"):
-                path = temporary / name.relative_to(top)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with extract(member) as source, path.open("xb") as file:
-                    shutil.copyfileobj(source, file, 2**20)
-        check(temporary)
-        _write_manifest(temporary, beside(target), target.name)
-        temporary.rename(target)
+            extract(temporary, tqdm([m for _, m in chosen], disable=None, desc="unpack"))
+        check(temporary / top)
+        _write_manifest(temporary / top, beside(target), target.name)
+        (temporary / top).rename(target)
     except (*BROKEN, RuntimeError) as error:  # the last: zipfile's, for encrypted archives
         raise CGNError(
             f"{archive} is damaged ({reason(error)}): delete it and get it again"
@@ -72,59 +70,55 @@ def compare_with_manifest(folder: Path) -> None:
     for line in tqdm(lines, disable=None, desc=folder.name, leave=False):
         digest, _, name = line.partition("  ")
         path = folder.parent / name
-        if not path.is_file() or _sha256(path) != digest:
+        if not path.is_file() or sha256(path) != digest:
             raise CGNError(
                 f"{path} is not what was unpacked: move {folder} away and unpack it again"
             )
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[tuple[dict, Callable]]:
-    """The files of an archive, by path: (bytes, member), and what opens a member."""
+def _opened(archive: Path) -> Iterator[tuple]:
+    """An archive, and the library's own unpacking of chosen members into a folder."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
-            yield _members(archive, map(_of_zip, opened.infolist())), opened.open
+            yield opened.infolist(), opened.extractall
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as opened:
-            members = _members(archive, map(_of_tar, opened))
-            # the library's own check, besides ours
-            yield members, lambda m: opened.extractfile(tarfile.data_filter(m, str(archive.parent)))
+            yield opened, partial(opened.extractall, filter="data")
     else:
         raise CGNError(f"{archive} is no tar or zip archive, or is damaged: get it again")
 
 
-def _of_zip(member: zipfile.ZipInfo) -> tuple[str, str, int, zipfile.ZipInfo]:
-    """(name, kind, bytes, member)."""
-    kind = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", 0: "file"}.get(
-        stat.S_IFMT(member.external_attr >> 16), "link or device"
-    )
-    return member.filename, "folder" if member.is_dir() else kind, member.file_size, member
+def _files(archive: Path, members: Iterable) -> dict[PurePosixPath, tuple[int, object]]:
+    """The files of an archive, by path: (bytes, member).
 
-
-def _of_tar(member: tarfile.TarInfo) -> tuple[str, str, int, tarfile.TarInfo]:
-    kind = "folder" if member.isdir() else "file" if member.isreg() else "link or device"
-    return member.name, kind, member.size, member
-
-
-def _members(archive: Path, found: Iterator[tuple]) -> dict[PurePosixPath, tuple]:
-    members = {}
-    for name, kind, size, member in found:
+    Raises CGNError for the first name that leaves the folder, and the first link or device.
+    """
+    files = {}
+    for member in members:
+        if isinstance(member, zipfile.ZipInfo):
+            name, size, folder = member.filename, member.file_size, member.is_dir()
+            mode = stat.S_IFMT(member.external_attr >> 16)
+            plain = mode in (0, stat.S_IFREG, stat.S_IFDIR)
+        else:
+            name, size, folder = member.name, member.size, member.isdir()
+            plain = folder or member.isreg()
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name or PureWindowsPath(name).drive:
             raise CGNError(f"{archive} would write outside its folder ({name!r}): do not trust it")
-        if kind == "link or device":
+        if not plain:
             raise CGNError(f"{archive} holds a link or a device ({name!r}): do not trust it")
-        if kind == "file":
-            members[path] = size, member
-    return members
+        if not folder:
+            files[path] = size, member
+    return files
 
 
-def _top(archive: Path, names: list[PurePosixPath], inside: list[str]) -> PurePosixPath:
+def _top(archive: Path, names: Iterable[PurePosixPath], inside: list[str]) -> PurePosixPath:
     """The folder of an archive that the first fitting pattern names."""
     folders = {parent for name in names for parent in name.parents}
     for pattern in inside:
-        parts = PurePosixPath(pattern).parts
-        fitting = [f for f in folders if _fits(f.parts, parts)]
+        depth = len(PurePosixPath(pattern).parts)
+        fitting = [f for f in folders if len(f.parts) == depth and fnmatchcase(str(f), pattern)]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
@@ -133,25 +127,7 @@ def _top(archive: Path, names: list[PurePosixPath], inside: list[str]) -> PurePo
     raise CGNError(f"{archive} holds none of {', '.join(inside)}: name another archive")
 
 
-def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    return len(parts) == len(pattern) and all(map(fnmatchcase, parts, pattern))
-
-
-def _check_space(archive: Path, target: Path, size: int) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if (free := shutil.disk_usage(target.parent).free) < size:
-        raise CGNError(
-            f"{archive.name} needs {size / 1e9:.1f} GB at {target.parent}, which has "
-            f"{free / 1e9:.1f}: free space or move CGN_DATA"
-        )
-
-
 def _write_manifest(folder: Path, path: Path, name: str) -> None:
     files = sorted(p for p in folder.rglob("*") if p.is_file())
-    lines = [f"{_sha256(p)}  {name}/{p.relative_to(folder).as_posix()}\n" for p in files]
+    lines = [f"{sha256(p)}  {name}/{p.relative_to(folder).as_posix()}\n" for p in files]
     path.write_text("".join(lines))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

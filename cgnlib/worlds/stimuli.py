@@ -11,6 +11,7 @@ from cgnlib.counterfactuals.datasets import Dataset
 from cgnlib.measures import decisions
 from cgnlib.measures.decisions import Table
 
+CHUNK = 100  # images that a test gives at a time
 NONE = "none"  # the response where no category is answered
 
 
@@ -125,3 +126,8 @@ def of_counterfactuals(
         background=background,
         by_head={"texture": texture, "bg": background},
     )
+
+
+def laid_out(batches: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Batches as the nets take them, channels last."""
+    return (x.contiguous(memory_format=torch.channels_last) for x in batches)

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 import torchvision
 
 from cgnlib import precision, processor
-from cgnlib.errors import reason
+from cgnlib.errors import CGNError, reason
 
 SLURM_SECONDS = 10  # how long sinfo may take to answer
 
@@ -91,22 +92,30 @@ def look_at_disks(needed: dict[str, tuple[Path, int]]) -> list[Disk]:
     What lies on one disk is needed there together.
     """
     places = {what: _existing(folder) for what, (folder, _) in needed.items()}
-    devices = {what: place.stat().st_dev for what, place in places.items()}
-    together = {
-        device: sum(size for what, (_, size) in needed.items() if devices[what] == device)
-        for device in devices.values()
-    }
+    together = Counter()
+    for what, (_, size) in needed.items():
+        together[places[what].stat().st_dev] += size
     return [
         Disk(
             what,
             str(folder),
-            shutil.disk_usage(places[what]).free,
-            together[devices[what]],
-            size,
-            os.access(places[what], os.W_OK | os.X_OK),
+            free=shutil.disk_usage(places[what]).free,
+            needed=together[places[what].stat().st_dev],
+            own=size,
+            writable=os.access(places[what], os.W_OK | os.X_OK),
         )
         for what, (folder, size) in needed.items()
     ]
+
+
+def check_space(what: str, folder: Path, needed: int) -> None:
+    """Raises CGNError where the disk of a folder has not the bytes that something needs."""
+    place = _existing(folder)
+    if (free := shutil.disk_usage(place).free) < needed:
+        raise CGNError(
+            f"{what} needs about {needed / 1e9:.1f} GB at {place}, which has {free / 1e9:.1f}: "
+            "free space or set CGN_DATA to a larger disk"
+        )
 
 
 def look_for_slurm() -> Slurm:

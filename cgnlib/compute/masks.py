@@ -1,0 +1,92 @@
+"""How good a CGN's masks and counterfactuals are, read by nets that never saw it.
+
+The probe reads bare masks, the oracle whole images; both learned from true digits only.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cgnlib import experiments as e
+from cgnlib.chance import generator
+from cgnlib.compute import Found, Job
+from cgnlib.compute.digits import CHUNK, predict, split_of, test_of
+from cgnlib.compute.nets_of import net_of
+from cgnlib.counterfactuals.digits import interventions, to_stored
+from cgnlib.data.digits import digit_masks, load_digits
+from cgnlib.measures import metrics
+from cgnlib.nets import mnist
+
+
+def _evaluation(run: e.Evaluation, job: Job) -> Found:
+    net, probe, oracle = (
+        net_of(run.needs[role], job.needs[role]) for role in ("generator", "probe", "oracle")
+    )
+    rng = generator(run.seed, "evaluation")
+    y = torch.arange(10).repeat_interleave(run.evaluated // 10)
+    with torch.inference_mode():
+        mask, fg, bg, _, _ = next(interventions(net, y, rng))
+        x_gen = mnist.compose(mask, fg, bg)
+        hard = mask > 0.5
+    read_mask = _read(probe, _bare(hard)) == y
+    read_image = _read(oracle, x_gen) == y
+    digits = load_digits(run.digits, "train", run.variant)
+    true = digit_masks(digits, run.variant)
+    test = test_of(run)
+    iou = metrics.nearest_iou(hard, y, true, digits.labels)
+    of_class = {
+        f"mask_read_{label}": read_mask[y == label].float().mean().item() for label in range(10)
+    }
+    _save_samples(job.folder / "samples.npz", run, net)
+    return Found(
+        {
+            "mask_coverage": metrics.mask_coverage(mask).mean().item(),
+            "mask_coverage_true": test.mask.float().mean().item(),
+            "mask_binary": ((mask < 0.1) | (mask > 0.9)).float().mean().item(),
+            "mask_iou": iou.mean().item(),
+            "mask_iou_true": metrics.nearest_iou(test.mask, test.y, true, digits.labels)
+            .mean()
+            .item(),
+            "mask_read": read_mask.float().mean().item(),
+            "mask_read_true": (_read(probe, _bare(test.mask)) == test.y).float().mean().item(),
+            "image_read": read_image.float().mean().item(),
+            "image_read_true": (predict(oracle, test) == test.y).float().mean().item(),
+            "usable_digits": sum(share >= 0.5 for share in of_class.values()),
+            **of_class,
+        }
+    )
+
+
+def _bare(mask: Tensor) -> Tensor:
+    """Hard masks as images, [B, 3, H, W] in -1...1."""
+    return mask.expand(-1, 3, -1, -1).float() * 2 - 1
+
+
+@torch.inference_mode()
+def _read(net: mnist.CNN, x: Tensor) -> Tensor:
+    return torch.cat([net(part).argmax(1) for part in x.split(CHUNK)])
+
+
+def _save_samples(path: Path, run: e.Evaluation, net: mnist.CGN) -> None:
+    """What the chapter's figure shows: real images, mechanisms and counterfactuals, as bytes."""
+    data = split_of(run, "train", generator(run.seed, "samples", "real"))
+    first = torch.stack([(data.y == label).nonzero()[:3, 0] for label in range(10)])
+    y, rng = torch.arange(10), generator(run.seed, "samples")
+    with torch.inference_mode():
+        mask, fg, bg = net(net.draw_latent(10, rng), y, rng)
+        shapes = y.repeat_interleave(3)
+        parts = next(interventions(net, shapes, rng))[:3]
+        arrays = {
+            "real": data.batch(first.flatten())[0],
+            "mask": mask * 2 - 1,
+            "fg": fg,
+            "bg": bg,
+            "x_gen": mnist.compose(mask, fg, bg),
+            "counterfactual": mnist.compose(*parts),
+        }
+    np.savez_compressed(path, **{name: to_stored(x).numpy() for name, x in arrays.items()})
+
+
+KINDS = {e.Evaluation: _evaluation}

@@ -1,0 +1,217 @@
+"""The grid of every claim, with its table in the paper or the study."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+
+from cgnlib.errors import CGNError
+from cgnlib.experiments import declared as d
+from cgnlib.experiments.digits import Classifier
+from cgnlib.experiments.profiles import Profile, profile
+from cgnlib.experiments.recipes import ABLATIONS
+from cgnlib.experiments.run import VARIANTS, Run, with_needs
+from cgnlib.experiments.worlds import Ensemble, Plain, PretrainedPlain
+
+TRAIN_SETS = ("original", "gan", "cgn", "original+gan", "original+cgn")
+ENSEMBLE_SETS = ("real", "real+cgn")
+REAL_SHARES = (0.1, 0.5, 0.9)  # of a training set; with none it is that of claim 3
+
+
+def claim_1_mnist(p: Profile) -> list[Run]:
+    """Figure 1 of the study, and measures of what it shows: one evaluation for each CGN."""
+    return [d.evaluation(p, cgn) for v in VARIANTS for cgn in d.cgns(p, v)]
+
+
+def claim_3_mnist(p: Profile) -> list[Classifier]:
+    """Table 3 of the study (2 of the paper): five settings x three variants, over seeds.
+
+    Where CGNs and GANs are trained here, several of each, a seed has one of them: its spread is
+    that of both trainings.
+    """
+    grid = []
+    for variant, seed in product(VARIANTS, p.digits.seeds):
+        grid.append(d.classifier(p, variant, "original", seed))
+        own = p.digits.generator_seeds[seed % len(p.digits.generator_seeds)]
+        published = [d.published_cgn(p, variant)] if p.digits.published else []
+        generators = [d.gan(p, variant, own), *published, d.cgn(p, variant, own)]
+        for generator, train_on in product(generators, ("{}", "original+{}")):
+            grid.append(d.classifier(p, variant, train_on.format(generator.kind), seed, generator))
+    return grid
+
+
+def edge_loss(p: Profile) -> list[Run]:
+    """The study's remedy for C-MNIST's broken masks, and classifiers that learn from what it makes.
+
+    Beside the CGNs of claim 1 that go without, and measured as these are.
+    """
+    grid: list[Run] = []
+    for mended in (d.edged_cgn(p, "colored", seed) for seed in p.digits.generator_seeds):
+        grid += [
+            d.evaluation(p, mended),
+            d.classifier(p, "colored", "cgn", mended.seed, mended),
+            d.disentanglement(p, "colored", mended),
+        ]
+    return grid
+
+
+def explanations(p: Profile) -> list[Run]:
+    """Figures 4 to 6 of the study: classifiers trained on original and on counterfactual data."""
+    return [
+        d.explanation(p, run) for run in claim_3_mnist(p) if run.train_on in ("original", "cgn")
+    ]
+
+
+def set_sizes(p: Profile) -> list[Run]:
+    """The study's ablation: size of the set by counterfactuals that share a shape.
+
+    Of every variant of the profile's `sets`, over seeds.  Besides, at one a shape: the set of claim
+    3, the smallest with as many steps as that one takes, and once the largest, where there is one.
+    The CGN is the published one where the profile has it, as in the study, else our own.
+    """
+    sets = p.digits.sets
+    grid: dict[str, Run] = {}
+    for (variant, sizes), seed in product(sets.sizes.items(), sets.seeds):
+        cgn, usual = d.cgns(p, variant)[0], p.digits.counterfactuals[variant]
+        of_seed = [*product(sizes, sets.per_shape), (usual, 1)]
+        if sets.largest and seed == sets.seeds[0]:
+            of_seed.append((sets.largest, 1))
+        found = [d.sized(p, cgn, seed, *pair) for pair in of_seed]
+        found.append(d.sized(p, cgn, seed, sizes[0], longer=usual // sizes[0]))
+        grid |= {run.id: run for run in found}  # claim 3 may have one of the sizes
+    return list(grid.values())
+
+
+def union(p: Profile) -> list[Run]:
+    """Why the union falls on W-MNIST: which cue classifiers follow, on real and on other images.
+
+    Original images, counterfactuals, their union, and the control.  The CGN is the published one
+    where the profile has it, as in the study, else our own.
+    """
+    cgn = d.cgns(p, "wildlife")[0]
+    return [
+        measure(p, of, cgn)
+        for measure in (d.following, d.crossing)
+        for seed in p.digits.seeds
+        for of in (
+            d.classifier(p, "wildlife", "original", seed),
+            d.classifier(p, "wildlife", "cgn", seed, cgn),
+            d.classifier(p, "wildlife", "original+cgn", seed, cgn),
+            d.control(p, "wildlife", seed),
+        )
+    ]
+
+
+def union_shares(p: Profile) -> list[Run]:
+    """Where the union tips: its share of original images, at one size.
+
+    Accuracy on every variant; on W-MNIST also which cue is followed.
+    """
+    grid: list[Run] = []
+    for variant, seed, share in product(VARIANTS, p.digits.seeds, REAL_SHARES):
+        cgn = d.cgns(p, variant)[0]
+        run = d.mixed(p, cgn, seed, share)
+        grid.append(run)
+        if variant == "wildlife":
+            grid.append(replace(d.following(p, run, cgn), share=share))
+    return grid
+
+
+def claim_1_imagenet(p: Profile) -> list[Run]:
+    """Figure 2 of the study: the CGNs with all losses."""
+    published = [d.published_mechanisms(p)] if p.world.published else []
+    trained = [d.mechanisms(p, "none", seed) for seed in p.world.seeds]
+    return [d.quality(p, cgn) for cgn in published + trained]
+
+
+def claim_2(p: Profile) -> list[Run]:
+    """The study's loss ablation (Table 1 of the paper), with BigGAN itself as the bound."""
+    ablated = [
+        d.quality(p, d.mechanisms(p, ablation, seed))
+        for ablation, seed in product(ABLATIONS, p.world.seeds)
+        if ablation != "none"
+    ]
+    return [*ablated, *claim_1_imagenet(p), d.quality(p, None)]
+
+
+def _classifiers(p: Profile, seed: int) -> list[Plain | PretrainedPlain | Ensemble]:
+    """Of claim 3 on a world: plain, its control, invariant."""
+    return [d.plain(p, seed), *(d.ensemble(p, train_on, seed) for train_on in ENSEMBLE_SETS)]
+
+
+def claim_3_imagenet(p: Profile) -> list[Run]:
+    """Tables 4 and 5 of the study (3 and 4 of the paper): plain and invariant, over seeds."""
+    seeds = p.world.ensemble_seeds
+    runs = [d.robustness(p, of, seed) for seed in seeds for of in _classifiers(p, seed)]
+    return list({run.id: run for run in runs}.values())  # a pretrained one has no seeds
+
+
+def ablated_robustness(p: Profile) -> list[Run]:
+    """Classifiers that learn from ablated CGNs."""
+    return [
+        d.robustness(p, d.ensemble(p, "real+cgn", seed, ablation), seed)
+        for ablation, seed in product(ABLATIONS, p.world.ensemble_seeds)
+        if ablation != "none"
+    ]
+
+
+def real_stimuli(p: Profile) -> list[Run]:
+    """A pretrained network from a package on the real cue-conflict images, prepared both ways."""
+    return [d.packaged_robustness(p, preprocessing) for preprocessing in ("paper", "authors")]
+
+
+def head_maps(p: Profile) -> list[Run]:
+    """Where each head looks; only in the menagerie the true masks are known."""
+    return [d.head_maps(p, of) for seed in p.world.ensemble_seeds for of in _classifiers(p, seed)]
+
+
+def disentanglements(p: Profile) -> list[Run]:
+    """Every CGN of the MNISTs and of the menagerie, each after the renderer of its world."""
+    grid: list[Run] = [
+        d.disentanglement(p, v, cgn) for v in VARIANTS for cgn in (None, *d.cgns(p, v))
+    ]
+    if p.world.scenes:
+        trained = [d.mechanisms(p, a, seed) for a, seed in product(ABLATIONS, p.world.seeds)]
+        grid += [d.menagerie_disentanglement(p, cgn) for cgn in (None, *trained)]
+    return grid
+
+
+CLAIMS: dict[str, Callable[[Profile], list]] = {
+    "claim-1-mnist": claim_1_mnist,
+    "claim-1-imagenet": claim_1_imagenet,
+    "claim-2": claim_2,
+    "claim-3-mnist": claim_3_mnist,
+    "edge-loss": edge_loss,
+    "claim-3-imagenet": claim_3_imagenet,
+    "real-stimuli": real_stimuli,
+    "explanations": explanations,
+    "set-size": set_sizes,
+    "union": union,
+    "union-shares": union_shares,
+    "head-maps": head_maps,
+    "disentanglement": disentanglements,
+    "ablated-robustness": ablated_robustness,
+}
+
+
+def grid(profile_name: str, claim: str = "all") -> list[Run]:
+    """All runs of a claim, or of all claims, without those that they need in turn.
+
+    None where the profile does not take part in the claim.  Raises CGNError for an unknown profile
+    or claim.
+    """
+    p = profile(profile_name)
+    if claim != "all" and claim not in CLAIMS:
+        raise CGNError(f"unknown claim {claim!r}: choose all, {', '.join(CLAIMS)}")
+    chosen = [c for c in CLAIMS if claim in (c, "all") and c in p.claims]
+    runs = (run for c in chosen for run in CLAIMS[c](p))
+    return list({run.id: run for run in runs}.values())  # claims share some
+
+
+def find(profile_name: str, run_id: str) -> Run:
+    """A run by its id.  Raises CGNError for an unknown one."""
+    for run in with_needs(grid(profile_name)):
+        if run.id == run_id:
+            return run
+    raise CGNError(
+        f"unknown run {run_id!r}: python -m cgnlib list --profile {profile_name} shows them all"
+    )

@@ -1,0 +1,253 @@
+"""The kinds of run on the MNISTs."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from cgnlib.experiments.recipes import CGNRecipe, ClassifierRecipe, GANRecipe, ReaderRecipe
+from cgnlib.experiments.run import Input, Run
+
+TRAINING_DIGITS = {"mnist-5k": 4000, "mnist": 60_000}
+PERCEPTUAL = {"vgg16": 0.034, "efficientnet-lite0": 0.0025}  # seconds an image, forth and back
+LITE0 = "efficientnet-lite0"  # comes with a package; the others are files of sources.toml
+
+
+def perceptual_input(net: str) -> Input:
+    """What lies behind the name of a perceptual net."""
+    return Input("package" if net == LITE0 else "weights", net)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnDigits(Run):
+    """A run that renders a variant: from which digits, with which textures."""
+
+    digits: str
+    textures: str
+
+    def reads(self) -> dict[str, Input]:
+        found = {"digits": Input("digits", self.digits)}
+        if self.variant == "wildlife":
+            found["textures"] = Input("textures", self.textures)
+        return found
+
+
+class _Long(Run):
+    """What gains from a GPU on the MNISTs; what only measures there does not."""
+
+    mixed: ClassVar[bool] = True
+
+    @property
+    def uses_gpu(self) -> bool:
+        return True
+
+    @property
+    def gpu_memory_mb(self) -> float:
+        return 4_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CGN(OnDigits, _Long):
+    """A CGN trained here."""
+
+    kind = "cgn"
+    recipe: CGNRecipe
+    source: str = field(default="trained", init=False)
+
+    def reads(self) -> dict[str, Input]:
+        return super().reads() | {"perceptual": perceptual_input(self.recipe.perceptual)}
+
+    def images_seen(self) -> int:
+        return self.recipe.steps * self.recipe.batch
+
+    def seconds(self) -> float:
+        an_image = 0.0012 * (self.recipe.ngf / 16) ** 2 + PERCEPTUAL[self.recipe.perceptual]
+        return self.images_seen() * an_image
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedCGN(Run):
+    """The authors' checkpoint: nothing is computed, it is checked and copied."""
+
+    kind = "cgn"
+    latent: int = 32
+    ngf: int = 32
+    source: str = field(default="published", init=False)
+
+    def reads(self) -> dict[str, Input]:
+        return {"weights": Input("weights", f"cgn-{self.variant}")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GAN(OnDigits, _Long):
+    """The study's GAN baseline."""
+
+    kind = "gan"
+    seconds_an_image = 0.0015
+    recipe: GANRecipe
+
+    def images_seen(self) -> int:
+        return self.recipe.steps * self.recipe.batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSet(_Long):
+    """A set of labelled images made by a CGN or a GAN.  per_shape: images that share a shape."""
+
+    kind = "set"
+    seconds_an_image = 0.0015
+    generator: CGN | PublishedCGN | GAN
+    size: int
+    per_shape: int = 1
+
+    @property
+    def behind(self) -> Run:
+        return self.generator
+
+    def images_seen(self) -> int:
+        return self.size
+
+    def bytes_left(self) -> float:
+        return self.size * 32 * 32 * 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier(OnDigits, _Long):
+    """A small CNN: on true digits, on images of a generator, or on both.
+
+    renderings: of each digit, in cues drawn at random, beside what else it learns from.  share:
+    of originals, in place of as many generated images.
+    """
+
+    kind = "classifier"
+    seconds_an_image = 0.0008
+    train_on: str
+    recipe: ClassifierRecipe
+    set: ImageSet | None = None
+    renderings: int | None = None
+    share: float | None = None
+
+    @property
+    def originals(self) -> bool:
+        """Whether it sees digits whose cues are those of the label."""
+        return self.train_on.startswith("original")
+
+    @property
+    def behind(self) -> Run | None:
+        return self.set and self.set.generator
+
+    def images_seen(self) -> int:
+        generated = self.set.size if self.set else 0
+        times = self.renderings or 0
+        if self.share is None:  # else originals take the place of generated images
+            times += self.originals
+        return self.recipe.epochs * (generated + times * TRAINING_DIGITS[self.digits])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(OnDigits):
+    """The quality of a CGN's masks and counterfactuals, read by nets that never saw it.
+
+    oracle: reads whole images, knows no shortcut.  probe: reads bare masks.
+    """
+
+    kind = "evaluation"
+    shows_pictures = True
+    seconds_an_image = 0.003
+    generator: CGN | PublishedCGN
+    oracle: Classifier
+    probe: Classifier
+    evaluated: int
+
+    @property
+    def behind(self) -> Run:
+        return self.generator
+
+    def images_seen(self) -> int:
+        return self.evaluated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation(OnDigits):
+    """What a classifier looks at (GradCAM) and what its features keep (t-SNE, probes)."""
+
+    kind = "explanation"
+    seconds_an_image = 0.005
+    classifier: Classifier
+    train_on: str
+    embedded: int
+
+    @property
+    def behind(self) -> Run | None:
+        return self.classifier.behind
+
+    def images_seen(self) -> int:
+        return self.embedded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Following(OnDigits):
+    """Which cue a classifier follows, on real images and on new counterfactuals of a CGN."""
+
+    kind = "following"
+    seconds_an_image = 0.003
+    classifier: Classifier
+    generator: CGN | PublishedCGN
+    train_on: str
+    evaluated: int
+    share: float | None = None
+
+    @property
+    def behind(self) -> Run:
+        return self.generator
+
+    def images_seen(self) -> int:
+        return self.evaluated
+
+
+class Crossing(Following):
+    """The same on images whose strokes, foreground and background are real or generated each."""
+
+    kind = "crossing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader(OnDigits):
+    """Reads digit, foreground and background; trained on digits in cues drawn at random."""
+
+    kind = "reader"
+    seconds_an_image = 0.0007
+    recipe: ReaderRecipe
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """What there is to read: C-MNIST's background is black."""
+        return ("shape", "texture", "background")[: 2 if self.variant == "colored" else 3]
+
+    def images_seen(self) -> int:
+        digits = TRAINING_DIGITS[self.digits]
+        return self.recipe.epochs * self.recipe.renderings * digits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disentanglement(Run):
+    """What interventions on a CGN's mechanisms change; on the true renderer where there is none.
+
+    digits, textures: the renderer's.
+    """
+
+    kind = "disentanglement"
+    seconds_an_image = 0.01
+    evaluated: int
+    reader: Reader
+    generator: CGN | PublishedCGN | None = None
+    digits: str | None = None
+    textures: str | None = None
+
+    def reads(self) -> dict[str, Input]:
+        return {} if self.digits is None else self.reader.reads()
+
+    @property
+    def behind(self) -> Run | None:
+        return self.generator
+
+    def images_seen(self) -> int:
+        return self.evaluated

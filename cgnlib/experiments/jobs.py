@@ -1,0 +1,103 @@
+"""Runs as jobs of a cluster: what each needs, what all will cost, and which are done.
+
+The rates of the kinds are rounded from runs on one core of a virtual machine (AMD EPYC) that
+multiplies bfloat16; those of VGG-16 and of whole CGNs are guesses.  What is on ImageNet was never
+run by us: hours on a GPU are those of the paper (training under 12) and of the study (generation
+about 3, classification 8), the others are guesses.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgnlib import paths
+from cgnlib.experiments.run import Run, with_needs
+
+START = 10.0  # seconds until a job computes
+SLACK = 4  # times what is expected may pass before a job is ended; it is resumed then
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job asks for: CPU cores, memory, minutes before it is ended, GPUs."""
+
+    cores: int
+    memory_mb: int
+    minutes: int
+    gpus: int
+
+
+def expected_seconds(run: Run) -> float:
+    """How long a run should take: on one core, or on one GPU where it asks for one."""
+    return START + (3600 * run.gpu_hours if run.asks_for_gpu else run.seconds())
+
+
+def resources(run: Run) -> Resources:
+    """What a run asks a cluster for."""
+    minutes = math.ceil(max(10, SLACK * expected_seconds(run) / 60))
+    if run.asks_for_gpu:
+        return Resources(cores=8, memory_mb=32_000, minutes=minutes, gpus=1)
+    return Resources(cores=1, memory_mb=4_000, minutes=minutes, gpus=0)
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a run's folder holds its numbers, and was made from what is declared.
+
+    What it read (data, pretrained parts) is not looked at here: `runs.is_done` does that.
+    """
+    folder = paths.runs(run.profile) / run.id
+    try:
+        made = json.loads((folder / "spec.json").read_text())
+        numbers = json.loads((folder / "metrics.json").read_text())
+    except (OSError, ValueError):
+        return False
+    whole = isinstance(made, dict) and isinstance(numbers, dict)
+    return whole and all(made.get(key) == value for key, value in run.spec().items())
+
+
+def mark(run: Run) -> Path:
+    """An empty file that stands for a finished run in a workflow.
+
+    A workflow deletes the outputs of jobs that failed, or that it does not know to be complete:
+    so it is given these, and never a result.
+    """
+    return paths.runs(run.profile) / ".done" / run.id
+
+
+def renew_marks(runs: Iterable[Run]) -> None:
+    """Marks for the finished runs, as old as their results, and for no others."""
+    for run in runs:
+        path = mark(run)
+        if is_finished(run):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            changed = (paths.runs(run.profile) / run.id / "metrics.json").stat().st_mtime
+            os.utime(path, (changed, changed))
+        else:
+            path.unlink(missing_ok=True)
+
+
+def cost(runs: Iterable[Run]) -> str:
+    """A line about what is left of the runs: how many, and how much of which machine."""
+    runs = list(runs)
+    left = [run for run in runs if not is_finished(run)]
+    core = sum(expected_seconds(run) for run in left if not run.asks_for_gpu) / 3600
+    gpu = sum(expected_seconds(run) for run in left if run.asks_for_gpu) / 3600
+    done = f"{len(runs) - len(left)} of {len(runs)} runs are done"
+    return f"{done}; about {core:.1f} core hours and {gpu:.0f} GPU hours are left"
+
+
+def chains(runs: Iterable[Run]) -> dict[str, float]:
+    """By id: the expected seconds from a run's start to the end of all that waits for it, if
+    nothing else kept a core busy.
+    """
+    behind: dict[str, float] = {}
+    chain = {}
+    for run in reversed(with_needs(runs)):
+        chain[run.id] = expected_seconds(run) + behind.get(run.id, 0)
+        for need in run.needs.values():
+            behind[need.id] = max(behind.get(need.id, 0), chain[run.id])
+    return chain

@@ -1,0 +1,333 @@
+"""The kinds of run on ImageNet and on the menagerie, the drawn world that stands in for it."""
+
+import math
+from dataclasses import dataclass, field
+
+from cgnlib.experiments.digits import LITE0, perceptual_input
+from cgnlib.experiments.recipes import (
+    EnsembleRecipe,
+    ImagesRecipe,
+    MechanismsRecipe,
+    QualityProtocol,
+    TestsRecipe,
+)
+from cgnlib.experiments.run import Input, Run
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the declarations need to know of a world.
+
+    starts, judges: the pretrained parts that CGNs start from, and that they are judged by.
+    photographs: whether its images are read and not drawn; then it wants a GPU.  edge: of an
+    image, pixels.  sheet: classes of a sampling sheet.  cgn, classifier: bytes of their weights.
+    """
+
+    starts: dict[str, Input]
+    judges: dict[str, Input]
+    photographs: bool
+    gpu_memory_mb: float
+    edge: int
+    sheet: int
+    cgn: float
+    classifier: float
+
+
+def _parts(*names: str) -> dict[str, Input]:
+    return {name: Input("part", name) for name in names}
+
+
+def _weights(*names: str) -> dict[str, Input]:
+    return {name: Input("weights", name) for name in names}
+
+
+FACTS = {
+    "menagerie": Facts(
+        starts=_parts("biggan", "u2net"),
+        judges=_parts("biggan", "u2net", "classifier", "probe"),
+        photographs=False, gpu_memory_mb=6_000, edge=64, sheet=10, cgn=24e6, classifier=19e6,
+    ),
+    "imagenet": Facts(
+        starts=_weights("biggan256", "u2net"),
+        judges=_weights("biggan256", "u2net", "inception-v3"),
+        photographs=True, gpu_memory_mb=math.inf, edge=256, sheet=11, cgn=1.113e9,
+        classifier=103e6,
+    ),
+}  # fmt: skip
+SHEET_PIXEL, JPEG_PIXEL = 1.6, 0.4  # bytes
+
+
+class OnWorld(Run):
+    """A run on ImageNet or the menagerie: its variant is the world."""
+
+    @property
+    def facts(self) -> Facts:
+        return FACTS[self.variant]
+
+    @property
+    def uses_gpu(self) -> bool:
+        return True
+
+    @property
+    def asks_for_gpu(self) -> bool:
+        return self.facts.photographs
+
+    @property
+    def gpu_memory_mb(self) -> float:
+        return self.facts.gpu_memory_mb
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mechanisms(OnWorld):
+    """A CGN over BigGAN, trained without the losses that an ablation leaves out."""
+
+    kind = "mechanisms"
+    mixed = True
+    seconds_an_image = 0.045
+    gpu_hours = 12
+    ablation: str
+    recipe: MechanismsRecipe
+    source: str = field(default="trained", init=False)
+
+    def reads(self) -> dict[str, Input]:
+        return self.facts.starts | {"perceptual": perceptual_input(self.recipe.perceptual)}
+
+    def images_seen(self) -> int:
+        return self.recipe.steps * self.recipe.batch * self.recipe.accumulate
+
+    def bytes_left(self) -> float:
+        sheets = self.recipe.steps // self.recipe.window
+        return self.facts.cgn + sheets * self.facts.sheet * 6 * self.facts.edge**2 * SHEET_PIXEL
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedMechanisms(OnWorld):
+    """The authors' ImageNet CGN: checked and copied."""
+
+    kind = "mechanisms"
+    ablation: str = field(default="published", init=False)
+    source: str = field(default="published", init=False)
+
+    def reads(self) -> dict[str, Input]:
+        return {"weights": Input("weights", "cgn-imagenet")}
+
+    def bytes_left(self) -> float:
+        return self.facts.cgn
+
+
+CGN = Mechanisms | PublishedMechanisms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality(OnWorld):
+    """Inception score, masks and counterfactuals of a CGN; of BigGAN itself where there is none."""
+
+    kind = "quality"
+    shows_pictures = True
+    seconds_an_image = 0.025
+    gpu_hours = 1
+    ablation: str
+    recipe: QualityProtocol
+    generator: CGN | None = None
+
+    def reads(self) -> dict[str, Input]:
+        return dict(self.facts.judges)
+
+    @property
+    def behind(self) -> Run | None:
+        return self.generator
+
+    def images_seen(self) -> int:
+        return self.recipe.evaluated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images(OnWorld):
+    """Counterfactuals of a CGN, on disk, with the classes of their three mechanisms."""
+
+    kind = "images"
+    seconds_an_image = 0.008
+    gpu_hours = 3
+    generator: CGN
+    recipe: ImagesRecipe
+
+    @property
+    def behind(self) -> Run:
+        return self.generator
+
+    def images_seen(self) -> int:
+        return self.recipe.train + self.recipe.val
+
+    def bytes_left(self) -> float:
+        return self.images_seen() * self.facts.edge**2 * JPEG_PIXEL
+
+
+class _Net(OnWorld):
+    """A classifier whose weights are kept."""
+
+    def bytes_left(self) -> float:
+        return self.facts.classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain(_Net):
+    """The plain classifier: where the invariant ones start, and what they are compared with."""
+
+    kind = "plain"
+    mixed = trains_on_devices = True
+    seconds_an_image = 0.0055
+    recipe: EnsembleRecipe
+    source: str = field(default="trained", init=False)
+
+    def reads(self) -> dict[str, Input]:
+        return _real(self.variant, self.recipe.data, "train", "val")
+
+    def images_seen(self) -> int:
+        return self.recipe.epochs * (self.recipe.train or 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedPlain(_Net):
+    """The pretrained ResNet-50 of ImageNet: checked and copied, whatever the seed."""
+
+    kind = "plain"
+    gpu_hours = 0.1
+    source: str = field(default="pretrained", init=False)
+
+    def reads(self) -> dict[str, Input]:
+        return _weights("resnet50")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ensemble(_Net):
+    """A three-headed classifier: on `real` images, or on `real+cgn`.
+
+    conditions: of its tests.
+    """
+
+    kind = "ensemble"
+    mixed = trains_on_devices = True
+    seconds_an_image = 0.0065
+    gpu_hours = 8
+    train_on: str
+    recipe: EnsembleRecipe
+    conditions: tuple[str, ...]
+    start: Plain | PretrainedPlain
+    images: Images | None = None
+
+    @property
+    def tests(self) -> TestsRecipe:
+        """What it is put to after each epoch."""
+        return TestsRecipe(self.conditions, self.recipe.val, self.recipe.data)
+
+    def reads(self) -> dict[str, Input]:
+        real = _real(self.variant, self.recipe.data, "train", "val")
+        return real | _tests(self.variant, self.conditions)
+
+    @property
+    def behind(self) -> Run | None:
+        return self.images and self.images.generator
+
+    def images_seen(self) -> int:
+        both = 2 if self.images else 1
+        return self.recipe.epochs * (self.recipe.train or 0) * both
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness(OnWorld):
+    """A classifier put to every test.  images: of which it is tested on those held out."""
+
+    kind = "robustness"
+    seconds_an_image = 0.003
+    gpu_hours = 1
+    train_on: str
+    recipe: TestsRecipe
+    classifier: Plain | PretrainedPlain | Ensemble
+    images: Images
+
+    def reads(self) -> dict[str, Input]:
+        real = _real(self.variant, self.recipe.data, "val")
+        return real | _tests(self.variant, self.recipe.conditions)
+
+    @property
+    def behind(self) -> Run | None:
+        return self.classifier.behind
+
+    def images_seen(self) -> int:
+        return len(self.recipe.conditions) * (self.recipe.val or 1280)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedRobustness(OnWorld):
+    """A network that a package brings, put to real images.  classifier: its name."""
+
+    kind = "robustness"
+    seconds_an_image = 0.003
+    train_on: str
+    recipe: TestsRecipe
+    classifier: str = LITE0
+
+    @property
+    def asks_for_gpu(self) -> bool:
+        return False
+
+    def reads(self) -> dict[str, Input]:
+        tests = _tests(self.variant, self.recipe.conditions)
+        return {self.classifier: Input("package", self.classifier)} | tests
+
+    def images_seen(self) -> int:
+        return len(self.recipe.conditions) * 1280
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadMaps(OnWorld):
+    """Where each head looks, against the true masks, which only the menagerie knows."""
+
+    kind = "head-maps"
+    seconds_an_image = 0.03
+    classifier: Plain | Ensemble
+    train_on: str
+    condition: str
+    evaluated: int
+
+    @property
+    def behind(self) -> Run | None:
+        return self.classifier.behind
+
+    def images_seen(self) -> int:
+        return self.evaluated
+
+
+@dataclass(frozen=True, kw_only=True)
+class MenagerieDisentanglement(OnWorld):
+    """What interventions on a CGN's mechanisms change; on the true renderer where there is none."""
+
+    kind = "disentanglement"
+    seconds_an_image = 0.01
+    evaluated: int
+    ablation: str
+    generator: Mechanisms | None = None
+    truncation: float | None = None
+
+    def reads(self) -> dict[str, Input]:
+        return dict(self.facts.judges)
+
+    @property
+    def behind(self) -> Run | None:
+        return self.generator
+
+    def images_seen(self) -> int:
+        return self.evaluated
+
+
+def _real(world: str, data: str | None, *splits: str) -> dict[str, Input]:
+    """Real images by split; those of the menagerie are drawn."""
+    if FACTS[world].photographs:
+        return {split: Input("public", f"{data}/{split}") for split in splits}
+    return {}
+
+
+def _tests(world: str, conditions: tuple[str, ...]) -> dict[str, Input]:
+    if FACTS[world].photographs:
+        return {condition: Input("public", condition) for condition in conditions}
+    return {}
