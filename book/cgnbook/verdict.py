@@ -4,7 +4,7 @@ The rule of a claim is a pure function in the module of its chapter.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cgnlib.measures.decisions import wilson
 
@@ -59,13 +59,16 @@ def badge(outcome: str) -> str:
 @dataclass(frozen=True)
 class Finding:
     """outcome: of a verdict.  effects: a line each, with its interval in brackets.  unit: of the
-    effects, and what the interval spans.  values: the effects as numbers, in order: shares of a
+    effects, and what the interval spans.  values: the effects as numbers, by name: shares of a
     ceiling, points, or how many trends were met of how many."""
 
     outcome: str
     effects: tuple[str, ...] = ()
     unit: str = ""
-    values: tuple[float, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+EYE = Finding(NOT_MEASURED, unit="judged by eye")
 
 
 def shares(verdict: Verdict, of: Mapping, ceiling: Mapping, names: Mapping) -> Finding:
@@ -80,16 +83,16 @@ def shares(verdict: Verdict, of: Mapping, ceiling: Mapping, names: Mapping) -> F
             low, high = (end(values) / ceiling[name] for end in (min, max))
         lines.append(f"{names[name]} {effect:.2f} ({low:.2f} to {high:.2f})")
     spans = "one CGN; 95% over images" if single else "lowest to highest CGN"
-    values = tuple(verdict.effects.values())
+    values = {names[name]: effect for name, effect in verdict.effects.items()}
     return Finding(verdict.outcome, tuple(lines), f"of the ceiling ({spans})", values)
 
 
 def points(verdict: Verdict, pairs: Mapping, unit: str) -> Finding:
     """Differences in points of the means of two kinds of run, with their range over runs."""
-    lines, values, single = [], [], True
+    lines, values, single = [], {}, True
     for name, (high, low) in pairs.items():
         effect = mean(high) - mean(low)
-        values.append(100 * effect)
+        values[name] = 100 * effect
         line = f"{name} {signed(effect)}"
         if len(high) > 1 or len(low) > 1:
             single = False
@@ -98,7 +101,7 @@ def points(verdict: Verdict, pairs: Mapping, unit: str) -> Finding:
         lines.append(line)
     spans = "single runs" if single else "range over seeds"
     said = f"{unit} ({spans})" if lines else ""
-    return Finding(verdict.outcome, tuple(lines), said, tuple(values))
+    return Finding(verdict.outcome, tuple(lines), said, values)
 
 
 def signed(difference: float) -> str:

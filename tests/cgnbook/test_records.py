@@ -8,7 +8,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from cgnbook import records, reported, scorecard
+from cgnbook import digits as digit_classifiers
+from cgnbook import records, reported
 from cgnlib import experiments, runs
 from cgnlib.compute import digits
 from cgnlib.errors import CGNError
@@ -19,6 +20,7 @@ from cgnlib.runs import results as artefacts
 MINI = experiments.profile("mini")
 ENV = {"commit": "0a1b2c3d4e+", "device": "a CPU", "python": "3.12.0", "torch": "2.6.0"}
 ENV |= {"seconds": 1.5, "finished": "2024-01-01T00:00:00+00:00"}
+SAID = ["source", "claim", *records.COLUMNS]
 ACCURACY = 0.1 + 0.2  # not a short decimal
 
 
@@ -57,8 +59,9 @@ def one(train_on):
 
 def test_a_frame_has_a_row_for_each_metric_with_its_provenance():
     run = one("original+cgn")
-    frame = records.frame([finish_classifier(run)])
-    assert list(frame.columns) == records.COLUMNS
+    frame = records.frame([finish_classifier(run)], "claim-3-mnist")
+    assert list(frame.columns) == SAID
+    assert set(frame.source) == {"This run"} and set(frame.claim) == {"claim-3-mnist"}
     metrics = ["train_images", "train_accuracy", "test_images", "test_accuracy"]
     assert list(frame["metric"]) == metrics
     assert list(frame["value"]) == [4000, 1.0, 1000, ACCURACY]
@@ -76,12 +79,12 @@ def test_the_records_of_set_sizes_say_which_set_and_how_many_passes(folder):
     written = dict(records.write("mini"))
     assert set(written) == {folder / f"{c}-mini.csv" for c in ("set-size", "claim-3-mnist")}
     frame = records.read("set-size", "mini")
-    assert list(frame.columns) == [*records.COLUMNS, "size", "per_shape", "epochs"]
+    assert list(frame.columns) == [*SAID, "size", "per_shape", "epochs"]
     images = frame[frame.metric == "train_images"]
     assert images["size"].tolist() == images.value.tolist() and len(images) == 14
     row = frame[frame.run == "classifier-colored-cgn-g0-n4000-x10-s1"].iloc[0]
     assert (row["size"], row.per_shape, row.epochs) == (4000, 10, 1)
-    assert list(records.read("claim-3-mnist", "mini").columns) == records.COLUMNS
+    assert list(records.read("claim-3-mnist", "mini").columns) == SAID
 
 
 def test_the_rows_of_a_claim_are_its_runs(folder):
@@ -201,7 +204,7 @@ def test_decisions_are_kept_where_a_reader_may_lack_the_images(folder, monkeypat
 
 
 def test_no_runs_make_an_empty_frame():
-    assert records.frame([]).empty and list(records.frame([]).columns) == records.COLUMNS
+    assert records.frame([]).empty and list(records.frame([]).columns) == SAID
 
 
 @pytest.mark.parametrize("commit", ["0a1b2c3d4e+", "0123456789", "1234e56789"])
@@ -222,7 +225,7 @@ def test_what_is_written_is_read_again(commit, folder, monkeypatch):
     assert {path.suffix for path in folder.iterdir()} == {".csv"}
     for claim, results in claims.items():
         pd.testing.assert_frame_equal(
-            records.read(claim, "mini"),
+            records.read(claim, "mini").assign(source="This run"),
             records.frame(results, claim),
             check_dtype=False,
             check_exact=True,
@@ -232,7 +235,7 @@ def test_what_is_written_is_read_again(commit, folder, monkeypatch):
 def test_runs_that_are_not_done_have_no_rows(folder):
     assert list(records.write("mini")) == [] and not list(folder.iterdir())
     assert records.read("claim-3-mnist", "mini").empty
-    assert list(records.read("claim-3-mnist", "mini").columns) == records.COLUMNS
+    assert list(records.read("claim-3-mnist", "mini").columns) == SAID
 
 
 def test_rows_of_runs_on_another_machine_are_kept(folder):
@@ -251,7 +254,7 @@ def test_rows_of_another_spec_are_dropped(folder):
     other = replace(run, settings=tuple(sorted((dict(run.settings) | {"lr": 2.0}).items())))
     finish_classifier(grid("mini", "claim-3-mnist")[0])
     stale = records.frame([finish_classifier(other)])
-    stale.to_csv(folder / "claim-3-mnist-mini.csv", index=False)
+    stale[records.COLUMNS].to_csv(folder / "claim-3-mnist-mini.csv", index=False)
     shutil.rmtree(runs.folder_of(other))
     ((_, n),) = records.write("mini")
     assert n == 4 and other.id not in set(records.read("claim-3-mnist", "mini")["run"])
@@ -329,9 +332,10 @@ def test_verdicts_count_the_runs_of_their_claim_alone(folder):
     claim = [finish_classifier(run) for run in grid("mini", "claim-3-mnist")]
     ids = {result.run.id for result in claim}
     others = [finish(r, test_accuracy=0.0) for r in grid("mini", "set-size") if r.id not in ids]
-    alone = scorecard.accuracies(records.frame(claim))
+    alone = digit_classifiers.accuracies(records.frame(claim), "trained")
     assert len(others) == 12 and alone["colored"]["cgn"] == [ACCURACY] * 2
-    assert scorecard.accuracies(records.frame(claim + others)) == alone
+    of_claim = records.of_claim(records.frame(claim + others), "claim-3-mnist")
+    assert digit_classifiers.accuracies(of_claim, "trained") == alone
 
 
 def test_a_record_that_a_page_needs_and_that_is_not_there_names_its_command(folder):

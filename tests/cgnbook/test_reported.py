@@ -9,6 +9,9 @@ from statistics import mean, stdev
 
 import pytest
 
+from cgnbook import reported
+from cgnlib.errors import CGNError
+
 RECORDS = Path(__file__).resolve().parents[2] / "book" / "records"
 COLUMNS = ["claim", "table", "row", "column", "metric", "value"]
 COLUMNS += ["unit", "spread", "n", "source", "where", "note"]
@@ -235,3 +238,58 @@ def test_inconsistencies_cover_every_entry():
     for r in rows:
         assert r["topic"] and r["where"], r
         assert any(r[c] for c in ("paper", "official_code", "study")), r
+
+
+# --- in the words of the records
+
+
+@pytest.fixture(scope="module")
+def told():
+    return reported.numbers()
+
+
+def test_every_reported_number_has_the_words_of_the_records(told):
+    assert len(told) == len(ROWS) and told.notna().all(axis=None)
+    assert set(told.source) == {reported.SOURCES.get(name, name) for name in SOURCES}
+    assert {reported.as_written(name) for name in told.source} == SOURCES
+    assert not (told.unit == "%").any() and told[told.unit == "fraction"].value.between(-1, 1).all()
+
+
+def test_numbers_are_found_as_those_of_a_run(told):
+    """A number of each table, as paper, article or cached files have it"""
+
+    def value(**fixed):
+        rows = told
+        for column, word in fixed.items():
+            rows = rows[rows[column] == word]
+        (found,) = rows.value
+        return found
+
+    w_mnist = {"variant": "wildlife", "metric": "test_accuracy", "source": "Study"}
+    assert value(**w_mnist, train_on="original+cgn", generator="published") == 0.628
+    heads = {"table": "shape-bias", "train_on": "real+cgn", "source": "Study", "variant": "in-mini"}
+    written = number(row="in-mini+cgn-text", metric="shape_bias", source="article")
+    assert value(**heads, metric="texture/shape_bias") == pytest.approx(written / 100)
+    grounds = {"table": "backgrounds", "source": "Paper", "variant": "imagenet"}
+    plain = number(table="backgrounds", row="in", metric="bg_gap", source="paper")
+    assert value(**grounds, train_on="plain", metric="plain/bg_gap") == pytest.approx(plain / 100)
+    both = number(table="backgrounds", row="in+cgn", column="mixed-rand", source="paper")
+    metric = {"train_on": "real+cgn", "metric": "shape_texture/mixed_rand"}
+    assert value(**grounds, **metric) == pytest.approx(both / 100)
+    losses = {"table": "loss-ablation", "source": "Paper", "removed": "texture"}
+    assert value(**losses, metric="mask_coverage") == number(
+        table="loss-ablation", row="text", metric="mask_coverage", source="paper"
+    )
+    sizes = {"table": "cf-count", "variant": "wildlife", "size": 10_000, "per_shape": 10}
+    assert value(**sizes, epochs=10) == pytest.approx(
+        number(table="cf-count", row="size-1e4-ratio-10", column="wildlife") / 100
+    )
+    assert value(table="edge-loss", generator="edge", metric="usable_digits") == 9.65
+    overlap = {"table": "gradcam-iou", "source": "Study, cached", "variant": "colored"}
+    assert value(**overlap, train_on="cgn", metric="study_iou_7") == 0.5217
+
+
+def test_a_row_that_no_pattern_fits_is_an_error(monkeypatch):
+    monkeypatch.setitem(reported.PATTERNS, "ood", "(?P<metric>never)")
+    with pytest.raises(CGNError, match=r"table ood: no pattern .* fits"):
+        reported.numbers()

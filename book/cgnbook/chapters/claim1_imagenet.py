@@ -8,7 +8,7 @@ import pandas as pd
 from cgnbook import ablations, boxes
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.page import Page
-from cgnbook.verdict import BY_EYE, ROUNDING, UNRUN, Finding, Verdict, judged, mean, shares
+from cgnbook.verdict import BY_EYE, EYE, ROUNDING, UNRUN, Finding, Verdict, judged, mean, shares
 from cgnbook.words import listed
 from cgnlib import experiments, worlds
 from cgnlib.data.menagerie import CLASSES
@@ -59,6 +59,11 @@ def finding(rows: pd.DataFrame) -> Finding:
         cue: (mine.value.astype(float).tolist(), int(mine.n.iloc[0])) for cue, mine in of.items()
     }
     return shares(found, read, ceiling(), {cue: cue for cue in CUES})
+
+
+def findings(this: Page) -> dict[str, Finding]:
+    """What study, reference run and this run found."""
+    return {"Study": EYE} | {source: finding(rows) for source, rows in this.ours.items()}
 
 
 def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Claim 2: every loss of the CGN is needed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -65,14 +66,21 @@ def finding(measured: Measured) -> Finding:
     found = rule(measured)
     if not found.effects:
         return Finding(found.outcome)
-    values = (len(found.met), len(found.effects))
-    line = "{} of {} trends".format(*values)
+    values = {"met": len(found.met), "of": len(found.effects)}
+    line = "{met} of {of} trends".format(**values)
     seeds = min(len(measured[a]["inception_score"]) for a in ABLATIONS)
     if seeds == 1:
         return Finding(found.outcome, (line,), "single runs", values)
     met = [len(rule(_one(measured, seed)).met) for seed in range(seeds)]
     line += f" ({min(met)} to {max(met)})"
     return Finding(found.outcome, (line,), "range over seeds", values)
+
+
+def findings(this: Page) -> dict[str, Finding]:
+    """What study, reference run and this run found."""
+    by = {s: finding(measured) for s, measured in of(this).items() if s not in ("Paper", CACHED)}
+    told = f"{by['Study'].unit}; the study calls them inconclusive"
+    return by | {"Study": replace(by["Study"], unit=told)}
 
 
 def _one(measured: Measured, seed: int) -> Measured:

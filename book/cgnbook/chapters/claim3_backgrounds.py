@@ -74,6 +74,12 @@ def finding(by: Measured) -> Finding:
     return points(found, pairs, "points")
 
 
+def findings(this: Page) -> dict[str, Finding]:
+    """What study, reference run and this run found."""
+    by = heads.by_source(this, "backgrounds")
+    return {source: finding(by[source]) for source in by if source != "Paper"}
+
+
 def facts(this: Page) -> dict[str, object]:
     """What the text says: the verdicts, how many trends each met, and by which number of images
     the study divided."""

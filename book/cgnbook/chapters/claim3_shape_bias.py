@@ -67,6 +67,12 @@ def finding(by: Measured) -> Finding:
     return points(found, pairs, "points of shape bias")
 
 
+def findings(this: Page) -> dict[str, Finding]:
+    """What study, reference run and this run found."""
+    by = heads.by_source(this, "shape-bias")
+    return {source: finding(by[source]) for source in by if source != "Paper"}
+
+
 def facts(this: Page) -> dict[str, object]:
     """What the text says: the verdicts and how many trends each met; in percent, what the study's
     cached epochs say, and the bias of the mean of the heads in the reference run."""

@@ -2,13 +2,13 @@
 
 from itertools import product
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from cgnbook import records, set_size
+from cgnbook import page, records
+from cgnbook.chapters import set_size
+from cgnbook.chapters.set_size import Effect, Steps
 from cgnbook.names import NONE
-from cgnbook.set_size import Effect, Steps
 from cgnlib.experiments import VARIANTS
 
 
@@ -33,9 +33,13 @@ def by_size(size, ratio):
 # --- the study
 
 
+def told():
+    return set_size.sources(page.tracked("set-size", "mini"))["Study"]
+
+
 def test_the_studys_numbers_are_those_of_its_file():
     """method 4.4: 50.31 and 84.86 on W-MNIST; the ratio 20 was left out on C-MNIST"""
-    found = set_size.told()
+    found = told()
     assert len(found) == 33 and set(found.variant) == set(VARIANTS)
     by = found.set_index(["variant", "size", "per_shape"]).accuracy
     assert by["wildlife", 10_000, 1] == pytest.approx(0.5031)
@@ -44,15 +48,9 @@ def test_the_studys_numbers_are_those_of_its_file():
     assert set(found[found.variant == "colored"].per_shape) == {1, 5, 10}
 
 
-def test_the_studys_table_has_a_row_for_each_size():
-    table = set_size.reported()
-    assert len(table) == 9 and list(table.columns[2:]) == [f"{r} a shape" for r in (1, 5, 10, 20)]
-    assert table.iloc[0].tolist() == ["C-MNIST", "10,000", "91.04", "89.59", "89.13", NONE]
-
-
 def test_the_study_reads_its_own_numbers_as_the_rule_does():
     """Its reading: size matters, the ratio does not."""
-    found = set_size.effects(set_size.told())
+    found = set_size.effects(told())
     assert {set_size.judge(found[v]) for v in VARIANTS} == {set_size.ALONE}
     assert found["wildlife"].rise > found["double_colored"].rise > found["colored"].rise > 0
 
@@ -134,12 +132,12 @@ def test_sizes_with_one_ratio_and_the_order_of_rows_change_nothing(accuracy):
 def test_a_part_of_the_grid_decides_nothing(some):
     found = cells(by_size, **some)
     assert set_size.effects(found) == {}
-    table = set_size.verdicts({"here": found})
+    table = set_size.by_rule({"here": found})
     assert table.to_numpy().tolist() == [["here", NONE, NONE, NONE, set_size.NOT_RUN]]
 
 
 def test_verdicts_have_a_row_for_what_each_source_has():
-    table = set_size.verdicts({"here": cells(by_size), "Study": set_size.told()})
+    table = set_size.by_rule({"here": cells(by_size), "Study": told()})
     assert table.iloc[0].tolist() == ["here", "W-MNIST", "+60.0", "0.0", set_size.ALONE]
     assert table["Source"].tolist() == ["here"] + 3 * ["Study"]
 
@@ -185,14 +183,23 @@ def test_the_table_has_accuracy_by_ratio_and_the_cost():
     ]
 
 
-def test_a_line_for_each_ratio_and_a_hollow_mark_for_more_steps(monkeypatch):
-    shown = []
-    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
-    set_size.curves({"Study": set_size.told(), "This run (x)": cells(by_size, longer=0.5)})
-    colored, _, wildlife = shown[0].axes
+def test_a_line_for_each_ratio_and_a_hollow_mark_for_more_steps(monkeypatch, page_of, figures):
+    here = {"Study": told(), "This run (x)": cells(by_size, longer=0.5)}
+    monkeypatch.setattr(set_size, "sources", lambda this: here)
+    set_size.curves(page_of("set-size"))
+    colored, _, wildlife = figures[0].axes
     assert (len(colored.lines), len(wildlife.lines)) == (3, 4 + 2 + 1)
     hollow = [line for line in wildlife.lines if line.get_markerfacecolor() == "none"]
     assert [line.get_ydata().tolist() for line in hollow] == [[50.0]]
     assert {line.get_marker() for line in colored.lines} == {"s"} != {hollow[0].get_marker()}
-    assert all(axis.get_ylim() == (0, 100) for axis in shown[0].axes)
-    plt.close("all")
+    assert all(axis.get_ylim() == (0, 100) for axis in figures[0].axes)
+
+
+def test_the_rule_is_counted_over_variants():
+    found = {
+        "study": {"colored": Effect(0.3, 0.01), "wildlife": Effect(0.3, 0.29)},
+        "live": {"colored": Effect(0.0, 0.0)},
+    }
+    assert set_size.held(found) == (
+        "on 1 of 2 variants in the study's numbers and on 0 of 1 variants in this run"
+    )

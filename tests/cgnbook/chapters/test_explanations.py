@@ -2,19 +2,18 @@
 
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from cgnbook import boxes, explanations, records
+from cgnbook import page, records
+from cgnbook.chapters import explanations
 from cgnbook.names import NONE
 from cgnlib.experiments import VARIANTS
 
 DIGITS = {f"study_iou_{y}": 0.4 for y in range(10)}
 EVERY = {metric: 0.3 for metric in explanations.MEASURES.values()} | DIGITS
 EVERY |= {"study_iou_empty": 0.41, "study_iou_unrelated": 0.29, "digit_read": 0.7}
-EMPTY = pd.DataFrame(columns=records.COLUMNS)
 
 
 def frame(generator="trained-0", **change):
@@ -38,19 +37,21 @@ def test_the_overlap_table_ends_each_variant_with_no_map():
     assert (bare["Study's IoU"], bare["Foreground"]) == ("46.0 ± 7.1", NONE)
 
 
-def test_the_study_stands_beside_ours():
+def test_the_study_stands_beside_ours(page_of):
     """method 7.3: cached and recomputed overall values"""
-    table = explanations.against_study(EMPTY, frame(), "here").set_index(["Data", "Trained on"])
+    table = explanations.against_study(page_of("explanations", frame()))
+    table = table.set_index(["Data", "Trained on"])
     row = table.loc[("DC-MNIST", "Original")]
     assert (row["Study"], row["Recomputed"]) == ("37.4", "37.6") or row["Study"] == "37.3"
-    assert (row["Reference"], row["here"], row["Masks swapped"]) == (
+    assert (row["Reference"], row["This run (mini)"], row["Masks swapped"]) == (
         NONE, "35.0 ± 7.1", "34.0 ± 7.1",
     )  # fmt: skip
 
 
-def test_the_reference_is_that_of_the_published_cgns():
+def test_the_reference_is_that_of_the_published_cgns(page_of):
     both = pd.concat([frame(), frame("published", study_iou=0.6)])
-    table = explanations.against_study(both, frame(), "here").set_index(["Data", "Trained on"])
+    table = explanations.against_study(page_of("explanations", frame(), explanations=both))
+    table = table.set_index(["Data", "Trained on"])
     assert table.loc[("W-MNIST", "CGN"), "Reference"] == "65.0 ± 7.1"
 
 
@@ -58,16 +59,6 @@ def test_readings_have_dashes_where_nothing_was_read():
     table = explanations.readings(frame())
     assert table["Digit"].tolist() == ["75.0 ± 7.1"] * 6
     assert set(table["Background"]) == {NONE}
-
-
-@pytest.fixture
-def figure(monkeypatch):
-    """The figure that is drawn, when it is shown."""
-    shown = []
-    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
-    monkeypatch.setattr(boxes, "box", lambda name, data, *sources, pictures: name)
-    yield shown
-    plt.close("all")
 
 
 @pytest.fixture
@@ -86,36 +77,47 @@ def results(tmp_path):
             heat = np.full((10, 32, 32), 1.0 if train_on == "cgn" else 0.0)
             x = rng.integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
             np.savez(folder / "samples.npz", x=x, heat=heat)
-            run = {"train_on": train_on}
-            found.append(SimpleNamespace(folder=folder, run=_Run(variant, run)))
+            settings = {"train_on": train_on}
+            run = SimpleNamespace(variant=variant, train_on=train_on, settings=settings)
+            found.append(SimpleNamespace(folder=folder, run=run))
     return found
 
 
-class _Run(SimpleNamespace):
-    def __init__(self, variant, settings):
-        super().__init__(variant=variant, settings=settings)
-
-    def __getitem__(self, name):
-        return self.settings[name]
-
-
-def test_every_test_image_is_a_point(results, figure):
+def test_every_test_image_is_a_point(results, figures):
     explanations.embeddings(results)
-    (drawn,) = figure
+    (drawn,) = figures
     points = [sum(len(c.get_offsets()) for c in axis.collections) for axis in drawn.axes]
     assert points == [30] * 6
 
 
-def test_hot_places_are_bright(results, figure):
+def test_hot_places_are_bright(results, figures):
     explanations.heat_maps(results, n=4)
-    (drawn,) = figure
+    (drawn,) = figures
     canvas = drawn.axes[0].images[0].get_array()
     image, cold, hot = (canvas[34 * row : 34 * row + 32] for row in range(3))
     assert hot.mean() > cold.mean() and image.shape[1] == 4 * 34 - 2
 
 
-def test_a_mark_for_each_digit_and_seed(figure):
-    explanations.by_digit(frame())
-    (drawn,) = figure
+def test_a_mark_for_each_digit_and_seed(page_of, figures):
+    explanations.by_digit(page_of("explanations", frame()))
+    (drawn,) = figures
     marks = [line for line in drawn.axes[1].lines if line.get_marker() == "o"]
     assert len(marks) == 20 and all(len(mark.get_ydata()) == 2 for mark in marks)
+
+
+def test_overlap_is_judged_beyond_its_seeds():
+    rows = [
+        {"variant": v, "train_on": t, "metric": "study_iou", "value": value}
+        for v, pairs in (
+            ("colored", ((0.5, 0.6), (0.1, 0.2))),
+            ("double_colored", ((0.1, 0.2), (0.5, 0.6))),
+            ("wildlife", ((0.1, 0.4), (0.3, 0.5))),
+        )
+        for t, values in zip(("original", "cgn"), pairs, strict=True)
+        for value in values
+    ]
+    assert explanations.changes(pd.DataFrame(rows)) == (
+        "raises the number on DC-MNIST; lowers it on C-MNIST; "
+        "on W-MNIST moves it by no more than the seeds differ"
+    )
+    assert "W-MNIST" in explanations.changes(page.tracked("explanations", "mini").live)

@@ -2,14 +2,16 @@
 
 from itertools import product
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from cgnbook import boxes, records, union
+from cgnbook import records
+from cgnbook.chapters import union
+from cgnbook.chapters.union import Change
 from cgnbook.names import NONE
-from cgnbook.union import Change
+from cgnlib.experiments import VARIANTS
 
+HERE = "This run (mini)"
 SHAPE = {  # by training set: shape followed on real images, and on counterfactuals
     "original": (0.0, 0.0),
     "cgn": (0.8, 0.9),
@@ -67,11 +69,11 @@ def test_a_missing_classifier_leaves_nothing_to_explain():
     assert union.means(pd.DataFrame(columns=records.COLUMNS)) == {}
 
 
-def test_accuracies_stand_beside_the_study():
+def test_accuracies_stand_beside_the_study(page_of):
     """method 4.4: 62.8 in the study, 85.7 in the paper"""
     some = {k: v for k, v in SHAPE.items() if k != "original+decorrelated"}
-    table = union.accuracies({"there": frame(some, seeds=(0,)), "here": frame()})
-    assert list(table.columns) == ["Trained on", "Paper", "Study", "there", "here"]
+    table = union.accuracy(page_of("union", frame(), union=frame(some, seeds=(0,))))
+    assert list(table.columns) == ["Trained on", "Paper", "Study", "Reference run", HERE]
     row = table.set_index("Trained on").loc["Original + CGN"]
     assert row.tolist() == ["85.7", "62.8", "60.0", "65.0 ± 7.1 (2)"]
     assert table.iloc[-1, 1:].tolist() == [NONE, NONE, NONE, "95.0 ± 7.1 (2)"]
@@ -122,32 +124,28 @@ def test_crossed_images_have_a_row_each():
     assert set(table[table["Background"] != "real"]["CGN"]) == {"0.0"}
 
 
-def test_what_a_part_adds_is_said_in_points():
+def test_what_a_part_adds_is_said_in_points(page_of):
     asked = crossing_frame(cgn=lambda m, f, b: 0.3 * (b == "real"), original=lambda *_: 0.5)
-    table = union.added({"here": asked, "there": frame()}, "background")
+    table = union.added(page_of("union", asked, union=frame()), "background")
     assert table.to_numpy().tolist() == [
-        ["here", "Original", "+0.0", "+0.0", "+0.0"],
-        ["here", "CGN", "+0.0", "+0.0", "+30.0"],
+        [HERE, "Original", "+0.0", "+0.0", "+0.0"],
+        [HERE, "CGN", "+0.0", "+0.0", "+30.0"],
     ]
 
 
-def test_probes_have_a_row_for_each_classifier():
-    table = union.probes({"here": frame({"cgn": (0.8, 0.9)}, seeds=(0,))})
-    assert table["here"].tolist() == [NONE, "75.0", NONE, NONE]
+def test_probes_have_a_row_for_each_classifier(page_of):
+    table = union.probes(page_of("union", frame({"cgn": (0.8, 0.9)}, seeds=(0,))))
+    assert table[HERE].tolist() == [NONE, "75.0", NONE, NONE]
 
 
-def test_a_bar_for_each_share(monkeypatch):
-    shown = []
-    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
-    monkeypatch.setattr(boxes, "box", lambda name, data, *sources, pictures: name)
+def test_a_bar_for_each_share(page_of, figures):
     some = {k: v for k, v in SHAPE.items() if k != "original"}
-    union.bars({"here": frame(), "there": frame(some)})
-    here, there = shown[0].axes
+    union.bars(page_of("union", frame(), union=frame(some)))
+    there, here = figures[0].axes
     assert (len(here.patches), len(there.patches)) == (32, 24)
     assert [text.get_text() for text in there.texts] == ["not run"] * 2
     widths = [bar.get_width() for bar in here.patches]
     assert sum(widths) == pytest.approx(800) and min(widths) >= -1e-9
-    plt.close("all")
 
 
 # --- mixtures of originals and counterfactuals
@@ -156,53 +154,69 @@ MIXED = {0.1: (0.8, 0.02, 0.01), 0.5: (0.6, 0.2, 0.02), 0.9: (0.2, 0.6, 0.5)}
 
 
 def mixtures(seeds=(0, 1)):
-    """By share: accuracy, and backgrounds named on real images and on counterfactuals."""
+    """By share, on every variant: accuracy, and backgrounds named on real images and on
+    counterfactuals."""
     rows = []
     for share, (accuracy, real, made) in MIXED.items():
         metrics = {"test_accuracy": accuracy, "real_follows_background": real}
         metrics |= {"cgn_follows_background": made, "real_follows_shape": accuracy}
         metrics |= {"cgn_follows_shape": 0.9 - made, "real_follows_foreground": 0.0}
         for metric, value in (metrics | {"cgn_follows_foreground": 0.0}).items():
-            for seed in seeds:
-                row = {"variant": "wildlife", "share": share, "metric": metric, "seed": seed}
+            for variant, seed in product(VARIANTS, seeds):
+                row = {"variant": variant, "share": share, "metric": metric, "seed": seed}
                 rows.append(row | {"value": value + seed / 100})
     return pd.DataFrame(rows)
 
 
+ENDS = {"cgn": [0.8, 0.82], "original": [0.1], "original+cgn": [0.7, 0.6]}
+
+
 @pytest.fixture
-def ends(monkeypatch):
-    """What claim 3 says of counterfactuals alone, of originals alone and of both."""
-    by = {"cgn": [0.8, 0.82], "original": [0.1], "original+cgn": [0.7, 0.6]}
-    monkeypatch.setattr(union.scorecard, "accuracies", lambda *_: {"wildlife": by})
+def mixed(page_of):
+    """The page of a reference run whose mixtures have some seeds."""
+    claim_3 = pd.DataFrame(
+        {
+            "variant": v,
+            "train_on": t,
+            "generator": "published",
+            "metric": "test_accuracy",
+            "value": a,
+        }
+        for v in VARIANTS
+        for t, of in ENDS.items()
+        for a in of
+    )
+
+    def make(seeds=(0, 1)):
+        reference = {"union": frame(background=0.0), "union_shares": mixtures(seeds)}
+        return page_of("union", frame(), **reference, claim_3_mnist=claim_3)
+
+    return make
 
 
-def test_mixtures_lie_between_the_two_ends(ends):
-    found = union.by_share(mixtures(), None)["wildlife"]
+def test_mixtures_lie_between_the_two_ends(mixed):
+    found = union.by_share(mixed())["wildlife"]
     assert list(found) == [0.0, 0.1, 0.5, 0.9, 1.0]
     assert found[0.0] == [0.8, 0.82] and found[0.5] == pytest.approx([0.6, 0.61])
-    table = union.share_table({"wildlife": found})
+    table = union.share_table(mixed())
     assert table.columns.tolist()[1:] == [f"{n}% originals" for n in (0, 10, 50, 90, 100)]
     assert table.iloc[0, 1] == "81.0 ± 1.4 (2)" and table.iloc[0, -1] == "10.0"
 
 
-def test_the_rule_is_put_to_every_mixture(ends):
-    shares = mixtures(seeds=(0,))
-    looks = union.by_look(shares, frame(background=0.0))
+def test_the_rule_is_put_to_every_mixture(mixed):
+    this = mixed(seeds=(0,))
+    looks = union.by_look(this)
     assert list(looks) == [0.0, 0.1, 0.5, 0.9, 1.0] and looks[0.0]["real_follows_shape"] == 0.8
-    found = union.mixture_facts(
-        {v: union.by_share(shares, None)["wildlife"] for v in union.NAMES}, looks, None
-    )
+    found = union.mixtures(this)
     assert found["rule-half"] == union.GATE and found["rule-most"] == union.GENERAL
     assert found["lost-half"] == pytest.approx(21) and found["lost-most"] == pytest.approx(61)
     assert (found["fall-least"], found["fall-most"]) == pytest.approx((10, 22))
     assert found["half-real-background"] == pytest.approx(20)
 
 
-def test_the_figure_shows_every_share(ends):
-    shares = mixtures()
-    found = {v: union.by_share(shares, None)["wildlife"] for v in union.NAMES}
-    union.tipping(found, union.by_look(shares, frame()), "made by hand")
-    left, right = plt.gcf().axes
+def test_the_figure_shows_every_share(mixed, figures):
+    union.tipping(mixed())
+    left, right = figures[0].axes
     assert len(left.containers) == 3 and len(right.lines) == 4
     for line in right.lines:
         assert list(line.get_xdata()) == [0, 10, 50, 90, 100]
