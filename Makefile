@@ -58,15 +58,16 @@ nbval: runs guard  ## Run every committed notebook again and compare its outputs
 	notebooks=$$($(PY) book/_press/execute.py --list) && \
 		$(PY) -m pytest -p no:cacheprovider $(NBVAL) $$notebooks
 
-lint: venv  ## Check the code with ruff
+lint: venv  ## Check the code with ruff, and the types of what is declared and run with mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 bench: venv  ## Time the parts that decide how long a run takes
-	$(PY) -m cgnlib bench
+	$(PY) benchmarks/bench.py
 
 clean:  ## Remove what builds leave behind; runs and data stay
-	rm -rf _build build .pytest_cache .ruff_cache .snakemake *.egg-info
+	rm -rf _build build .mypy_cache .pytest_cache .ruff_cache .snakemake *.egg-info
 	rm -f *.failed.ipynb book/*.failed.ipynb
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 

@@ -26,8 +26,8 @@ try:
 except CGNError as error:
     raise WorkflowError(str(error)) from None
 TEXTS = [ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md"))]
-CODE = [*sorted((ROOT / "cgnlib").rglob("*.py"))]
-CODE += [path for path in sorted((ROOT / "book/records").rglob("*.*")) if path.is_file()]
+CODE = [path for folder in ("cgnlib", "book/cgnbook", "book/records")
+        for path in sorted((ROOT / folder).rglob("*.*")) if path.is_file() and path.suffix != ".pyc"]
 PRESS = [*ROOT.glob("_*.yml"), *sorted((ROOT / "book").glob("references.*"))]
 PRESS += [path for folder in ("_press", "_static", "_interactive")
           for path in sorted((ROOT / "book" / folder).rglob("*.*")) if path.suffix != ".pyc"]
@@ -55,10 +55,10 @@ def marks(runs):
 
 
 def runs_of(text):
-    """The runs that a chapter asks for, and theirs: `experiments.grid(profile, "claim")`, or all."""
-    claims = re.findall(r'experiments\.grid\(profile(?:, "([\w-]+)")?\)', text.read_text())
-    asked = [run for claim in claims for run in experiments.grid(PROFILE, claim or "all")]
-    return experiments.with_needs(asked)
+    """The runs that a chapter asks for, and theirs: `grid(profile, "claim")`, without a claim all."""
+    named = re.findall(r"\bgrid\(\s*profile\b([^)]*)\)", text.read_text())
+    claims = [name.strip(" ,\"'\n") or "all" for name in named]  # `grid` refuses what is no claim
+    return experiments.with_needs(run for claim in claims for run in experiments.grid(PROFILE, claim))
 
 
 rule book:

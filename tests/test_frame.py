@@ -17,13 +17,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TARGETS = {"venv", "runs", "chapters", "book", "test", "nbval", "lint", "bench", "clean"}
-CODE = ("cgnlib", "book/_press", "data_prep", "benchmarks", "tests")
+CODE = ("cgnlib", "book/cgnbook", "book/_press", "data_prep", "benchmarks", "tests")
 
-# spelled apart, so that this file does not name them
-REGISTRIES = [
-    ".".join(parts)
-    for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("deb", "debian"))
-]
+REGISTRY = re.compile(r"pypi[.]org|pythonhosted[.]org|npmjs[.]org|deb[.]debian")
 
 
 def requirements() -> list[Requirement]:
@@ -50,10 +46,14 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
 
 
-@pytest.mark.parametrize("requirement", requirements(), ids=lambda r: r.name)
-def test_each_dependency_is_bounded_and_pinned_within(requirement):
-    assert {">=", "<"} <= {bound.operator for bound in requirement.specifier}
-    assert CONSTRAINTS[canonicalize_name(requirement.name)] in requirement.specifier
+def test_each_dependency_is_bounded_and_pinned_within():
+    loose = [
+        requirement.name
+        for requirement in requirements()
+        if not {">=", "<"} <= {bound.operator for bound in requirement.specifier}
+        or CONSTRAINTS[canonicalize_name(requirement.name)] not in requirement.specifier
+    ]
+    assert not loose
 
 
 def test_conda_has_the_same_pins():
@@ -159,7 +159,7 @@ def test_no_file_names_a_registry_or_a_folder_of_one_machine():
     places = [str(place) + "/" for place in (ROOT, Path.home()) if len(place.parts) > 1]
     for path in tracked():
         text = path.read_bytes().decode("utf-8", errors="ignore")
-        found = [word for word in REGISTRIES + places if word in text]
+        found = [*REGISTRY.findall(text), *(place for place in places if place in text)]
         assert not found, f"{path.relative_to(ROOT)} names {found}"
 
 
@@ -173,3 +173,26 @@ def test_tracked_files_are_small():
     big = [path for path in tracked() if path.suffix not in {".ipynb", ".safetensors"}]
     big = [path.relative_to(ROOT) for path in big if path.stat().st_size > 300_000]
     assert not big, f"over 300 kB: {big}"
+
+
+def mapped() -> set[str]:
+    """The paths of README's map; its indentation says what lies in what."""
+    drawn = (ROOT / "README.md").read_text().partition("## What is where\n\n```\n")[2]
+    folders, found = {}, set()
+    for line in drawn.partition("```")[0].splitlines():
+        name = line.split()[0]
+        depth = line.index(name)
+        folders[depth + 2] = folders.get(depth, "") + name
+        found.add(folders[depth + 2])
+    return found
+
+
+def test_the_map_of_the_readme_is_true():
+    files = {path.relative_to(ROOT) for path in tracked()}
+    folders = {f"{folder}/" for path in files for folder in path.parents[:-1]}
+    assert not mapped() - folders - set(map(str, files)), "not there"
+    rooms = {
+        f for f in folders if f.count("/") == 1 or (f.startswith("book/") and f.count("/") == 2)
+    }
+    rooms |= {f"{path.parent}/" for path in files if path.match("cgnlib/*/__init__.py")}
+    assert not {room for room in rooms if not room.startswith(".")} - mapped(), "not on the map"

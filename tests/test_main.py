@@ -107,7 +107,7 @@ def test_one_run_needs_no_second_process(monkeypatch, capsys):
     assert [run.id for run in computed] == ["gan-colored-s0"]
 
 
-@pytest.mark.parametrize("command", ["list", "run", "generate"])
+@pytest.mark.parametrize("command", ["list", "run", "record", "generate", "bench"])
 def test_every_command_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
@@ -122,6 +122,7 @@ def test_every_command_has_an_example(command, capsys):
         ["run", "--dry-run", "cgn-colored-s99"],
         ["run", "--profile", "tiny", "all"],
         ["run", "claim-9"],
+        ["record", "--profile", "tiny"],
         ["generate", "mechanisms-menagerie-none-s99", "data"],
         ["generate", "--profile", "tiny", "mechanisms-menagerie-none-s0", "data"],
     ],
@@ -168,14 +169,44 @@ def test_bad_usage_is_exit_code_2(arguments, capsys, monkeypatch):
     assert capsys.readouterr().err.startswith("usage:")
 
 
+def test_record_says_what_it_wrote(capsys, monkeypatch):
+    from cgnbook import records
+
+    monkeypatch.setattr(records, "write", lambda profile: [(f"claim-{profile}.csv", 7)])
+    assert main(["record", "--profile", "full"]) == 0
+    assert capsys.readouterr().out == "claim-full.csv: 7 rows\n"
+
+
+def test_record_says_that_nothing_is_done(capsys, monkeypatch):
+    from cgnbook import records
+
+    monkeypatch.setattr(records, "write", lambda profile: [])
+    assert main(["record", "--profile", "paper"]) == 0
+    out = capsys.readouterr().out
+    assert "nothing was written" in out and "python -m cgnlib run --profile paper" in out
+
+
+def test_records_that_cannot_be_written_are_one_line(capsys, monkeypatch):
+    from cgnbook import records
+
+    def write(profile):
+        raise PermissionError("no right to write")
+        yield
+
+    monkeypatch.setattr(records, "write", write)
+    assert main(["record"]) == 1
+    assert "error: cannot write (no right to write): make" in capsys.readouterr().err
+
+
 def test_help_shows_examples_and_commands():
     command = [sys.executable, "-m", "cgnlib", "--help"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "examples:" in out and "python -m cgnlib run claim-3-mnist" in out
-    assert all(name in out for name in ("list", "run", "generate", "bench"))
+    assert all(name in out for name in ("list", "run", "record", "generate", "bench"))
 
 
 def test_every_example_of_the_help_is_right_usage(monkeypatch, capsys):
+    from cgnbook import records
     from cgnlib import __main__
     from cgnlib.__main__ import EXAMPLES
 
@@ -184,11 +215,12 @@ def test_every_example_of_the_help_is_right_usage(monkeypatch, capsys):
     monkeypatch.setitem(__main__.COMMANDS, "bench", lambda args: True)
     monkeypatch.setattr(runs, "missing", lambda r: [])
     monkeypatch.setattr(runs, "ensure", lambda r, *_: r)
+    monkeypatch.setattr(records, "write", lambda profile: [])
     every = "\n".join(EXAMPLES.values()).splitlines()
     lines = [line.split("python -m cgnlib ")[1] for line in every]
     for line in lines:
         assert main(line.split("   ")[0].split()) == 0, line
-    assert len(lines) >= 5
+    assert len(lines) >= 6
     for args in generated:
         assert experiments.find(args.profile, args.run).kind == "mechanisms"
 

@@ -13,16 +13,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+import rules
 from sources import ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
 
-TAGS = {
-    "parameters",
-    "hide-input",
-    "remove-cell",
-    "remove-input",
-    "nbval-ignore-output",
-    "nbval-skip",
-}
 INJECTED = "injected-parameters"  # papermill's own; the guard allows it, an author cannot write it
 AGAIN = "run `make chapters`"
 BOX = re.compile(r'<details class="evidence".*?</details>', re.S)  # nbval leaves it out
@@ -67,17 +60,17 @@ def cell_defects(notebook: NotebookNode, source: Path) -> Iterator[str]:
                 yield f"{where} prints a path of one machine: print a relative one, then {AGAIN}"
 
 
-def tag_defects(cells: list[NotebookNode]) -> Iterator[str]:
-    """Are the tags from the closed list, and is each ignored output followed by a checked one?"""
+def ignored_defects(cells: list[NotebookNode]) -> Iterator[str]:
+    """Is each ignored output followed by a checked one?"""
     code = [cell for cell in cells if cell.cell_type == "code"]
     for number, cell in enumerate(code):
-        where = f"code cell {number + 1}"
-        if unknown := set(tags(cell)) - TAGS - {INJECTED}:
-            yield f"{where} has tags outside the closed list: {', '.join(sorted(unknown))}"
         if "nbval-ignore-output" in tags(cell):
             following = code[number + 1] if number + 1 < len(code) else None
             if following is None or not is_checked(following):
-                yield f"{where} is ignored by nbval: let a cell follow that asserts or prints"
+                yield (
+                    f"code cell {number + 1} is ignored by nbval: "
+                    "let a cell follow that asserts or prints"
+                )
 
 
 def is_checked(cell: NotebookNode) -> bool:
@@ -113,7 +106,8 @@ def defects(notebook: Path) -> Iterator[str]:
         executed = nbformat.read(notebook, as_version=4)
         yield from record_defects(executed, source)
         yield from cell_defects(executed, source)
-        yield from tag_defects(executed.cells)
+        yield from ignored_defects(executed.cells)
+        yield from rules.defects(source)
 
 
 def main(root: Path = ROOT) -> int:

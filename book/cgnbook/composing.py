@@ -7,23 +7,20 @@ the same bytes, in Python or in a browser, has the very image that the classifie
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cgnlib import worlds
-from cgnlib.chance import generator
-from cgnlib.compute import digits as execute
+from cgnlib.chance import COMPOSER
+from cgnlib.compute.nets_of import net_of
 from cgnlib.counterfactuals.mechanisms import DigitCGN, MenagerieCGN, Source
 from cgnlib.data.images import to_bytes, to_signed
 from cgnlib.errors import CGNError
-from cgnlib.experiments import Run, with_needs
-from cgnlib.nets import ensemble, weights
+from cgnlib.experiments import Classifier, Robustness, Run
+from cgnlib.nets import ensemble
 from cgnlib.nets.mnist import N_CLASSES
 from cgnlib.runs.results import Result, folder_of
 
-SEED = 29  # of the noise of the samples
 CUES = ("shape", "texture", "background")
 
 Classify = Callable[[Tensor], dict[str, Tensor]]  # images in -1...1 to probabilities by subject
@@ -123,16 +120,14 @@ def digits(variant: str, results: Iterable[Result], samples: int) -> World:
 
     results: of claim 3.  Raises CGNError where these are not among them.
     """
-    of = [r for r in results if r.run.kind == "classifier" and r.run.variant == variant]
-    original, invariant = (_first(of, train_on=name) for name in ("original", "cgn"))
-    [cgn] = [run for run in with_needs([invariant.run]) if run.kind == "cgn"]
-    net = execute.load_cgn(_weights(cgn), cgn["latent"], cgn["ngf"])
-    parts = sample(DigitCGN(net, SEED), samples)
+    declared = [r.run for r in results if isinstance(r.run, Classifier)]
+    of = {name: _first(declared, variant, name) for name in ("original", "cgn")}
+    cgn = of["cgn"].set.generator
+    parts = sample(DigitCGN(_net(cgn), COMPOSER), samples)
     found = {}
-    for name, result in (("original", original), ("cgn", invariant)):
-        cnn = execute.load_cnn(_weights(result.run))
-        found |= ask(lambda x, cnn=cnn, name=name: {name: cnn(x).exp()}, parts)
-    return World(variant, parts, found, (cgn, original.run, invariant.run))
+    for name, run in of.items():
+        found |= ask(lambda x, cnn=_net(run), name=name: {name: cnn(x).exp()}, parts)
+    return World(variant, parts, found, (cgn, *of.values()))
 
 
 def menagerie(results: Iterable[Result], samples: int) -> World:
@@ -140,36 +135,35 @@ def menagerie(results: Iterable[Result], samples: int) -> World:
 
     results: of claim 3.  Raises CGNError where these are not among them.
     """
-    of = [r for r in results if r.run.kind == "robustness" and r.run.variant == "menagerie"]
+    declared = [r.run for r in results if isinstance(r.run, Robustness)]
     plain, invariant = (
-        _first(of, train_on=name).run.need("classifier") for name in ("plain", "real+cgn")
+        _first(declared, "menagerie", name).classifier for name in ("plain", "real+cgn")
     )
-    [images] = [run for run in with_needs([invariant]) if run.kind == "images"]
-    cgn = images.need("generator")
-    net = worlds.load("menagerie", _weights(cgn)).eval().fold(images["truncation"])
-    parts = sample(MenagerieCGN(net, SEED, torch.device("cpu")), samples)
-    one = weights.load(ensemble.Plain(ensemble.small_resnet()), _weights(plain)).eval()
-    three = ensemble.Ensemble(ensemble.small_resnet(), generator(0))
-    weights.load(three, _weights(invariant)).eval()
+    images = invariant.images
+    net = _net(images.generator).fold(images.recipe.truncation)
+    parts = sample(MenagerieCGN(net, COMPOSER, torch.device("cpu")), samples)
+    one, three = _net(plain), _net(invariant)
     found = ask(lambda x: _probabilities(one(x), ("plain",)), parts)
     found |= ask(lambda x: _probabilities(three(x), ensemble.HEADS), parts)
-    return World("menagerie", parts, found, (cgn, plain, invariant))
+    return World("menagerie", parts, found, (images.generator, plain, invariant))
 
 
 def _probabilities(logits: Mapping[str, Tensor], subjects: Iterable[str]) -> dict[str, Tensor]:
     return {subject: logits[subject].softmax(1) for subject in subjects}
 
 
-def _first(results: list[Result], train_on: str) -> Result:
-    """The result of that setting whose CGN comes first and whose seed is lowest."""
-    for result in results:
-        if result.run["train_on"] == train_on:
-            return result
+def _first(
+    declared: Iterable[Classifier | Robustness], variant: str, train_on: str
+) -> Classifier | Robustness:
+    """The run of that setting whose CGN comes first and whose seed is lowest."""
+    for run in declared:
+        if (run.variant, run.train_on) == (variant, train_on):
+            return run
     raise CGNError(f"no classifier among the results was trained on {train_on!r}")
 
 
-def _weights(run: Run) -> Path:
-    return folder_of(run) / "weights.safetensors"
+def _net(run: Run) -> nn.Module:
+    return net_of(run, folder_of(run))
 
 
 @contextmanager

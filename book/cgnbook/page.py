@@ -9,7 +9,7 @@ from IPython.display import HTML
 
 from cgnbook import boxes, records, reported, tables
 from cgnbook.records import FULL, REFERENCE, THIS
-from cgnbook.verdict import Verdict, badge
+from cgnbook.verdict import Finding, Verdict, badge
 from cgnlib.experiments import Run
 from cgnlib.runs import Result
 
@@ -105,7 +105,7 @@ def tracked(claim: str, profile: str, *beside: str) -> Page:
 def glue(facts: Mapping[str, object]) -> None:
     """Put facts where the text names them: a verdict as its badge, all else as it is."""
     for name, fact in facts.items():
-        shown = HTML(badge(str(fact))) if isinstance(fact, Verdict) else fact
+        shown = HTML(badge(fact.outcome)) if isinstance(fact, Verdict | Finding) else fact
         myst_nb.glue(name, shown, display=False)
 
 

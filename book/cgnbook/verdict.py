@@ -4,7 +4,7 @@ The rule of a claim is a pure function in the module of its chapter.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cgnlib.measures.decisions import wilson
 
@@ -39,6 +39,17 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
+def told(found: Mapping[str, Verdict]) -> dict[str, object]:
+    """Facts of a text: `verdict-paper`, and in `met-paper` of how many effects it was met, ...
+
+    found: of the paper, the study, the reference run and this run, in this order.
+    """
+    by = dict(zip(("paper", "study", "reference", "live"), found.values(), strict=True))
+    return {f"verdict-{source}": of for source, of in by.items()} | {
+        f"met-{source}": len(of.met) for source, of in by.items()
+    }
+
+
 def badge(outcome: str) -> str:
     """A verdict as the page shows it."""
     css = {REPRODUCED: "reproduced", PARTLY: "partly", NOT: "not"}
@@ -48,13 +59,16 @@ def badge(outcome: str) -> str:
 @dataclass(frozen=True)
 class Finding:
     """outcome: of a verdict.  effects: a line each, with its interval in brackets.  unit: of the
-    effects, and what the interval spans.  values: the effects as numbers, in order: shares of a
+    effects, and what the interval spans.  values: the effects as numbers, by name: shares of a
     ceiling, points, or how many trends were met of how many."""
 
     outcome: str
     effects: tuple[str, ...] = ()
     unit: str = ""
-    values: tuple[float, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+EYE = Finding(NOT_MEASURED, unit="judged by eye")
 
 
 def shares(verdict: Verdict, of: Mapping, ceiling: Mapping, names: Mapping) -> Finding:
@@ -69,16 +83,16 @@ def shares(verdict: Verdict, of: Mapping, ceiling: Mapping, names: Mapping) -> F
             low, high = (end(values) / ceiling[name] for end in (min, max))
         lines.append(f"{names[name]} {effect:.2f} ({low:.2f} to {high:.2f})")
     spans = "one CGN; 95% over images" if single else "lowest to highest CGN"
-    values = tuple(verdict.effects.values())
+    values = {names[name]: effect for name, effect in verdict.effects.items()}
     return Finding(verdict.outcome, tuple(lines), f"of the ceiling ({spans})", values)
 
 
 def points(verdict: Verdict, pairs: Mapping, unit: str) -> Finding:
     """Differences in points of the means of two kinds of run, with their range over runs."""
-    lines, values, single = [], [], True
+    lines, values, single = [], {}, True
     for name, (high, low) in pairs.items():
         effect = mean(high) - mean(low)
-        values.append(100 * effect)
+        values[name] = 100 * effect
         line = f"{name} {signed(effect)}"
         if len(high) > 1 or len(low) > 1:
             single = False
@@ -87,7 +101,7 @@ def points(verdict: Verdict, pairs: Mapping, unit: str) -> Finding:
         lines.append(line)
     spans = "single runs" if single else "range over seeds"
     said = f"{unit} ({spans})" if lines else ""
-    return Finding(verdict.outcome, tuple(lines), said, tuple(values))
+    return Finding(verdict.outcome, tuple(lines), said, values)
 
 
 def signed(difference: float) -> str:
@@ -114,115 +128,3 @@ def of_share(share: float, n: int, ceiling: float = 1.0) -> Interval:
         raise ValueError(f"a ceiling of {ceiling} is not in (0, 1]")
     low, high = wilson(round(share * n), n)
     return low / ceiling, high / ceiling
-
-
-def mechanisms_apart(
-    read: Mapping[str, float], ceiling: Mapping[str, float], share: float = 0.80
-) -> Verdict:
-    """Claim 1 on the menagerie: shape, texture and background can be chosen one by one.
-
-    read: share of counterfactuals in which a probe without a shortcut names the intended shape,
-    texture or background; ceiling: the same on true images with independent cues.  A mechanism
-    counts when it reaches `share` of its ceiling.  effects: that ratio.
-    """
-    if any(cue not in read for cue in ceiling):
-        return UNRUN
-    effects = {cue: read[cue] / ceiling[cue] for cue in ceiling}
-    met = tuple(cue for cue, ratio in effects.items() if ratio >= share - ROUNDING)
-    return judged(effects, met)
-
-
-# What the paper's ablation shows when a loss is left out, against the CGN with all losses: which
-# number moves, and the sign of its change.
-TRENDS = {
-    "without L_shape the inception score falls": ("shape", "inception_score", -1),
-    "without L_rec the inception score falls": ("reconstruction", "inception_score", -1),
-    "without L_text the inception score rises": ("texture", "inception_score", 1),
-    "without L_text the mask covers more": ("texture", "mask_coverage", 1),
-    "without L_bg the inception score rises": ("background", "inception_score", 1),
-    "without L_bg the mask covers less": ("background", "mask_coverage", -1),
-}
-
-
-def losses_needed(
-    measured: Mapping[str, Mapping[str, Sequence[float]]], share: float = 0.10
-) -> Verdict:
-    """Claim 2: every loss is needed; leaving one out moves the numbers as in the paper.
-
-    measured: inception_score and mask_coverage by ablation (`none` for all losses), one for each
-    seed.  A trend of TRENDS counts when the mean moves its way by `share` of the mean with all
-    losses, or more.  effects: the relative change behind each trend.
-    """
-    needed = {(a, metric) for of, metric, _ in TRENDS.values() for a in (of, "none")}
-    if any(not measured.get(ablation, {}).get(metric) for ablation, metric in needed):
-        return UNRUN
-    effects, met = {}, []
-    for trend, (ablation, metric, sign) in TRENDS.items():
-        base = mean(measured["none"][metric])
-        effects[trend] = mean(measured[ablation][metric]) / base - 1
-        if sign * effects[trend] >= share - ROUNDING:
-            met.append(trend)
-    return judged(effects, met)
-
-
-def shape_heads(bias: Mapping[str, Sequence[float]], margin: float = 0.10) -> Verdict:
-    """Claim 3, shape bias: the shape head of an invariant classifier decides by shape.
-
-    bias: shape bias of the plain classifier (`plain`) and of the heads `shape` and `texture`, one
-    for each seed.  Two trends: the shape head lies above the plain classifier, and above the
-    texture head; each counts when its lowest seed clears the highest of the other by `margin`.
-    effects: the difference of the means.
-    """
-    return ordered(
-        bias,
-        {
-            "the shape head has more shape bias than the plain classifier": ("shape", "plain"),
-            "the shape head has more shape bias than the texture head": ("shape", "texture"),
-        },
-        margin,
-    )
-
-
-def backgrounds(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Verdict:
-    """Claim 3, backgrounds: an invariant classifier without its background head minds them less.
-
-    measured: bg_gap and mixed_rand of the plain classifier (`plain`) and of the mean of the shape
-    and texture heads (`shape_texture`), one for each seed.  Two trends: the gap falls by a
-    quarter of the plain one's or more; accuracy on mixed_rand does not fall.  Each counts when it
-    holds between the worst seed and the best of the plain classifier.  effects: the changes of
-    gap and accuracy, by the means.
-    """
-    needed = [measured.get(s, {}).get(m) for s in ("plain", "shape_texture") for m in _BACKGROUND]
-    if not all(needed):
-        return UNRUN
-    plain_gap, plain_rand, gap, rand = needed
-    held = {
-        "the gap between backgrounds narrows": max(gap) <= 0.75 * min(plain_gap) + ROUNDING,
-        "accuracy on random backgrounds does not fall": min(rand) >= max(plain_rand) - ROUNDING,
-    }
-    changes = (mean(gap) - mean(plain_gap), mean(rand) - mean(plain_rand))
-    met = tuple(trend for trend, holds in held.items() if holds)
-    return judged(dict(zip(held, changes, strict=True)), met)
-
-
-_BACKGROUND = ("bg_gap", "mixed_rand")
-
-
-def ordered(
-    values: Mapping[str, Sequence[float]], trends: Mapping[str, tuple[str, str]], margin: float
-) -> Verdict:
-    """Which of several `higher than` relations hold for every seed, by `margin`.
-
-    trends: the names of the higher and the lower values of each.  effects: differences of means.
-    """
-    if any(not values.get(name) for pair in trends.values() for name in pair):
-        return UNRUN
-    effects = {
-        trend: mean(values[high]) - mean(values[low]) for trend, (high, low) in trends.items()
-    }
-    met = [
-        trend
-        for trend, (high, low) in trends.items()
-        if min(values[high]) - max(values[low]) >= margin - ROUNDING
-    ]
-    return judged(effects, met)

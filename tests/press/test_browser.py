@@ -19,8 +19,8 @@ from bs4 import BeautifulSoup
 
 import links
 import pdf
-from cgnbook import composer as report
-from cgnbook import composing as composer
+from cgnbook import composing
+from cgnbook.chapters import composer
 from sources import ROOT, pages
 
 pytestmark = pytest.mark.browser
@@ -131,32 +131,36 @@ def violations(tab) -> Iterator[str]:
             yield f"{found['id']}: {where}: {node['html'][:150]}: {found['help']}"
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_loads_nothing_from_elsewhere(visits, site, name):
-    asked = visits[name].requests
-    assert any(url.startswith(site + name) for url in asked)  # requests are seen
-    assert not [url for url in asked if not url.startswith((site, "data:", "blob:"))]
+def defects(name: str, seen: Visit, site: str) -> Iterator[str]:
+    """What is wrong with a page that was opened."""
+    if not any(url.startswith(site + name) for url in seen.requests):
+        yield "none of its requests was seen"
+    elsewhere = [url for url in seen.requests if not url.startswith((site, "data:", "blob:"))]
+    yield from (f"loads {url}" for url in elsewhere)
+    yield from seen.complaints
+    for theme, found in seen.violations.items():
+        yield from (f"{theme}: {violation}" for violation in found)
+    for where, px in seen.overflow.items():
+        if px > 0:
+            yield f"{where}: {px} px wider than the screen"
+    yield from (f"picture without a text: {url}" for url in seen.nameless)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_has_nothing_to_complain_about(visits, name):
-    assert not visits[name].complaints
+def test_no_page_has_a_defect(visits, site):
+    """It loads nothing from elsewhere, complains of nothing, is accessible, and fits."""
+    assert len(visits) == len(EVERY)
+    assert all(set(seen.violations) == set(THEMES) for seen in visits.values())
+    assert not [f"{n}: {d}" for n, seen in visits.items() for d in defects(n, seen, site)]
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_is_accessible(visits, name, theme):
-    assert not visits[name].violations[theme]
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_fits_the_screen(visits, name):
-    assert not {where: px for where, px in visits[name].overflow.items() if px > 0}
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_pictures_say_what_they_show(visits, name):
-    assert not visits[name].nameless
+def test_every_kind_of_defect_is_named():
+    bad = Visit(
+        ["https://x.example/a.js"], ["TypeError"], {"dark": ["button-name"]},
+        {"dark, 390": 3}, ["a.png"],
+    )  # fmt: skip
+    assert [defect.split()[0] for defect in defects("a.html", bad, "http://here/")] == [
+        "none", "loads", "TypeError", "dark:", "dark,", "picture",
+    ]  # fmt: skip
 
 
 def test_a_fault_would_be_found(tab, site, visits):
@@ -175,14 +179,14 @@ def test_a_search_finds_a_word_of_the_book(tab, site):
 
 
 @pytest.fixture(scope="module")
-def worlds() -> list[tuple[dict, composer.World]]:
+def worlds() -> list[tuple[dict, composing.World]]:
     """What the page of the composer carries, as described there and unpacked."""
     if not (HTML / COMPOSER).exists():
         pytest.skip("the book is not built")
     soup = BeautifulSoup((HTML / COMPOSER).read_text(encoding="utf-8"), "html.parser")
     described = json.loads(soup.find(id="composer-data").string)
     return [
-        (each, report.unpack(each["data"], each["size"], each["samples"], keys(each)))
+        (each, composer.unpack(each["data"], each["size"], each["samples"], keys(each)))
         for each in described
     ]
 
@@ -219,7 +223,7 @@ def drawn(tab, part: str) -> torch.Tensor:
 def chosen(tab) -> list[tuple[int, int]]:
     """Class and sample of each cue, as the page shows them."""
     found = []
-    for cue in composer.CUES:
+    for cue in composing.CUES:
         box = tab.locator(f'.composer fieldset[data-cue="{cue}"]')
         button = box.locator("button")
         sample = int(re.search(r"\d+", button.inner_text())[0]) - 1 if button.count() else 0
@@ -227,19 +231,19 @@ def chosen(tab) -> list[tuple[int, int]]:
     return found
 
 
-def check(tab, described: dict, world: composer.World) -> None:
+def check(tab, described: dict, world: composing.World) -> None:
     """Pictures and words are those of the chosen parts, computed here from the same bytes."""
     now = chosen(tab)
     index = tuple(label * described["samples"] + sample for label, sample in now)
     parts = [x[i] for x, i in zip(vars(world.parts).values(), index, strict=False)]
-    for part, wanted in zip(composer.CUES, parts, strict=True):
+    for part, wanted in zip(composing.CUES, parts, strict=True):
         assert torch.equal(drawn(tab, part), wanted.expand(3, -1, -1))
-    assert torch.equal(drawn(tab, "composed"), composer.compose(*parts))
+    assert torch.equal(drawn(tab, "composed"), composing.compose(*parts))
     for subject, answers in world.answers.items():
         said = tab.locator(f'.composer li[data-subject="{subject}"]').inner_text()
         label, percent = answers.label[index].item(), answers.percent[index].item()
         assert f": {described['classes']['shape'][label]} ({percent}%), the class of" in said
-        same = [cue for cue, (c, _) in zip(composer.CUES, now, strict=True) if c == label]
+        same = [cue for cue, (c, _) in zip(composing.CUES, now, strict=True) if c == label]
         assert ("none of the three" in said) == (not same)
         assert all(cue in said for cue in same) or "all three" in said
 
@@ -253,7 +257,7 @@ def test_the_composer_draws_what_the_classifiers_saw(open_composer, worlds):
         tab.wait_for_function(
             f"document.querySelector('canvas[data-part=composed]').width === {described['size']}"
         )
-        for cue, label in zip(composer.CUES, (2, 5, 8), strict=True):
+        for cue, label in zip(composing.CUES, (2, 5, 8), strict=True):
             tab.locator(f'fieldset[data-cue="{cue}"] input').nth(label).click()
         assert [label for label, _ in chosen(tab)] == [2, 5, 8]
         check(tab, described, world)

@@ -183,10 +183,6 @@ SPOILT = [
     (output("error", ename="KeyError", evalue="x"), "failed: In [3] raised KeyError"),
     (output("stream", text="in /home" + "/ann/runs"), "In [3] prints a path of one machine"),
     (lambda nb: nb.cells[3].update(outputs=[]), "code cell 2 is ignored by nbval"),
-    (
-        lambda nb: nb.cells[1].metadata.update(tags=["mine"]),
-        "code cell 1 has tags outside the closed list: mine",
-    ),
 ]
 
 

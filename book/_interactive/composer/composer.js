@@ -1,8 +1,8 @@
 /* The composer: choose a shape, a texture and a background, and see the counterfactual.
 
    Loaded by its own page alone.  The page carries the mechanisms' outputs as bytes and, for every
-   combination, the answers of the classifiers (cgnlib/report/composer.py packs both).  An image is
-   composed as the classifiers saw it: m*f + (255-m)*b of whole numbers, divided by 255, rounded. */
+   combination, the answers of the classifiers; book/cgnbook/chapters/composer.py packs both.  An
+   image is composed as they saw it: m*f + (255-m)*b of whole numbers, divided by 255, rounded. */
 (function () {
   "use strict";
 

@@ -11,7 +11,7 @@ from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.names import NAMES, NONE, key
 from cgnbook.page import Page
 from cgnbook.tables import pct
-from cgnbook.verdict import BY_EYE, ROUNDING, UNRUN, Finding, Verdict, judged, shares
+from cgnbook.verdict import BY_EYE, EYE, ROUNDING, UNRUN, Finding, Verdict, judged, shares
 from cgnbook.words import NUMBERS, listed
 from cgnlib.experiments import VARIANTS
 from cgnlib.runs import Result
@@ -56,6 +56,12 @@ def finding(frame: pd.DataFrame, generator: str) -> Finding:
     rows = rows[rows.metric == "image_read"]
     of = {v: (g.value.tolist(), int(g.n.iloc[0])) for v, g in rows.groupby("variant")}
     return shares(verdict, of, ceiling, NAMES)
+
+
+def findings(this: Page) -> dict[str, Finding]:
+    """What study, reference run and this run found."""
+    weights = zip(this.ours.items(), ("published", "trained"), strict=True)
+    return {"Study": EYE} | {source: finding(rows, which) for (source, rows), which in weights}
 
 
 def facts(this: Page) -> dict[str, object]:

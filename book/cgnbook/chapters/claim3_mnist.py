@@ -56,6 +56,13 @@ def told(this: Page) -> Accuracies:
     return accuracies(this.told("mnist-classification", source="Study"))
 
 
+def findings(this: Page) -> dict[str, Finding]:
+    """What study, reference run and this run found."""
+    weights = zip(this.ours.items(), ("published", "trained"), strict=True)
+    ours = {source: finding(accuracies(rows, which)) for (source, rows), which in weights}
+    return {"Study": finding(told(this))} | ours
+
+
 def facts(this: Page) -> dict[str, object]:
     """Every number, verdict and remark of the text, in percent or points."""
     study, there = told(this), accuracies(this.reference)

@@ -7,12 +7,13 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
-from cgnbook import boxes, composer
+from cgnbook import boxes
+from cgnbook.chapters import composer
 from cgnbook.composing import Answers, Parts, World
-from cgnlib.experiments import Run
+from cgnlib import experiments
 from sources import ROOT
 
-CGN = Run("cgn", "wildlife", "", 0, "mini")
+CGN = experiments.find("mini", "cgn-wildlife-s0")
 
 
 def world(name="wildlife", subjects=("original", "cgn"), samples=2, size=32, seed=0):
@@ -28,7 +29,7 @@ def world(name="wildlife", subjects=("original", "cgn"), samples=2, size=32, see
 
 
 def described(worlds):
-    soup = BeautifulSoup(composer.page(worlds), "html.parser")
+    soup = BeautifulSoup(composer.page(worlds).markup, "html.parser")
     return json.loads(soup.find(id="composer-data").string)
 
 
@@ -60,7 +61,7 @@ def test_the_page_describes_its_worlds():
 
 
 def test_the_page_is_hidden_until_its_script_runs_and_loads_only_files_of_the_book():
-    soup = BeautifulSoup(composer.page([world()]), "html.parser")
+    soup = BeautifulSoup(composer.page([world()]).markup, "html.parser")
     assert soup.select_one(".composer").has_attr("hidden") and soup.noscript.get_text()
     loaded = [soup.select_one("script[src]")["src"], soup.select_one("link[href]")["href"]]
     folder = ROOT / "book/_interactive/composer"

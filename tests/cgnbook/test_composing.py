@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cgnbook import composing as composer
+from cgnbook import composing
 from cgnbook.composing import Answers, Parts
 from cgnlib.data.images import to_bytes, to_signed
 from cgnlib.errors import CGNError
@@ -35,18 +35,18 @@ def test_composing_rounds_as_real_numbers_do():
     grid = torch.meshgrid(m, f[::5], b[::5], indexing="ij")
     exact = [x.double() for x in grid]
     wanted = (exact[0] * exact[1] + (255 - exact[0]) * exact[2]) / 255
-    assert torch.equal(composer.compose(*grid), wanted.round().to(torch.uint8))
+    assert torch.equal(composing.compose(*grid), wanted.round().to(torch.uint8))
 
 
 def test_composing_is_that_of_the_network_to_a_step():
     p = parts(size=32)
     mask, fg, bg = p.mask.float() / 255, to_signed(p.fg), to_signed(p.bg)
     wanted = to_bytes(nets.compose(mask, fg, bg)).int()
-    assert (composer.compose(p.mask, p.fg, p.bg).int() - wanted).abs().max() <= 1
+    assert (composing.compose(p.mask, p.fg, p.bg).int() - wanted).abs().max() <= 1
 
 
 def test_samples_of_a_class_lie_side_by_side():
-    p = composer.sample(Flat(), samples=2, classes=3)
+    p = composing.sample(Flat(), samples=2, classes=3)
     assert p.mask.shape == (6, 1, 4, 4) and p.fg.shape == p.bg.shape == (6, 3, 4, 4)
     assert p.mask[:, 0, 0, 0].tolist() == [0, 1, 10, 11, 20, 21]
     assert p.fg[:, 0, 0, 0].tolist() == [100, 101, 110, 111, 120, 121]
@@ -61,10 +61,10 @@ def test_every_combination_is_asked_about_in_its_place():
         scores = x.flatten(1)[:, :10]
         return {"one": scores.softmax(1), "other": (-scores).softmax(1)}
 
-    found = composer.ask(classify, p)
+    found = composing.ask(classify, p)
     assert set(found) == {"one", "other"}
     for s, t, b in [(0, 0, 0), (1, 4, 2), (5, 0, 3)]:
-        image = composer.compose(p.mask[s], p.fg[t], p.bg[b])
+        image = composing.compose(p.mask[s], p.fg[t], p.bg[b])
         for subject, probabilities in classify(to_signed(image)[None]).items():
             assert found[subject].label[s, t, b] == probabilities.argmax()
             assert found[subject].percent[s, t, b] == (100 * probabilities.max()).round()
@@ -73,33 +73,33 @@ def test_every_combination_is_asked_about_in_its_place():
 def test_asking_leaves_the_threads_as_they_were():
     before = torch.get_num_threads()
     with pytest.raises(ZeroDivisionError):
-        composer.ask(lambda x: 1 / 0, parts())
+        composing.ask(lambda x: 1 / 0, parts())
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("cue", composer.CUES)
+@pytest.mark.parametrize("cue", composing.CUES)
 def test_who_follows_one_cue_follows_no_other(cue):
     p = parts(samples=2)
-    of = torch.meshgrid(p.y, p.y, p.y, indexing="ij")[composer.CUES.index(cue)]
+    of = torch.meshgrid(p.y, p.y, p.y, indexing="ij")[composing.CUES.index(cue)]
     answers = Answers(of.byte(), torch.full_like(of, 100))
-    assert composer.followed(answers, p) == {c: float(c == cue) for c in composer.CUES}
-    assert composer.agreed(answers, p) == 1
+    assert composing.followed(answers, p) == {c: float(c == cue) for c in composing.CUES}
+    assert composing.agreed(answers, p) == 1
 
 
 def test_one_answer_for_all_follows_each_cue_a_tenth_of_the_time():
     p = parts()
     answers = Answers(torch.zeros(10, 10, 10, dtype=torch.uint8), torch.zeros(10, 10, 10))
-    assert composer.followed(answers, p) == pytest.approx(dict.fromkeys(composer.CUES, 0.1))
-    assert composer.agreed(answers, p) == pytest.approx(0.1)
+    assert composing.followed(answers, p) == pytest.approx(dict.fromkeys(composing.CUES, 0.1))
+    assert composing.agreed(answers, p) == pytest.approx(0.1)
 
 
 def test_two_classes_cannot_tell():
     with pytest.raises(ValueError, match="undefined"):
-        composer.followed(Answers(torch.zeros(2, 2, 2), torch.zeros(2, 2, 2)), parts(classes=2))
+        composing.followed(Answers(torch.zeros(2, 2, 2), torch.zeros(2, 2, 2)), parts(classes=2))
 
 
 def test_classifiers_that_are_not_there_are_named():
     with pytest.raises(CGNError, match="trained on 'original'"):
-        composer.digits("wildlife", [], samples=1)
+        composing.digits("wildlife", [], samples=1)
     with pytest.raises(CGNError, match="trained on 'plain'"):
-        composer.menagerie([], samples=1)
+        composing.menagerie([], samples=1)

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from cgnbook import costs
-from cgnlib import experiments, jobs, paths
+from cgnbook.chapters import cost
+from cgnlib import experiments, paths
 from cgnlib.errors import CGNError
+from cgnlib.experiments import jobs
 
 
 def record(**rows):
@@ -37,9 +38,9 @@ def test_targets_are_reached_from_the_number_on():
         | {"fast_rate": 30.0, "ratio": 3.0, "target": 2.0}
         | {"memory_ratio": 0.76, "memory_target": 0.75},
     )
-    reached = costs.reached(measured)
+    reached = cost.reached(measured)
     assert reached == (["a", "d", "e", "d (memory)"], ["b", "e (memory)"])
-    table = costs.fast_paths(measured)
+    table = cost.fast_paths(measured)
     assert list(table["Work"]) == ["a", "b", "d", "e"]
     assert list(table["Ratio"]) == ["2.00", "1.90", "3.00", "3.00"]
     assert set(table["In one process"]) == {"1.50"}
@@ -49,11 +50,11 @@ def test_targets_are_reached_from_the_number_on():
 @pytest.mark.parametrize(("times", "expected"), [((2, 4, 8), 1.0), ((2, 8, 32), 4.0)])
 def test_growth_is_one_where_time_follows_size(times, expected):
     measured = record(work=list(zip((10, 20, 40), times, strict=True)))
-    assert costs.growth(measured) == {"work": expected}
+    assert cost.growth(measured) == {"work": expected}
 
 
 def test_plans_name_every_profile_and_grow():
-    table = costs.plans().set_index("Profile")
+    table = cost.plans().set_index("Profile")
     assert list(table.index) == list(experiments.PROFILES)
     hours = table["Core hours"].astype(float)
     assert hours["mini"] < hours["full"] and table.loc["paper", "GPU hours"] != "–"
@@ -61,10 +62,10 @@ def test_plans_name_every_profile_and_grow():
 
 
 def test_every_reported_item_stands_beside_ours():
-    table = costs.beside_study()
-    told = costs.reported.table("compute", metric="gpu_hours", source="article")
+    table = cost.beside_study()
+    told = cost.reported.table("compute", metric="gpu_hours", source="article")
     items = set(told.row) - {"total-1080-ti", "cgn-training-imagenet-other-settings"}
-    assert items == costs.ITEMS.keys() and len(table) == len(items) + 1
+    assert items == cost.ITEMS.keys() and len(table) == len(items) + 1
     hours = table["Study, GPU h"].iloc[:-1].astype(float)
     assert hours.sum() == 112 + 48  # so no row is a part of another
     assert table.iloc[-1]["Study, GPU h"] == "112 + 48"
@@ -74,12 +75,12 @@ def test_a_record_without_a_column_is_one_error(tmp_path, monkeypatch):
     (tmp_path / "benchmarks.csv").write_text("benchmark,metric\na,ratio\n")
     monkeypatch.setattr(paths, "records", lambda: tmp_path)
     with pytest.raises(CGNError, match="make bench"):
-        costs.benchmarks()
+        cost.benchmarks()
 
 
 def test_hours_that_runs_took_beside_those_expected(monkeypatch):
     run = experiments.grid("mini", "claim-1-mnist")[0]
     done = SimpleNamespace(run=run, env={"seconds": 7200})
-    monkeypatch.setattr(costs, "with_results", lambda results: [done, done])
-    taken, expected = costs.hours([done])
-    assert taken == 4 and expected == 2 * jobs.expected_seconds(run) / 3600
+    monkeypatch.setattr(cost, "with_results", lambda results: [done, done])
+    of = cost.hours([done])
+    assert of == {"taken": 4, "expected": 2 * jobs.expected_seconds(run) / 3600}

@@ -8,16 +8,18 @@ import pandas as pd
 from cgnbook import boxes, records, reported
 from cgnbook.drawing import STYLE
 from cgnbook.names import NONE
-from cgnlib import experiments, jobs, paths
+from cgnlib import experiments as e
+from cgnlib import paths, runs
 from cgnlib.errors import CGNError, reason
-from cgnlib.experiments import Run, with_needs
+from cgnlib.experiments import Run, jobs, with_needs
 from cgnlib.runs import Result
 
 COLUMNS = [
     *("benchmark", "metric", "value", "unit", "n"),
     *("cores", "memory_gib", "device", "torch", "commit", "finished"),
 ]
-MARKS = {"classifier": "o", "set": "s", "cgn": "^", "gan": "v"}
+MARKS = {e.Classifier: "o", e.ImageSet: "s", e.CGN: "^", e.GAN: "v"}
+ON_MNIST = ("claim-1-mnist", "claim-3-mnist", "edge-loss", "union-shares", "set-size")
 # The study's items of work, and the claim of this book that has the same runs.
 ITEMS = {
     "evaluating-samples": ("Samples of the MNIST CGNs", "claim-1-mnist"),
@@ -39,10 +41,45 @@ def benchmarks() -> pd.DataFrame:
         raise CGNError(f"{path} cannot be read ({reason(error)}): `make bench` makes it") from error
 
 
+def facts(measured: pd.DataFrame) -> dict[str, object]:
+    """Every number of the text but this run's `hours`: GiB, GPU hours.  measured: of `benchmarks`."""
+    done, short = reached(measured)
+    grown = growth(measured).values()
+    value = measured.drop_duplicates("metric").set_index("metric").value
+    million = measured[measured.benchmark == "A million images"].set_index("metric").value
+    told = reported.table("compute", metric="gpu_hours")
+    told = told.drop_duplicates("row").set_index("row").value.astype(float)
+    return on_gpu() | {
+        "machine": machine(measured),
+        "n-done": len(done),
+        "n-rows": len(done) + len(short),
+        "short": "; ".join(short) or "none",
+        "growth-least": float(min(grown)),
+        "growth-most": float(max(grown)),
+        "peak": float(value["peak"]),
+        "peak_bfloat16": float(value["peak_bfloat16"]),
+        "told-total-1080-ti": told["total-1080-ti"],
+        "told-total-lisa": told["total-lisa"],
+        "one-training": told["cgn-training-imagenet-other-settings"],
+        "million-private": float(million["private"]),
+        "million-on_disk": float(million["on_disk"]),
+        "million-peak": float(million["private"] + million["mapped"]),
+    }
+
+
 def machine(measured: pd.DataFrame) -> str:
     """Where the benchmarks ran, in a line."""
     row = measured.iloc[0]
     return f"{row.cores} cores of {row.device}, {row.memory_gib} GiB, torch {row.torch}"
+
+
+def made_by() -> str:
+    """What stands behind the benchmarks, for the box under a figure or table."""
+    row = benchmarks().iloc[0]
+    return (
+        f"`make bench`, on {row.finished[:10]} at commit {row.commit}: {machine(benchmarks())}; "
+        "`book/records/benchmarks.csv`"
+    )
 
 
 def fast_paths(measured: pd.DataFrame) -> pd.DataFrame:
@@ -79,13 +116,22 @@ def reached(measured: pd.DataFrame) -> tuple[list[str], list[str]]:
 def growth(measured: pd.DataFrame) -> dict[str, float]:
     """By piece of work: time for the largest of three sizes over that for the smallest, divided by
     the ratio of sizes.  1 is linear."""
-    timed = measured[measured.metric == "seconds"]
     found = {}
-    for name, rows in timed.groupby("benchmark", sort=False):
-        rows = rows.sort_values("n")
+    for name, rows in _timed(measured).items():
         first, last = rows.iloc[0], rows.iloc[-1]
         found[name] = (last.value / first.value) / (last.n / first.n)
     return found
+
+
+def _timed(measured: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The seconds of what was timed at several sizes, from the smallest on."""
+    by = measured[measured.metric == "seconds"].groupby("benchmark", sort=False)
+    return {name: rows.sort_values("n") for name, rows in by}
+
+
+def with_results(results: Sequence[Result]) -> list[Result]:
+    """The results, and those of every run that they needed, once each."""
+    return [runs.load(run) for run in with_needs(r.run for r in results)]
 
 
 def by_kind(results: Sequence[Result]) -> pd.DataFrame:
@@ -109,30 +155,23 @@ def by_kind(results: Sequence[Result]) -> pd.DataFrame:
     )
 
 
-def with_results(results: Sequence[Result]) -> list[Result]:
-    """The results, and those of every run that they needed, once each."""
-    from cgnlib import runs
-
-    return [runs.load(run) for run in with_needs(r.run for r in results)]
-
-
-def hours(results: Sequence[Result]) -> tuple[float, float]:
+def hours(results: Sequence[Result]) -> dict[str, float]:
     """Core hours that the runs, with all they needed, took, and that `jobs` expected of them."""
     done = with_results(results)
-    taken = sum(r.env["seconds"] for r in done)
-    return taken / 3600, sum(jobs.expected_seconds(r.run) for r in done) / 3600
+    expected = sum(jobs.expected_seconds(r.run) for r in done)
+    return {"taken": sum(r.env["seconds"] for r in done) / 3600, "expected": expected / 3600}
 
 
-def work(result: Result) -> int | None:
-    """The images that passed through a run's net in training or were made by it, where it says."""
-    s = dict(result.run.settings)
-    if result.run.kind == "classifier":
-        return s["epochs"] * result.metrics["train_images"]
-    if result.run.kind == "set":
-        return result.metrics["images"]
-    if result.run.kind in ("cgn", "gan") and "steps" in s:
-        return s["steps"] * s["batch"]
-    return None
+def work(result: Result) -> int:
+    """The images that passed through a run's net in training or were made by it; 0 for neither."""
+    match result.run:
+        case e.Classifier(recipe=recipe):
+            return recipe.epochs * result.metrics["train_images"]
+        case e.ImageSet():
+            return result.metrics["images"]
+        case e.CGN(recipe=recipe) | e.GAN(recipe=recipe):
+            return recipe.steps * recipe.batch
+    return 0
 
 
 def against_work(results: Sequence[Result], measured: pd.DataFrame) -> boxes.Shown:
@@ -141,15 +180,14 @@ def against_work(results: Sequence[Result], measured: pd.DataFrame) -> boxes.Sho
     with plt.rc_context(STYLE):
         _, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")
         for kind, mark in MARKS.items():
-            points = [(work(r), r.env["seconds"]) for r in done if r.run.kind == kind and work(r)]
+            points = [(work(r), r.env["seconds"]) for r in done if isinstance(r.run, kind)]
             if points:
-                left.scatter(*zip(*points, strict=True), marker=mark, s=26, alpha=0.7, label=kind)
+                x, y = zip(*points, strict=True)
+                left.scatter(x, y, marker=mark, s=26, alpha=0.7, label=kind.kind)
         left.set(xscale="log", yscale="log", xlabel="images seen or made", ylabel="seconds")
         left.set_title("Runs of this book, one core each")
         left.legend(frameon=False, fontsize=9)
-        timed = measured[measured.metric == "seconds"]
-        for name, rows in timed.groupby("benchmark", sort=False):
-            rows = rows.sort_values("n")
+        for name, rows in _timed(measured).items():
             right.plot(rows.n / rows.n.min(), rows.value / rows.value.min(), marker="o", label=name)
         right.plot([1, 4], [1, 4], color="#777777", linestyle=":", label="linear")
         right.set(xlabel="size, times the smallest", ylabel="time, times the smallest")
@@ -161,8 +199,7 @@ def against_work(results: Sequence[Result], measured: pd.DataFrame) -> boxes.Sho
 def on_gpu(profile: str = "full") -> dict[str, str | float]:
     """The recorded runs on MNIST that were made on a GPU: on which, how many, and the minutes from
     the start of the first to the end of the last."""
-    claims = ("claim-1-mnist", "claim-3-mnist", "edge-loss", "union-shares", "set-size")
-    every = pd.concat([records.needed(claim, profile) for claim in claims])
+    every = pd.concat([records.needed(claim, profile) for claim in ON_MNIST])
     of = every[~every.device.str.contains("CPU")].drop_duplicates("run")
     ended = pd.to_datetime(of.finished)
     began = ended - pd.to_timedelta(of.seconds.astype(float), unit="s")
@@ -170,23 +207,12 @@ def on_gpu(profile: str = "full") -> dict[str, str | float]:
     return {"gpu": of.device.mode()[0], "gpu-runs": len(of), "gpu-minutes": took}
 
 
-def made_by() -> str:
-    """What stands behind the benchmarks, for the box under a figure or table."""
-    row = benchmarks().iloc[0]
-    return (
-        f"`make bench`, on {row.finished[:10]} at commit {row.commit}: {machine(benchmarks())}; "
-        "`book/records/benchmarks.csv`"
-    )
-
-
 def plans() -> pd.DataFrame:
     """What each profile should cost, by `jobs`: the sum, and what no machine can shorten."""
     rows = []
-    for name in experiments.PROFILES:
-        declared = with_needs(experiments.grid(name))
-        core = sum(jobs.expected_seconds(r) for r in declared if not jobs.uses_gpu(r)) / 3600
-        gpu = sum(jobs.expected_seconds(r) for r in declared if jobs.uses_gpu(r)) / 3600
-        longest = max(jobs.chains(declared).values()) / 3600
+    for name in e.PROFILES:
+        declared = with_needs(e.grid(name))
+        core, gpu = _expected(declared, on_gpu=False), _expected(declared, on_gpu=True)
         rows.append(
             {
                 "Profile": name,
@@ -194,7 +220,7 @@ def plans() -> pd.DataFrame:
                 "Core hours": f"{core:.1f}",
                 "GPU hours": f"{gpu:.0f}" if gpu else NONE,
                 "On two cores": NONE if gpu else _hours(core / 2),
-                "On a cluster, at least": _hours(longest),
+                "On a cluster, at least": _hours(max(jobs.chains(declared).values()) / 3600),
             }
         )
     return pd.DataFrame(rows)
@@ -203,31 +229,29 @@ def plans() -> pd.DataFrame:
 def beside_study() -> pd.DataFrame:
     """The study's GPU hours by item, and what the same claim of `paper` and `full` should take."""
     told = reported.table("compute", metric="gpu_hours", source="article").set_index("row")
-    rows = []
-    for item, (words, claim) in ITEMS.items():
-        row = {"Work": words, "Study, GPU h": f"{float(told.value[item]):g}"}
-        declared = {
-            name: with_needs(experiments.grid(name, claim)) if claim else []
-            for name in ("paper", "full")
-        }
-        rows.append(row | _ours(declared))
-    total = float(told.value["total-1080-ti"]), float(told.value["improved-cgn-training"])
-    last = {"Work": "Whole profile", "Study, GPU h": f"{total[0]:g} + {total[1]:g}"}
-    everything = {name: with_needs(experiments.grid(name)) for name in ("paper", "full")}
-    last |= _ours(everything)
-    return pd.DataFrame([*rows, last])
+    hours = told.value.astype(float)
+    rows = [
+        {"Work": words, "Study, GPU h": f"{hours[item]:g}"} | _ours(claim)
+        for item, (words, claim) in ITEMS.items()
+    ]
+    both = f"{hours['total-1080-ti']:g} + {hours['improved-cgn-training']:g}"
+    return pd.DataFrame([*rows, {"Work": "Whole profile", "Study, GPU h": both} | _ours("all")])
 
 
-def _ours(declared: dict[str, Sequence[Run]]) -> dict[str, str]:
+def _ours(claim: str) -> dict[str, str]:
     """Hours of the runs of `paper` on a GPU, and of those of both profiles on cores."""
+    paper, full = (with_needs(e.grid(name, claim)) for name in ("paper", "full"))
+    found = {
+        "paper, GPU h": _expected(paper, on_gpu=True),
+        "paper, core h": _expected(paper, on_gpu=False),
+        "full, core h": _expected(full, on_gpu=False),
+    }
+    return {column: f"{of:.0f}" if of else NONE for column, of in found.items()}
 
-    def hours(name: str, gpu: bool) -> str:
-        found = sum(jobs.expected_seconds(r) for r in declared[name] if jobs.uses_gpu(r) == gpu)
-        return f"{found / 3600:.0f}" if found else NONE
 
-    columns = {"paper, GPU h": ("paper", True), "paper, core h": ("paper", False)}
-    columns["full, core h"] = ("full", False)
-    return {column: hours(*which) for column, which in columns.items()}
+def _expected(declared: Sequence[Run], on_gpu: bool) -> float:
+    """Expected hours of the runs that ask for a GPU, or of those that do not."""
+    return sum(jobs.expected_seconds(r) for r in declared if r.asks_for_gpu == on_gpu) / 3600
 
 
 def _ratio(value: float) -> str:

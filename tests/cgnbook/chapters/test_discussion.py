@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from cgnbook import discussion, records
+from cgnbook import records
+from cgnbook.chapters import discussion
 
 
 def test_the_study_s_single_runs():

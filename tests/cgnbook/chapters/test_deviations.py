@@ -6,20 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from cgnbook import deviations
+from cgnbook.chapters import deviations
 from cgnlib import experiments
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ROWS = deviations.read().to_dict("records")
-CHECKED = [(row["id"], entry) for row in ROWS for entry in row["checked"].split("; ")]
 
 
 def setting(path: str) -> object:
-    """`full.cgn.wildlife.ngf`: the attribute of a profile, then keys."""
-    profile, attribute, *keys = path.split(".")
-    value = getattr(experiments.profile(profile), attribute)
-    for key in keys:
-        value = value[key]
+    """`full.digits.cgn.wildlife.ngf`: attributes of a profile, and keys of its tables."""
+    name, *parts = path.split(".")
+    value = experiments.profile(name)
+    for part in parts:
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
     return value
 
 
@@ -31,23 +30,28 @@ def there(entry: str) -> bool:
     if "/" in entry or entry.endswith(".cff"):
         return (ROOT / entry).is_file()
     module, _, names = entry.partition(":")
-    found = importlib.import_module(module)
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError:
+        return False
     for name in filter(None, names.split(".")):
         found = getattr(found, name, None)
     return found is not None
 
 
-@pytest.mark.parametrize("row, entry", CHECKED, ids=[f"{row} {entry}" for row, entry in CHECKED])
-def test_what_a_row_says_of_our_code_is_there(row, entry):
-    assert there(entry)
+def test_what_a_row_says_of_our_code_is_there():
+    entries = [(row["id"], entry) for row in ROWS for entry in row["checked"].split("; ")]
+    assert len(entries) > 100
+    assert not [f"{row}: {entry}" for row, entry in entries if not there(entry)]
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        "full.cgn.wildlife.ngf = 7",
-        "cgnlib.losses:no_such_loss",
-        "cgnlib.losses:edge_mass.nothing",
+        "full.digits.cgn.wildlife.ngf = 7",
+        "cgnlib.no_such_module:loss",
+        "cgnlib.training.losses:no_such_loss",
+        "cgnlib.training.losses:edge_mass.nothing",
         "book/no_such_file.md",
     ],
 )

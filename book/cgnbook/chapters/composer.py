@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from cgnbook import boxes
-from cgnbook import composing as composer
+from cgnbook import boxes, composing
 from cgnbook.composing import CUES, Answers, Parts, World
 from cgnbook.drawing import STYLE, tile
 from cgnbook.names import NAMES
 from cgnbook.tables import pct
+from cgnlib import experiments
 from cgnlib.chance import generator
 from cgnlib.data import menagerie
 from cgnlib.runs import Result
@@ -32,6 +32,22 @@ SUBJECTS = {
     "bg": ("Invariant classifier, background head", "background"),
 }
 FILES = "../composer/"  # where the build puts book/_interactive/composer, seen from the page
+
+
+def worlds(profile: str, digits: Sequence[Result], drawn: Sequence[Result]) -> list[World]:
+    """What the page shows: two variants of MNIST, and the menagerie where the profile is on it.
+
+    digits, drawn: of claim 3, on the MNISTs and on the profile's world.
+    """
+    shown = [composing.digits(name, digits, samples=2) for name in ("wildlife", "double_colored")]
+    if experiments.profile(profile).world.name == "menagerie":
+        shown.append(composing.menagerie(drawn, samples=1))
+    return shown
+
+
+def facts(profile: str) -> dict[str, str]:
+    """What the text says of the profile."""
+    return {"profile": profile, "purpose": experiments.profile(profile).purpose}
 
 
 def classes(name: str) -> dict[str, list[str]]:
@@ -67,10 +83,10 @@ def unpack(text: str, size: int, samples: int, subjects: Sequence[str]) -> World
     return World("", Parts(mask, fg, bg, samples), dict(zip(subjects, answers, strict=True)), ())
 
 
-def page(worlds: Iterable[World]) -> str:
-    """The composer as HTML: data and the files that make it work; hidden without scripts."""
+def page(worlds: Iterable[World]) -> boxes.Shown:
+    """The composer: its data and the files that make it work; hidden without scripts."""
     data = json.dumps([_described(world) for world in worlds])
-    return (
+    return boxes.Shown(
         '<div class="composer" hidden></div>'
         '<noscript><p class="composer-off">Choosing needs scripts, which are off here. '
         "The figure below shows ten choices.</p></noscript>"
@@ -107,9 +123,9 @@ def shares(worlds: Iterable[World]) -> pd.DataFrame:
     rows = []
     for world in worlds:
         for subject, answers in world.answers.items():
-            found = composer.followed(answers, world.parts)
+            found = composing.followed(answers, world.parts)
             row = {"World": WORLDS[world.name], "Classifier": SUBJECTS[subject][0]}
-            row["Agree"] = pct(composer.agreed(answers, world.parts))
+            row["Agree"] = pct(composing.agreed(answers, world.parts))
             rows.append(row | {cue.capitalize(): pct(share) for cue, share in found.items()})
     return pd.DataFrame(rows)
 
@@ -134,7 +150,7 @@ def still(world: World, *behind: Result, seed: int = 0) -> boxes.Shown:
     parts = [
         x[i] for x, i in zip((world.parts.mask, world.parts.fg, world.parts.bg), index, strict=True)
     ]
-    rows = [parts[0].expand(-1, 3, -1, -1), *parts[1:], composer.compose(*parts)]
+    rows = [parts[0].expand(-1, 3, -1, -1), *parts[1:], composing.compose(*parts)]
     names = ("mask $m$", "texture $f$", "background $b$", "composed")
     with plt.rc_context(STYLE):
         _, axis = plt.subplots(figsize=(8.6, 4.3), layout="constrained")

@@ -1,0 +1,129 @@
+"""Claim 1 on the ImageNet model: shape, texture and background can be chosen one by one."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from cgnbook import ablations, boxes
+from cgnbook.drawing import STYLE, arrays_of, tile
+from cgnbook.page import Page
+from cgnbook.verdict import BY_EYE, EYE, ROUNDING, UNRUN, Finding, Verdict, judged, mean, shares
+from cgnbook.words import listed
+from cgnlib import experiments, worlds
+from cgnlib.data.menagerie import CLASSES
+from cgnlib.nets import shipped
+from cgnlib.runs import Result
+
+CUES = ("shape", "texture", "background")
+KEY = "disentanglement-menagerie-none-s0", f"shape_read_{CLASSES.index('key')}"
+
+
+def rule(read: Mapping[str, float], ceiling: Mapping[str, float], share: float = 0.80) -> Verdict:
+    """Shape, texture and background can be chosen one by one.
+
+    read: share of counterfactuals in which a probe without a shortcut names the intended shape,
+    texture or background; ceiling: the same on true images with independent cues.  A mechanism
+    counts when it reaches `share` of its ceiling.  effects: that ratio.
+    """
+    if any(cue not in read for cue in ceiling):
+        return UNRUN
+    effects = {cue: read[cue] / ceiling[cue] for cue in ceiling}
+    return judged(effects, [c for c in effects if effects[c] >= share - ROUNDING])
+
+
+def ceiling() -> dict[str, float]:
+    """What the probe reads in true images with independent cues: share by cue."""
+    probe = shipped.record("probe")
+    return {cue: probe[cue] for cue in CUES}
+
+
+def readings(rows: pd.DataFrame) -> dict[str, float]:
+    """What the probe reads in counterfactuals of the CGNs with all losses: share by cue.
+
+    Empty where none was run.
+    """
+    by = ablations.measured(rows).get("none", {})
+    found = {cue: by.get(f"{cue}_read") for cue in CUES}
+    return {cue: mean(shares) for cue, shares in found.items() if shares}
+
+
+def finding(rows: pd.DataFrame) -> Finding:
+    """At which share of its ceiling the probe reads each of the three mechanisms."""
+    found = rule(readings(rows), ceiling())
+    if not found.effects:
+        return Finding(found.outcome)
+    whole = rows[rows.removed == "none"]
+    of = {cue: whole[whole.metric == f"{cue}_read"] for cue in CUES}
+    read = {
+        cue: (mine.value.astype(float).tolist(), int(mine.n.iloc[0])) for cue, mine in of.items()
+    }
+    return shares(found, read, ceiling(), {cue: cue for cue in CUES})
+
+
+def findings(this: Page) -> dict[str, Finding]:
+    """What study, reference run and this run found."""
+    return {"Study": EYE} | {source: finding(rows) for source, rows in this.ours.items()}
+
+
+def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
+    """What the text says: verdicts, what the probe reads here and in the reference run, and how
+    often the shape of the key is read, in percent.
+
+    scenes: records of `disentanglement`, of which the key is read.
+    """
+    scale = experiments.profile(this.profile).world
+    sources = {"live": readings(this.live), "reference": readings(this.reference)}
+    key = scenes.set_index(["run", "metric"]).value[KEY]
+    return (
+        {f"verdict-{source}": rule(read, ceiling()) for source, read in sources.items()}
+        | {"verdict-study": BY_EYE, "short": short(sources["live"])}
+        | {f"read-{cue}": 100 * share for cue, share in sources["live"].items()}
+        | {f"reference-{cue}": 100 * share for cue, share in sources["reference"].items()}
+        | {"key-read": 100 * float(key)}
+        | {"profile": this.profile, "world": scale.name}
+        | {"n-runs": this.live[this.live.removed == "none"].run.nunique()}
+        | {"n-images": scale.quality.evaluated}
+    )
+
+
+def short(read: Mapping[str, float]) -> str:
+    """Which mechanisms miss the rule, as a sentence."""
+    found = rule(read, ceiling())
+    missed = [cue for cue in found.effects if cue not in found.met]
+    if not missed:
+        return "No mechanism falls short of the rule."
+    words = listed(missed).capitalize()
+    return f"{words} {'falls' if len(missed) == 1 else 'fall'} short of the rule."
+
+
+def panels(result: Result, rows: Sequence[int]) -> boxes.Shown:
+    """What the mechanisms of one CGN make for some classes of its sheet: a row for each."""
+    world = result.run.variant
+    sheet = worlds.find(world).sheet
+    named = [(_name(world, sheet[row]), result, row) for row in rows]
+    with plt.rc_context(STYLE):
+        ablations.panels(named, list(ablations.PANELS), (7.6, 0.5 + 1.25 * len(rows)))
+    return boxes.show("panels", result)
+
+
+def counterfactuals(result: Result, n: int = 12) -> boxes.Shown:
+    """Counterfactuals with the names of their three classes."""
+    arrays = arrays_of(result)
+    columns = 6
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            n // columns, columns, figsize=(8.6, 1.95 * n / columns), layout="constrained"
+        )
+        for axis, image, classes in zip(
+            axes.flat, arrays["counterfactual"], arrays["classes"], strict=False
+        ):
+            tile(axis, image[None, None])
+            names = [_name(result.run.variant, int(c)) for c in classes]
+            axis.set_xlabel("\n".join(names), fontsize=9)
+        figure.supylabel("shape, texture, background", fontsize=9)
+    return boxes.show("counterfactuals", result)
+
+
+def _name(world: str, c: int) -> str:
+    return CLASSES[c] if world == "menagerie" else str(c)

@@ -1,0 +1,190 @@
+"""Claim 2: every loss of the CGN is needed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from cgnbook import ablations, boxes
+from cgnbook.ablations import Measured
+from cgnbook.drawing import STYLE
+from cgnbook.names import NONE, REMOVED, formula
+from cgnbook.page import Page
+from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, told
+from cgnbook.words import NUMBERS, listed
+from cgnlib import experiments
+from cgnlib.experiments import ABLATIONS
+from cgnlib.runs import Result
+
+# What the paper's ablation shows when a loss is left out, against the CGN with all losses: which
+# number moves, and the sign of its change.
+TRENDS = {
+    "without L_shape the inception score falls": ("shape", "inception_score", -1),
+    "without L_rec the inception score falls": ("reconstruction", "inception_score", -1),
+    "without L_text the inception score rises": ("texture", "inception_score", 1),
+    "without L_text the mask covers more": ("texture", "mask_coverage", 1),
+    "without L_bg the inception score rises": ("background", "inception_score", 1),
+    "without L_bg the mask covers less": ("background", "mask_coverage", -1),
+}
+CACHED = "Study, cached"
+LOSSES = {name: REMOVED[name] for name in ("shape", "texture", "background", "reconstruction")}
+
+
+def rule(measured: Mapping[str, Mapping[str, Sequence[float]]], share: float = 0.10) -> Verdict:
+    """Leaving a loss out moves the numbers as in the paper.
+
+    measured: inception_score and mask_coverage by ablation (`none` for all losses), one for each
+    seed.  A trend of TRENDS counts when the mean moves its way by `share` of the mean with all
+    losses, or more.  effects: the relative change behind each trend.
+    """
+    needed = {(a, metric) for of, metric, _ in TRENDS.values() for a in (of, "none")}
+    if any(not measured.get(ablation, {}).get(metric) for ablation, metric in needed):
+        return UNRUN
+    effects = {
+        trend: mean(measured[without][metric]) / mean(measured["none"][metric]) - 1
+        for trend, (without, metric, _) in TRENDS.items()
+    }
+    held = [t for t, (*_, sign) in TRENDS.items() if sign * effects[t] >= share - ROUNDING]
+    return judged(effects, held)
+
+
+def of(this: Page) -> dict[str, Measured]:
+    """What was measured by every source; of the study also its stored results."""
+    theirs = {s: this.told("loss-ablation", source=s) for s in ("Paper", "Study", CACHED)}
+    return {source: ablations.measured(rows) for source, rows in (theirs | this.ours).items()}
+
+
+def verdicts(this: Page) -> dict[str, Verdict]:
+    """What the rule makes of every source that has a row with all losses."""
+    return {source: rule(measured) for source, measured in of(this).items() if source != CACHED}
+
+
+def finding(measured: Measured) -> Finding:
+    """How many of the paper's trends are there, by the means and by each seed."""
+    found = rule(measured)
+    if not found.effects:
+        return Finding(found.outcome)
+    values = {"met": len(found.met), "of": len(found.effects)}
+    line = "{met} of {of} trends".format(**values)
+    seeds = min(len(measured[a]["inception_score"]) for a in ABLATIONS)
+    if seeds == 1:
+        return Finding(found.outcome, (line,), "single runs", values)
+    met = [len(rule(_one(measured, seed)).met) for seed in range(seeds)]
+    line += f" ({min(met)} to {max(met)})"
+    return Finding(found.outcome, (line,), "range over seeds", values)
+
+
+def findings(this: Page) -> dict[str, Finding]:
+    """What study, reference run and this run found."""
+    by = {s: finding(measured) for s, measured in of(this).items() if s not in ("Paper", CACHED)}
+    told = f"{by['Study'].unit}; the study calls them inconclusive"
+    return by | {"Study": replace(by["Study"], unit=told)}
+
+
+def _one(measured: Measured, seed: int) -> Measured:
+    """The measures of one seed alone."""
+    return {
+        ablation: {metric: values[seed : seed + 1] for metric, values in of.items()}
+        for ablation, of in measured.items()
+    }
+
+
+def facts(this: Page) -> dict[str, object]:
+    """What the text says: verdicts and how many trends each met, what the probe makes of each
+    loss, and how often it reads the intended shape with and without the losses on the mask."""
+    scale = experiments.profile(this.profile).world
+    here, there = (ablations.measured(rows) for rows in (this.live, this.reference))
+    return (
+        told(verdicts(this))
+        | {"n-trends": len(TRENDS), "n-settings": len(ABLATIONS), "n-seeds": len(scale.seeds)}
+        | {"n-reference": len(there["shape"]["shape_read"])}
+        | {"by-probe": by_probe(here), "by-probe-reference": by_probe(there)}
+        | {"profile": this.profile, "world": scale.name}
+        | mask_loss(there)
+    )
+
+
+def by_probe(measured: Measured) -> str:
+    """Without which losses fewer counterfactuals show all three parts, and without which more."""
+    read = {a: mean(measured[a]["all_read"]) for a in ("none", *LOSSES)}
+    needed = [LOSSES[a] for a in LOSSES if read[a] < read["none"]]
+    others = [LOSSES[a] for a in LOSSES if read[a] >= read["none"]]
+    found = f"by this measure {NUMBERS[len(needed)]} of the four groups earn their place"
+    if needed:
+        found += f": without {listed(needed, 'or')} fewer counterfactuals show what was asked for"
+    if others:
+        found += f"; without {listed(others, 'or')} it is no fewer"
+    return found
+
+
+def mask_loss(measured: Measured) -> dict[str, float]:
+    """How often a probe reads the intended shape with and without the losses on the mask, in %."""
+    of = {"shape-with": measured["none"], "shape-without": measured["shape"]}
+    return {name: 100 * mean(measures["shape_read"]) for name, measures in of.items()}
+
+
+def table(this: Page) -> pd.DataFrame:
+    """The loss ablation: inception score and mask coverage for each loss left out.
+
+    Ours: mean over training seeds, and in brackets the spread within a run: over the splits of the
+    score, over images for the mask.  Scores of different worlds cannot be compared with each
+    other, only their order.
+    """
+    sources = of(this)
+    return pd.DataFrame(
+        {"Measure": title, "Left out": REMOVED[ablation]}
+        | {source: _cell(by.get(ablation, {}), metric, digits) for source, by in sources.items()}
+        for title, metric, digits in (
+            ("Inception score", "inception_score", 1),
+            ("Mask coverage", "mask_coverage", 2),
+        )
+        for ablation in REMOVED
+        if (ablation, metric) != ("biggan", "mask_coverage")
+        and (ablation != "published" or any(ablation in by for by in sources.values()))
+    )
+
+
+def _cell(by: Mapping[str, Sequence[float]], metric: str, digits: int) -> str:
+    """Ours with two digits and their spreads; what was told has none, and the digits it had."""
+    values, within = by.get(metric), by.get(f"{metric}_spread")
+    if not values:
+        return NONE
+    if not within:
+        return f"{values[0]:.{digits}f}"
+    shown = f"{mean(values):.2f}"
+    if len(values) > 1:
+        shown += f" ± {np.std(values, ddof=1):.2f} ({len(values)})"
+    return f"{shown} [{mean(within):.2f}]"
+
+
+def trends(this: Page) -> pd.DataFrame:
+    """Which of the paper's trends each source shows, with the relative change."""
+    found = verdicts(this)
+    return pd.DataFrame(
+        {"Trend in the paper": trend}
+        | {source: _held(verdict, trend) for source, verdict in found.items()}
+        for trend in TRENDS
+    )
+
+
+def _held(found: Verdict, trend: str) -> str:
+    if trend not in found.effects:
+        return NONE
+    percent = round(100 * found.effects[trend])  # to an int, which has no -0
+    sign = f"{percent:+d}" if percent else "0"
+    return f"{'yes' if trend in found.met else 'no'} ({sign}%)"
+
+
+def panels(results: Sequence[Result], row: int) -> boxes.Shown:
+    """One class in every ablation, of its first CGN: mask, premask, texture, background, image."""
+    first: dict[str, Result] = {}
+    for result in results:
+        if result.run.generator:  # BigGAN itself has no parts
+            first.setdefault(result.run.ablation, result)
+    rows = [(formula(REMOVED[name]), result, row) for name, result in first.items()]
+    names = [name for name in ablations.PANELS if name != "x_gt"]
+    with plt.rc_context(STYLE):
+        ablations.panels(rows, names, (7.0, 0.5 + 1.3 * len(rows)))
+    return boxes.show("ablation-panels", first.values())

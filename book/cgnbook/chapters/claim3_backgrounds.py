@@ -1,0 +1,201 @@
+"""Claim 3, backgrounds: an invariant classifier without its background head minds them less."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+
+from cgnbook import boxes, heads, records, reported
+from cgnbook.drawing import STYLE, bytes_of, tile
+from cgnbook.heads import Measured
+from cgnbook.names import CLASSIFIERS, CONTROL, INVARIANT, PLAIN, SUBJECTS
+from cgnbook.page import Page
+from cgnbook.tables import bare_spread, spread
+from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points, told
+from cgnlib import experiments
+from cgnlib.data.menagerie import Menagerie
+from cgnlib.data.public import LAYOUTS
+from cgnlib.measures.decisions import study_denominator
+from cgnlib.runs import Result
+
+TRENDS = (
+    "the gap between backgrounds narrows",
+    "accuracy on random backgrounds does not fall",
+)
+MEASURES = {
+    "Original": "original",
+    "Mixed-Same": "mixed_same",
+    "Mixed-Rand": "mixed_rand",
+    "BG-gap": "bg_gap",
+}
+
+
+def rule(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> Verdict:
+    """Without its background head an invariant classifier minds backgrounds less.
+
+    measured: bg_gap and mixed_rand of the plain classifier (`plain`) and of the mean of the shape
+    and texture heads (`shape_texture`), one for each seed.  Two trends: the gap falls by a
+    quarter of the plain one's or more; accuracy on mixed_rand does not fall.  Each counts when it
+    holds between the worst seed and the best of the plain classifier.  effects: the changes of
+    gap and accuracy, by the means.
+    """
+    (gap, plain_gap), (rand, plain_rand) = pairs = _pairs(measured)
+    if not (gap and plain_gap and rand and plain_rand):
+        return UNRUN
+    held = (
+        max(gap) <= 0.75 * min(plain_gap) + ROUNDING,
+        min(rand) >= max(plain_rand) - ROUNDING,
+    )
+    changes = (mean(mine) - mean(plain) for mine, plain in pairs)
+    met = [trend for trend, holds in zip(TRENDS, held, strict=True) if holds]
+    return judged(dict(zip(TRENDS, changes, strict=True)), met)
+
+
+def _pairs(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> list[tuple]:
+    """Gap and accuracy on random backgrounds, of the two heads and of the plain classifier."""
+    who = [measured.get(subject, {}) for subject in ("shape_texture", "plain")]
+    return [tuple(of.get(metric) for of in who) for metric in ("bg_gap", "mixed_rand")]
+
+
+def verdicts(this: Page) -> dict[str, Verdict]:
+    """What the rule makes of every source."""
+    return {s: rule(heads.deciding(by)) for s, by in heads.by_source(this, "backgrounds").items()}
+
+
+def finding(by: Measured) -> Finding:
+    """How gap and accuracy differ from the plain classifier's."""
+    measured = heads.deciding(by)
+    found = rule(measured)
+    if not found.effects:
+        return Finding(found.outcome)
+    pairs = dict(zip(("BG-gap", "random backgrounds"), _pairs(measured), strict=True))
+    return points(found, pairs, "points")
+
+
+def findings(this: Page) -> dict[str, Finding]:
+    """What study, reference run and this run found."""
+    by = heads.by_source(this, "backgrounds")
+    return {source: finding(by[source]) for source in by if source != "Paper"}
+
+
+def facts(this: Page) -> dict[str, object]:
+    """What the text says: the verdicts, how many trends each met, and by which number of images
+    the study divided."""
+    scale = experiments.profile(this.profile).world
+    images = LAYOUTS["in9/original"].images
+    return (
+        told(verdicts(this))
+        | {"n-trends": len(TRENDS), "n-seeds": len(scale.ensemble_seeds)}
+        | {"profile": this.profile, "world": scale.name}
+        | {"in9-images": images, "denominator": study_denominator(images)}
+    )
+
+
+def control(by: Measured) -> dict[str, float]:
+    """The BG-gap of the plain classifier, of the control and of the two heads, in points."""
+    of = {
+        "gap-plain": by[PLAIN]["plain"],
+        "gap-control": by[CONTROL]["shape_texture"],
+        "gap-heads": by[INVARIANT]["shape_texture"],
+    }
+    return {name: 100 * mean(measures["bg_gap"]) for name, measures in of.items()}
+
+
+def table(this: Page) -> pd.DataFrame:
+    """The study's background table, in percent, beside our runs.
+
+    Paper: ImageNet and its counterfactuals; study: IN-mini and its own, beside the same plain
+    ResNet-50.
+    """
+    who = ["plain", "shape_texture", "avg"]
+    titles = {title: (measure, who) for title, measure in MEASURES.items()}
+    made = heads.compared(heads.by_source(this, "backgrounds"), titles)
+    return made.rename(columns={"Measure": "Test images"})
+
+
+def head_by_head(this: Page) -> pd.DataFrame:
+    """Accuracy on the three background splits and the gap, in percent, by classifier and head."""
+    return pd.DataFrame(
+        {"Trained on": CLASSIFIERS[train_on], "Who decides": SUBJECTS[subject]}
+        | {title: bare_spread(of[measure]) for title, measure in MEASURES.items()}
+        for train_on, by in heads.measured(this.live).items()
+        for subject, of in by.items()
+    )
+
+
+def borrowed() -> pd.DataFrame:
+    """Every row of the study's background table, in percent, with where it comes from."""
+    rows = reported.table("backgrounds")
+    rows = rows[rows.metric.isin(["accuracy", "bg_gap"])]
+    order = ["in", "sin", "in+sin", "mixed-rand", "in+cgn", "in-mini+cgn", "in-mini+cgn-avg"]
+    rows = rows.sort_values("row", key=lambda c: c.map(order.index), kind="stable")
+    columns = {"IN-9": "in-9", "Mixed-Same": "mixed-same", "Mixed-Rand": "mixed-rand", "BG-gap": ""}
+    return pd.DataFrame(
+        {"Trained on": heads.named_data(row)}
+        | {
+            title: spread(group[group.column == column].value.astype(float) / 100)
+            for title, column in columns.items()
+        }
+        | {"Source": origin}
+        for (row, origin), group in rows.groupby(["row", _origin(rows)], sort=False)
+    )
+
+
+def _origin(rows: pd.DataFrame) -> pd.Series:
+    """Who says a number; of those that somebody else reckoned or measured, how it came about."""
+    subtracted = (rows.source == "recomputed") & rows["where"].str.startswith("talk")
+    borrowed = rows.note.str.startswith("borrowed")
+    return rows.source.mask(subtracted, "talk, subtracted").mask(borrowed, "borrowed")
+
+
+def background_lines(results: Sequence[Result]) -> boxes.Shown:
+    """Accuracy with the original, another and a random background; a line a seed."""
+    by = heads.measured(records.frame(results))
+    lines = {
+        (PLAIN, "plain"): ("#000000", "o", "plain classifier"),
+        (CONTROL, "shape_texture"): ("#999999", "s", "three heads, real images (shape + texture)"),
+        (INVARIANT, "avg"): ("#D55E00", "^", "with counterfactuals: mean of all heads"),
+        (INVARIANT, "shape_texture"): ("#0072B2", "D", "with counterfactuals: shape + texture"),
+    }
+    splits = {
+        "original": "original",
+        "mixed_same": "another of\nthe same class",
+        "mixed_rand": "of a random\nclass",
+    }
+    with plt.rc_context(STYLE):
+        _, axis = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+        for (train_on, subject), (colour, mark, name) in lines.items():
+            of = by[train_on][subject]
+            for seed, values in enumerate(zip(*(of[split] for split in splits), strict=True)):
+                label = name if seed == 0 else None
+                axis.plot(100 * np.array(values), color=colour, marker=mark, label=label, alpha=0.8)
+        axis.set_xticks(range(3), splits.values())
+        axis.set_xlim(-0.15, 2.15)
+        axis.set_ylim(0, 103)
+        axis.set_xlabel("background of the test image")
+        axis.set_ylabel("accuracy, %")
+        axis.legend(loc="lower left", frameon=False, fontsize=9)
+    return boxes.show("background-lines", results)
+
+
+def menagerie_tests(n: int = 6, seed: int = 21) -> boxes.Shown:
+    """Images of the menagerie's four tests, in rows; objects are the same in the last three."""
+    splits = {
+        "conflict": "cue conflict",
+        "agree": "original",
+        "mixed_same": "mixed-same",
+        "mixed_rand": "mixed-rand",
+    }
+    made_by = f"`cgnlib.data.menagerie.Menagerie`, seed {seed}, the first {n} images of each test"
+    index = torch.arange(n)
+    rows = [bytes_of(Menagerie(split, n, seed).batch(index)[0]) for split in splits]
+    with plt.rc_context(STYLE):
+        _, axis = plt.subplots(figsize=(1.25 * n, 5.2), layout="constrained")
+        images = np.stack(rows)
+        tile(axis, images)
+        side = images.shape[2] + 2
+        axis.set_yticks(np.arange(len(splits)) * side + side / 2, splits.values())
+        axis.tick_params(length=0)
+    return boxes.show("menagerie-tests", made_by)

