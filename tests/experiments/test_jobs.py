@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cgnlib import experiments, jobs
+from cgnlib import experiments
+from cgnlib.experiments import declared, jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = [
@@ -43,41 +44,37 @@ def test_only_the_paper_asks_for_gpus():
     assert asking == {("paper", "imagenet")}
 
 
-@pytest.mark.parametrize(
-    "declare",
-    [
-        lambda p: experiments.cgn(p, "wildlife", 0),
-        lambda p: experiments.classifier(p, "wildlife", "original", 0),
-        lambda p: experiments.mechanisms(p, "none", 0),
-    ],
-)
-def test_the_larger_profile_costs_more(declare):
-    mini, full = (declare(experiments.profile(name)) for name in ("mini", "full"))
-    assert jobs.expected_seconds(full) > 3 * jobs.expected_seconds(mini)
+def test_the_larger_profile_costs_more():
+    for name in (
+        "cgn-wildlife-s0",
+        "classifier-wildlife-original-s0",
+        "mechanisms-menagerie-none-s0",
+    ):
+        mini, full = (experiments.find(profile, name) for profile in ("mini", "full"))
+        assert jobs.expected_seconds(full) > 3 * jobs.expected_seconds(mini)
 
 
 def test_cost_grows_with_the_steps():
-    run = experiments.gan(experiments.profile("full"), "colored", 0)
-    settings = dict(run.settings)
-    longer = replace(run, settings=tuple((settings | {"steps": 10 * run["steps"]}).items()))
+    run = declared.gan(experiments.profile("full"), "colored", 0)
+    longer = replace(run, recipe=replace(run.recipe, steps=10 * run.recipe.steps))
     costs = [jobs.expected_seconds(r) - jobs.START for r in (run, longer)]
     assert costs[1] == pytest.approx(10 * costs[0])
 
 
 def test_originals_in_the_place_of_others_cost_nothing_more():
     p = experiments.profile("full")
-    source = experiments.cgns(p, "wildlife")[0]
-    alone = experiments.classifier(p, "wildlife", "cgn", 0, source)
-    mixed = [experiments.mixed(p, source, 0, share) for share in (0.1, 0.9)]
+    source = declared.cgns(p, "wildlife")[0]
+    alone = declared.classifier(p, "wildlife", "cgn", 0, source)
+    mixed = [declared.mixed(p, source, 0, share) for share in (0.1, 0.9)]
     assert {jobs.expected_seconds(run) for run in mixed} == {jobs.expected_seconds(alone)}
 
 
 def test_a_chain_ends_with_the_last_run_that_waits():
     p = experiments.profile("mini")
-    source = experiments.cgn(p, "wildlife", 0)
-    images = experiments.generated(p, source, 0)
-    trained = experiments.classifier(p, "wildlife", "cgn", 0, source)
-    judged = experiments.evaluation(p, source)
+    source = declared.cgn(p, "wildlife", 0)
+    images = declared.image_set(p, source, 0)
+    trained = declared.classifier(p, "wildlife", "cgn", 0, source)
+    judged = declared.evaluation(p, source)
     chain = jobs.chains([judged, trained])
     of = {run.id: jobs.expected_seconds(run) for run in (source, images, trained, judged)}
     assert chain[trained.id] == of[trained.id] and chain[judged.id] == of[judged.id]
@@ -102,7 +99,7 @@ def test_marks_follow_the_finished_runs(folder):
     [("metrics.json", ""), ("metrics.json", "[1]"), ("spec.json", "{"), ("spec.json", "{}")],
 )
 def test_what_is_damaged_or_of_another_spec_is_not_finished(name, content, folder):
-    run = experiments.gan(experiments.profile("mini"), "colored", 0)
+    run = declared.gan(experiments.profile("mini"), "colored", 0)
     finish(folder, run)
     assert jobs.is_finished(run)
     (folder / run.id / name).write_text(content)
