@@ -55,7 +55,7 @@ class Page:
         rows = self.numbers[self.numbers.source == REFERENCE]
         if missing := set(claims) - {self.claim, *rows.claim}:
             raise KeyError(f"{sorted(missing)} are not on this page: name them in page.gather")
-        return rows[rows.claim.isin(claims)] if claims else rows
+        return pd.concat([rows[rows.claim == claim] for claim in claims]) if claims else rows
 
     def told(self, table: str, **fixed: object) -> pd.DataFrame:
         """What others reported in one table, rows matching `fixed`.
