@@ -197,11 +197,7 @@ def _overlay(x: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 def _first(results: Sequence[Result], variant: str, train_on: str) -> Result:
     """The first run of a cell: the seed that figures show."""
-    return next(
-        r
-        for r in results
-        if r.run.variant == variant and dict(r.run.settings)["train_on"] == train_on
-    )
+    return next(r for r in results if r.run.variant == variant and r.run.train_on == train_on)
 
 
 def _shown(results: Sequence[Result]) -> list[Result]:

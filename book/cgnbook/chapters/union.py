@@ -140,8 +140,7 @@ def _called(metric: str) -> str:
 def renderings(profile: str) -> int:
     """How many true renderings of each digit stand beside it in the set of the control."""
     grid = experiments.grid(profile, "union")
-    (found,) = {s["renderings"] for run in grid
-                if "renderings" in (s := dict(dict(run.needs)["classifier"].settings))}  # fmt: skip
+    (found,) = {r.classifier.renderings for r in grid} - {None}
     return found
 
 
@@ -331,7 +330,7 @@ def tipping(this: Page) -> boxes.Shown:
         below |= {"fontsize": 8.5, "columnspacing": 1.0, "handlelength": 1.8}
         left.legend(ncols=3, **below)
         right.legend(ncols=2, **below)
-    return boxes.show("tipping", this.reference_of())
+    return boxes.show("tipping", this.reference_of("union-shares", "claim-3-mnist", "union"))
 
 
 def _stack(axis: plt.Axes, of: Mapping[str, Mapping[str, float]]) -> None:
