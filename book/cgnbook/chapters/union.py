@@ -103,8 +103,8 @@ def facts(this: Page) -> dict[str, object]:
             for source, of in looks.items()
         },
         **{
-            f"part-{part}": 100 * value
-            for part, value in effects(there["original+cgn"], "background").items()
+            f"part-{part}": 100 * effects(there["original+cgn"], "background")[part]
+            for part in ("strokes", "background")
         },
         **mixtures(this),
         "reference-fall": 100 * fall,
