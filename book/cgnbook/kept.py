@@ -26,13 +26,12 @@ SHOWN = {name: dict.fromkeys(PARTS, (1,)) for name in ABLATIONS} | {
     "none": dict.fromkeys((*PARTS, "x_gt"), (0, 1, 2))
     | dict.fromkeys(("counterfactual", "classes"), tuple(range(6))),
 }
-KINDS = ("evaluation", "quality")
 
 
 def pictured(claim: str) -> list[Run]:
     """The runs of a claim whose pictures are kept."""
     declared = grid(REFERENCE, claim)
-    return [r for r in declared if r.kind in KINDS and r.name in SHOWN and r.seed == 0]
+    return [r for r in declared if r.shows_pictures and r.name in SHOWN and r.seed == 0]
 
 
 def write(profile: str) -> Iterator[Path]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import myst_nb
 import pandas as pd
-from IPython.display import HTML
 
 from cgnbook import boxes, records, reported, tables
 from cgnbook.records import FULL, REFERENCE, THIS
@@ -56,7 +55,7 @@ class Page:
         rows = self.numbers[self.numbers.source == REFERENCE]
         if missing := set(claims) - {self.claim, *rows.claim}:
             raise KeyError(f"{sorted(missing)} are not on this page: name them in page.gather")
-        return rows[rows.claim.isin(claims)] if claims else rows
+        return pd.concat([rows[rows.claim == claim] for claim in claims]) if claims else rows
 
     def told(self, table: str, **fixed: object) -> pd.DataFrame:
         """What others reported in one table, rows matching `fixed`.
@@ -105,7 +104,7 @@ def tracked(claim: str, profile: str, *beside: str) -> Page:
 def glue(facts: Mapping[str, object]) -> None:
     """Put facts where the text names them: a verdict as its badge, all else as it is."""
     for name, fact in facts.items():
-        shown = HTML(badge(fact.outcome)) if isinstance(fact, Verdict | Finding) else fact
+        shown = boxes.Shown(badge(fact.outcome)) if isinstance(fact, Verdict | Finding) else fact
         myst_nb.glue(name, shown, display=False)
 
 

@@ -102,7 +102,7 @@ def write(profile: str) -> Iterator[tuple[Path, int]]:
         kept_whole = {
             run: decisions.read(runs.folder_of(run) / "decisions.csv")
             for run in done
-            if run.kind == "robustness" and not run.needs
+            if isinstance(run, experiments.PackagedRobustness)
         }
         elsewhere = {run.digest() for run in declared} - {run.digest() for run in done}
         kept = read(claim, profile)
@@ -137,15 +137,13 @@ def path_of(claim: str, profile: str) -> Path:
 
 def _rows(result: Result) -> Iterator[dict]:
     run = result.run
-    settings = dict(run.settings)
-    evaluated = settings.get("evaluated", result.metrics.get("explained_images", ""))
-    source = _generator(run)
+    evaluated = run.settings.get("evaluated", result.metrics.get("explained_images", ""))
     shared = {
         "run": run.id,
         "variant": run.variant,
-        "train_on": settings.get("train_on", ""),
-        "removed": settings.get("ablation") or _left_out(source),
-        "generator": "" if source is None else _named(source),
+        "train_on": run.settings.get("train_on", ""),
+        "removed": run.settings.get("ablation") or _left_out(run.behind),
+        "generator": "" if run.behind is None else _named(run.behind),
         "seed": run.seed,
         "profile": run.profile,
         "spec": run.digest(),
@@ -166,9 +164,8 @@ def _rows(result: Result) -> Iterator[dict]:
 
 def _settings(run: experiments.Run, names: list[str]) -> dict:
     """Settings of a run or of the set that it learns from, by name."""
-    of_set = (need.settings for role, need in run.needs if role == "set")
-    found = dict(next(of_set, ())) | dict(run.settings)
-    return {name: found[name] for name in names}
+    of_set = run.needs["set"].settings if "set" in run.needs else {}
+    return {name: (of_set | run.settings)[name] for name in names}
 
 
 def _count_of(metric: str) -> str:
@@ -185,27 +182,16 @@ def _count_of(metric: str) -> str:
     return name.replace("accuracy", "images") if "accuracy" in name else f"{name}_images"
 
 
-def _generator(run: experiments.Run) -> experiments.Run | None:
-    """The CGN or GAN behind a run, if there is one."""
-    for _, need in run.needs:
-        if need.kind in ("cgn", "gan", "mechanisms"):
-            return need
-    # the images of a robustness run are what it tests with
-    roles = ("classifier",) if run.kind == "robustness" else ("set", "classifier", "images")
-    behind = [_generator(need) for role, need in run.needs if role in roles]
-    return next((source for source in behind if source is not None), None)
-
-
-def _left_out(source: experiments.Run | None) -> str:
+def _left_out(generator: experiments.Run | None) -> str:
     """The group of losses that a CGN of ImageNet or the menagerie went without."""
-    return "" if source is None else dict(source.settings).get("ablation", "")
+    return "" if generator is None else generator.settings.get("ablation", "")
 
 
-def _named(source: experiments.Run) -> str:
+def _named(generator: experiments.Run) -> str:
     """`published`, or how it was trained and with which seed."""
-    if source.name == "published":
-        return source.name
-    return f"{'edge' if source.name == 'edge' else 'trained'}-{source.seed}"
+    if generator.name == "published":
+        return generator.name
+    return f"{'edge' if generator.name == 'edge' else 'trained'}-{generator.seed}"
 
 
 def needed(claim: str, profile: str) -> pd.DataFrame:

@@ -51,13 +51,12 @@ def protocol(declared: Iterable[Run]) -> pd.DataFrame:
     """
     rows = []
     for run in with_needs(declared):
-        s = dict(run.settings)
         rows.append(
             {
                 "Run": run.kind,
-                "On": _set(s.get("train_on", "")),
+                "On": _set(run.settings.get("train_on", "")),
                 "Variant": NAMES.get(run.variant, run.variant),
-                "Size": _size(s),
+                "Size": _size(run.settings),
                 "seed": run.seed,
             }
         )
@@ -96,7 +95,7 @@ def provenance(results: Iterable[Result]) -> pd.DataFrame:
     results = list(results)
     every = [runs.load(run) for run in with_needs(r.run for r in results)]
     inputs = {f"{k} {v[:12]}" for r in every for k, v in r.spec["inputs"].items()}
-    settings = [dict(r.run.settings) for r in every]
+    settings = [r.run.settings for r in every]
 
     def values(name: str) -> str:
         return ", ".join(sorted({str(s[name]) for s in settings if name in s}))

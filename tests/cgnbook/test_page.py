@@ -46,5 +46,5 @@ def test_glue_shows_a_verdict_as_its_badge_and_all_else_as_it_is(monkeypatch):
         page.myst_nb, "glue", lambda name, value, display: glued.update({name: value})
     )
     page.glue({"verdict": UNRUN, "words": NOT_RUN, "share": 0.5})
-    assert glued["verdict"].data == f'<span class="verdict-not-run">{NOT_RUN}</span>'
+    assert glued["verdict"].markup == f'<span class="verdict-not-run">{NOT_RUN}</span>'
     assert (glued["words"], glued["share"]) == (NOT_RUN, 0.5)

@@ -222,8 +222,7 @@ def by_contrast(results: Iterable[Result], train_on: str) -> pd.DataFrame:
     decisions = pd.concat(
         pd.read_csv(result.folder / "decisions.csv")
         for result in results
-        if result.run.variant == "double_colored"
-        and dict(result.run.settings)["train_on"] == train_on
+        if result.run.variant == "double_colored" and result.run.train_on == train_on
     )
     # the object palette is the background palette rotated by four
     same = (decisions.fg + 4) % 10 == decisions.bg

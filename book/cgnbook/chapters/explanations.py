@@ -31,11 +31,12 @@ def facts(this: Page) -> dict[str, object]:
     """Every number and remark of the text, in percent."""
     there = of_published(this.reference)
     means = this.live.groupby("metric").value.mean()
-    measures = {"inside": "heat_inside", "ap": "average_precision", "flat": "constant_maps"}
+    measures = {"inside": "heat_inside", "ap": "average_precision"}
     return {
         "changes": changes(this.live),
         "coverage": 100 * float(means["mask_coverage_true"]),
         "empty": 100 * float(means["study_iou_empty"]),
+        "original-flat": 100 * of_cell(there, "wildlife", "original", "constant_maps")[0],
         "chance": 100 * of_cell(there, "wildlife", "cgn", "mask_coverage_true")[0],
         **{
             f"{train_on}-{name}": 100 * of_cell(there, "wildlife", train_on, metric)[0]
@@ -197,11 +198,7 @@ def _overlay(x: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 def _first(results: Sequence[Result], variant: str, train_on: str) -> Result:
     """The first run of a cell: the seed that figures show."""
-    return next(
-        r
-        for r in results
-        if r.run.variant == variant and dict(r.run.settings)["train_on"] == train_on
-    )
+    return next(r for r in results if r.run.variant == variant and r.run.train_on == train_on)
 
 
 def _shown(results: Sequence[Result]) -> list[Result]:

@@ -137,8 +137,8 @@ def behind(of: Steps | None, margin: float = 0.02, share: float = 0.5) -> str:
 
 def answers(this: Page) -> dict[str, dict[str, Effect]]:
     """`effects` of each source, by its short name."""
-    short = ("study", "reference", "live")
-    return {s: effects(of) for s, of in zip(short, sources(this).values(), strict=True)}
+    short = ("live", "reference", "study")
+    return {s: effects(of) for s, of in zip(short, reversed(sources(this).values()), strict=True)}
 
 
 def facts(this: Page) -> dict[str, object]:
@@ -155,7 +155,7 @@ def facts(this: Page) -> dict[str, object]:
         **{
             f"rule-{source}-{key(variant)}": judge(of.get(variant))
             for source, of in found.items()
-            for variant in VARIANTS
+            for variant in (of if source == "live" else VARIANTS)
         },
         "rule-held": held(found),
         "behind-live-colored": behind(longer),
@@ -209,7 +209,7 @@ def held(found: Mapping[str, Mapping[str, Effect]]) -> str:
 
 def seconds_of_sets(this: Page) -> float:
     """How long it took to make the set that took longest."""
-    sets = [runs.load(dict(run.needs)["set"]) for run in this.grid]
+    sets = [runs.load(run.set) for run in this.grid]
     return max(made.env["seconds"] for made in sets)
 
 

@@ -1,5 +1,6 @@
 """Costs: tables of the benchmarks' record, of runs that were made and of those declared."""
 
+import re
 from types import SimpleNamespace
 
 import pandas as pd
@@ -84,3 +85,22 @@ def test_hours_that_runs_took_beside_those_expected(monkeypatch):
     monkeypatch.setattr(cost, "with_results", lambda results: [done, done])
     of = cost.hours([done])
     assert of == {"taken": 4, "expected": 2 * jobs.expected_seconds(run) / 3600}
+
+
+def test_every_number_of_the_text_is_there():
+    text = (paths.ROOT / "book/18_cost.md").read_text()
+    found = cost.facts(cost.benchmarks()).keys() | {"taken", "expected"}
+    assert set(re.findall(r"{glue:text}`([\w-]+)", text)) == found
+
+
+def test_work_is_counted_in_images():
+    declared = experiments.with_needs(experiments.grid("mini", "claim-3-mnist"))
+    made = {type(run): run for run in declared}
+    metrics = {"train_images": 7, "images": 9}
+    works = {
+        kind: cost.work(SimpleNamespace(run=run, metrics=metrics)) for kind, run in made.items()
+    }
+    cgn, classifier = made[experiments.CGN].recipe, made[experiments.Classifier].recipe
+    assert works[experiments.CGN] == cgn.steps * cgn.batch
+    assert works[experiments.Classifier] == 7 * classifier.epochs
+    assert works[experiments.ImageSet] == 9 and set(cost.MARKS) == set(works)

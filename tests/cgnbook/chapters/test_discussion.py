@@ -1,20 +1,61 @@
-"""The numbers of the discussion: from the records that they are said to come from."""
+"""The numbers of the discussion and of the lessons: from the records that they are said to be of."""
+
+import re
 
 import pandas as pd
 import pytest
 
-from cgnbook import records
+from cgnbook import page, records
 from cgnbook.chapters import discussion
+from cgnbook.chapters.welcome import Claim
+from cgnbook.verdict import PARTLY, REPRODUCED, Finding
+from cgnlib import experiments, paths
 
 
-def test_the_study_s_single_runs():
-    of = discussion.of_study()
-    assert of["union-printed"] == pytest.approx(62.8)
-    assert of["moved"] == pytest.approx(65.60 - 62.8)  # the same cell, in another run
-    assert of["repeated"] == 5
-    assert of["repeated-span"] == pytest.approx(93.57 - 92.43)
-    assert (of["epoch-low"], of["epoch-high"]) == (46.3, 57.8)
-    assert of["hours"] == 112 and of["hours-described"] == 200
+@pytest.fixture(scope="module")
+def this():
+    """All claims, with the tracked records of `mini` in place of a run."""
+    live = pd.concat([records.read(claim, "mini") for claim in experiments.CLAIMS])
+    return page.opened("all", "mini", live.drop_duplicates(["run", "metric"]), *discussion.BEHIND)
+
+
+@pytest.fixture(scope="module")
+def facts(this):
+    return discussion.facts(this) | discussion.verdicts(this)
+
+
+@pytest.fixture(scope="module")
+def lessons():
+    return discussion.lessons(page.tracked("explanations", "mini", *discussion.LESSONS))
+
+
+def test_every_number_of_the_texts_is_there(facts, lessons):
+    for name, found in (("16_discussion", facts), ("17_lessons", lessons)):
+        text = (paths.ROOT / f"book/{name}.md").read_text()
+        named = set(re.findall(r"{glue:\w*}`([^`:]+)", text))
+        assert named <= found.keys() and len(named) > 20
+
+
+def test_the_lessons_say_what_the_discussion_says(facts, lessons):
+    shared = facts.keys() & lessons.keys() - {"iou-empty", "iou-least", "iou-most"}
+    assert len(shared) > 20
+    assert {name: facts[name] for name in shared} == {name: lessons[name] for name in shared}
+
+
+def test_a_claim_has_its_finding_and_the_values_behind_it(facts):
+    met, of = facts["study-claim2-met"], facts["study-claim2-of"]
+    assert facts["study-claim2"].effects[0].startswith(f"{met:.0f} of {of:.0f} trends")
+    gap = facts["live-claim3_backgrounds-BG-gap"]
+    assert gap < 0 and facts["live-claim3_backgrounds-BG-gap-signed"] == f"−{-gap:.1f}"
+
+
+def test_the_study_s_single_runs(facts):
+    assert facts["union-printed"] == pytest.approx(62.8)
+    assert facts["moved"] == pytest.approx(65.60 - 62.8)  # the same cell, in another run
+    assert facts["repeated"] == 5
+    assert facts["repeated-span"] == pytest.approx(93.57 - 92.43)
+    assert (facts["epoch-low"], facts["epoch-high"]) == pytest.approx((46.3, 57.8))
+    assert facts["hours"] == 112 and facts["hours-described"] == 200
 
 
 def test_a_number_that_is_not_the_only_one_is_refused():
@@ -22,40 +63,14 @@ def test_a_number_that_is_not_the_only_one_is_refused():
         discussion._only("compute", row="total-1080-ti")
 
 
-def test_the_fall_is_the_difference_of_accuracies():
-    of = discussion.of_union(records.read("union", "full"))
-    assert 10 < of["fall"] < 25
-    assert of["union-real-background"] > 10 * of["union-cgn-background"]
+def test_the_fall_is_the_difference_of_accuracies(facts):
+    assert 10 < facts["fall"] < 25
+    assert facts["union-real-background"] > 10 * facts["union-cgn-background"]
 
 
-def accuracies(*values):
-    rows = [
-        {"variant": "wildlife", "train_on": name, "metric": "test_accuracy", "value": value,
-         "generator": ""}
-        for name, pair in values for value in pair
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def test_ranges_over_seeds(monkeypatch):
-    monkeypatch.setattr(records, "of_claim", lambda frame, claim: frame)
-    live = accuracies(("original", (0.1, 0.2)), ("gan", (0.3, 0.3)), ("original+gan", (0.0, 0.4)))
-    assert discussion.of_seeds(live) == pytest.approx({"seeds-widest": 40, "seeds-median": 10})
-
-
-def test_gaps_of_three_classifiers():
-    rows = [
-        {"train_on": train_on, "metric": f"{subject}/bg_gap", "value": value}
-        for train_on, subject, values in (
-            ("plain", "plain", (0.6, 0.8)),
-            ("real", "shape_texture", (0.5, 0.7)),
-            ("real+cgn", "shape_texture", (0.1, 0.2)),
-        )
-        for value in values
-    ]
-    assert discussion.of_control(pd.DataFrame(rows)) == pytest.approx(
-        {"gap-plain": 70, "gap-control": 60, "gap-heads": 15}
-    )
+def test_ranges_over_seeds():
+    of = {"wildlife": {"original": [0.1, 0.2], "gan": [0.3, 0.3], "original+gan": [0.0, 0.4]}}
+    assert discussion.seeds(of) == pytest.approx({"seeds-widest": 40, "seeds-median": 10})
 
 
 def test_an_empty_map_and_the_range_of_the_others():
@@ -64,28 +79,19 @@ def test_an_empty_map_and_the_range_of_the_others():
         for m, v in (("study_iou", 0.3), ("study_iou", 0.5), ("study_iou_empty", 0.4))
     ]
     rows.append({"metric": "study_iou", "value": 0.9, "generator": "trained-0"})
-    of = discussion.of_overlap(pd.DataFrame(rows))
+    of = discussion.overlap(pd.DataFrame(rows))
     assert of == pytest.approx({"iou-empty": 40, "iou-least": 30, "iou-most": 50})
 
 
-def test_leaks_into_shape():
-    live = records.read("disentanglement", "mini")
-    of = discussion.of_leaks(live, "wildlife")
-    cell = live[live.run.str.contains("wildlife-g0") & (live.metric == "moved_texture_shape")]
-    assert of["leak-texture-cgn"] == pytest.approx(100 * float(cell.value.iloc[0]))
+def test_truth_leaks_less_than_a_cgn():
+    of = discussion.leaks("mini")
     assert all(of[f"leak-{cue}-cgn"] > of[f"leak-{cue}-truth"] for cue in ("texture", "background"))
 
 
-def test_the_shape_bias_of_the_mean_stands_beside_the_heads():
-    rows = [
-        {"train_on": train_on, "metric": f"{subject}/shape_bias", "value": value}
-        for train_on, subject, values in (
-            ("plain", "plain", (0.2, 0.4)),
-            ("real+cgn", "shape", (0.7, 0.9)),
-            ("real+cgn", "avg", (0.3, 0.5)),
-        )
-        for value in values
-    ]
-    assert discussion.of_bias(pd.DataFrame(rows)) == pytest.approx(
-        {"bias-plain": 30, "bias-shape": 80, "bias-mean": 40}
-    )
+@pytest.mark.parametrize(
+    ("last", "words"), [(REPRODUCED, "in every comparison"), (PARTLY, "holds in 2 of the 3")]
+)
+def test_the_sentence_follows_the_verdicts(last, words):
+    found = [{"This run": Finding(outcome)} for outcome in (REPRODUCED, REPRODUCED, last)]
+    claims = [Claim("Claim 3, x", "", "", "", by) for by in found]
+    assert words in discussion.in_one_sentence(claims)

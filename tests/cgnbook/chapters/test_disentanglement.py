@@ -1,16 +1,16 @@
-"""Disentanglement and head maps: tables and figures from records and runs."""
+"""Disentanglement, what it is worth, and head maps: from records and runs."""
 
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from cgnbook import boxes, disentanglement, records
+from cgnbook import records
+from cgnbook.chapters import disentanglement
 from cgnbook.names import NONE
 from cgnlib.counterfactuals.draws import MECHANISMS
-from cgnlib.experiments import VARIANTS
+from cgnlib.experiments import ABLATIONS, VARIANTS
 
 TRUTH = {"control": 0.9, "leak": 0.1, "disentanglement": 0.8}
 CGN = {"control": 0.7, "leak": 0.3, "disentanglement": 0.4}
@@ -48,8 +48,13 @@ def frame():
     return pd.DataFrame(made, columns=records.COLUMNS)
 
 
-def test_the_renderer_comes_first_in_each_world(frame):
-    table = disentanglement.summary(frame)
+@pytest.fixture
+def scores(frame):
+    return disentanglement.scores(frame)
+
+
+def test_the_renderer_comes_first_in_each_world(scores):
+    table = disentanglement.summary(scores)
     assert table["Data"].tolist() == [
         name for name in disentanglement.WORLDS.values() for _ in range(2)
     ]
@@ -58,17 +63,26 @@ def test_the_renderer_comes_first_in_each_world(frame):
     assert table.iloc[7, 1].startswith("CGN, left out: ")
 
 
-def test_a_share_is_the_first_cgns_of_what_the_renderer_scores(frame):
-    second = frame[frame.run.str.endswith("-g0-s0")].copy()
-    second["run"] = second.run.str.replace("-g0-", "-g1-")
-    second["value"] = 1.0
-    found = disentanglement.shares(pd.concat([frame, second]))
-    assert found == dict.fromkeys(WORLDS, pytest.approx(0.5))
-    assert disentanglement.shares(second) == {}  # without a renderer there is no share
+def test_a_share_is_a_part_of_what_the_renderer_scores(frame):
+    cgns = disentanglement.cgns(disentanglement.scores(frame))
+    assert cgns.set_index("variant").share.to_dict() == dict.fromkeys(WORLDS, pytest.approx(0.5))
+    alone = frame[~frame.run.str.contains("-truth-")]  # without a renderer there is no share
+    assert disentanglement.scores(alone).share.isna().all()
 
 
-def test_diversity_is_a_share_of_the_renderers(frame):
-    table = disentanglement.diversity(frame)
+def test_leaks_are_those_of_the_cgns_that_are_named_as_the_first(frame):
+    mine = frame.run == "disentanglement-menagerie-g0-s0"
+    other = frame[mine].assign(run="disentanglement-menagerie-x-s0", removed="shape", value=1.0)
+    again = frame[mine].assign(run="disentanglement-menagerie-none-s1", value=0.75)
+    found = disentanglement.scores(pd.concat([frame, again, other]))
+    assert disentanglement.leaks(found, "menagerie") == pytest.approx(
+        {"leak-texture-truth": 0, "leak-background-truth": 0,
+         "leak-texture-cgn": 50, "leak-background-cgn": 50}
+    )  # fmt: skip
+
+
+def test_diversity_is_a_share_of_the_renderers(scores):
+    table = disentanglement.diversity(scores)
     assert len(table) == 4  # the renderer is what the others are measured by
     assert table.iloc[0, 2:].tolist() == ["50", "200", NONE]  # a black background has none
 
@@ -83,12 +97,12 @@ def test_points_are_shares_of_the_renderer_and_mean_accuracies(frame):
             shared | {"generator": "trained-1", "train_on": "cgn", "value": 1.0},
         ]
     )
-    found = disentanglement.points(frame, classifiers)
+    found = disentanglement.points(pd.concat([frame, classifiers]))
     assert found.to_dict("records") == [
         {"variant": "wildlife", "name": "CGN, trained 0", "share": pytest.approx(0.5), "n": 2,
          "accuracy": pytest.approx(0.5)},
     ]  # fmt: skip
-    assert disentanglement.points(frame[:0], classifiers).empty
+    assert disentanglement.points(frame).empty
 
 
 def test_heads_have_a_row_for_each_subject_that_was_asked():
@@ -110,37 +124,27 @@ def test_heads_have_a_row_for_each_subject_that_was_asked():
 # --- figures
 
 
-@pytest.fixture
-def figure(monkeypatch):
-    """The figure that is drawn, when it is shown."""
-    shown = []
-    monkeypatch.setattr(boxes, "box", lambda name, data, *sources, pictures: name)
-    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
-    yield shown
-    plt.close("all")
-
-
-def test_matrices_say_in_percent_what_moves(frame, figure):
+def test_matrices_say_in_percent_what_moves(frame, figures):
     disentanglement.matrices(frame)
-    (drawn,) = figure
+    (drawn,) = figures
     above, below = ([t.get_text() for t in drawn.axes[i].texts] for i in (0, 4))
     assert above == ["100", "0", "0", "0", "100", "0", "0", "0", "100"]
     assert below == ["80", "25", "25", "25", "80", "25", "25", "25", "80"]
 
 
-def test_a_factor_that_was_not_read_stays_blank(frame, figure):
+def test_a_factor_that_was_not_read_stays_blank(frame, figures):
     unread = frame.metric.str.endswith("_background") & (frame.variant == "colored")
     disentanglement.matrices(frame[~unread | ~frame.metric.str.startswith("moved_")])
-    texts = [t.get_text() for t in figure[0].axes[0].texts]
+    texts = [t.get_text() for t in figures[0].axes[0].texts]
     assert [t for t in texts if t not in ("", "nan")] == ["100", "0", "0", "100", "0", "0"]
 
 
-def test_a_mark_for_each_cgn(figure):
+def test_a_mark_for_each_cgn(figures):
     columns = ["variant", "name", "share", "n", "accuracy"]
     here = pd.DataFrame([("wildlife", "x", 0.5, 2, 0.4), ("colored", "x", 0.6, 2, 0.5)],
                         columns=columns)  # fmt: skip
     disentanglement.scatter({"here": here, "there": here[:1]})
-    (drawn,) = figure
+    (drawn,) = figures
     marks = drawn.axes[0].lines
     places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in marks]
     assert places == [pytest.approx(p) for p in ((50, 40), (60, 50), (50, 40))]
@@ -148,7 +152,7 @@ def test_a_mark_for_each_cgn(figure):
     assert marks[0].get_marker() != marks[2].get_marker()
 
 
-def test_scenes_of_the_first_cgn_stand_above_their_interventions(tmp_path, figure):
+def test_scenes_of_the_first_cgn_stand_above_their_interventions(tmp_path, figures):
     results = []
     for variant in WORLDS:
         for name, level in (("truth", 10), ("first", 120), ("second", 250)):
@@ -160,10 +164,10 @@ def test_scenes_of_the_first_cgn_stand_above_their_interventions(tmp_path, figur
                 for i, row in enumerate(("base", *MECHANISMS))
             }
             np.savez(folder / "samples.npz", **images)
-            run = SimpleNamespace(kind="disentanglement", variant=variant, name=name)
+            run = SimpleNamespace(variant=variant, behind=None if name == "truth" else name)
             results.append(SimpleNamespace(run=run, folder=folder))
     disentanglement.interventions(results, n=5)
-    (drawn,) = figure
+    (drawn,) = figures
     canvas = drawn.axes[3].images[0].get_array()
     assert [int(canvas[66 * row + 3, 3, 0]) for row in range(4)] == [120, 121, 122, 123]
     assert canvas.shape[1] == 5 * 66 - 2
@@ -172,9 +176,9 @@ def test_scenes_of_the_first_cgn_stand_above_their_interventions(tmp_path, figur
 
 
 def test_the_facts_of_the_text_are_those_of_the_table():
-    live = records.read("disentanglement", "mini")
-    of = disentanglement.facts(live)
-    shapes = [float(cell) for cell in disentanglement.diversity(live)["Shape"]]
+    found = disentanglement.scores(records.read("disentanglement", "mini"))
+    of = disentanglement.of_cgns(found)
+    shapes = [float(cell) for cell in disentanglement.diversity(found)["Shape"]]
     assert round(of["variety-least"]) == min(shapes) and round(of["variety-most"]) == max(shapes)
     assert 0 < of["diagonal"] <= 100 and 0 <= of["into-shape"] <= 100
 
@@ -204,3 +208,67 @@ def test_an_order_by_chance_is_no_association():
     _, chance = disentanglement.association(cgns(0.5, 0.1, 0.9, 0.4))
     assert chance > 0.3
     assert disentanglement.association(cgns(0.1, 0.2)) == ({}, 1.0)
+
+
+# --- CGNs made worse on purpose
+
+SHARES = dict(zip(ABLATIONS, (0.6, 0.8, 0.5, 0.2, 0.4), strict=True))
+LAST = tuple(ABLATIONS)[-1]
+
+
+def learned(train_on, value, **more):
+    metrics = dict.fromkeys(disentanglement.MEASURES, value)
+    return rows("robustness", metrics, variant="menagerie", train_on=train_on, **more)
+
+
+@pytest.fixture
+def on_ablated():
+    """Disentanglement of the renderer and of two CGNs a setting, and of a CGN of another world; a
+    classifier for each CGN but the last, the plain one, and two that saw no counterfactuals."""
+    made = rows("disentanglement-menagerie-truth-s0", {"disentanglement": 0.5},
+                variant="menagerie", removed="truth")  # fmt: skip
+    made += rows("disentanglement-colored-g0-s0", {"disentanglement": 0.1},
+                 variant="colored", generator="trained-0")  # fmt: skip
+    made += learned("plain", 0.9) + learned("real", 0.2) + learned("real", 0.4)
+    for ablation, share in SHARES.items():
+        for seed in (0, 1):
+            named = {"removed": ablation, "generator": f"trained-{seed}", "variant": "menagerie"}
+            found = {"disentanglement": share / 2 + seed / 100, "control": 0.9}
+            made += rows(f"disentanglement-menagerie-{ablation}-s{seed}", found, **named)
+            if (ablation, seed) != (LAST, 1):
+                of = {name: named[name] for name in ("removed", "generator")}
+                made += learned("real+cgn", share**2, **of)
+    return pd.DataFrame(made, columns=records.COLUMNS).astype({"value": float})
+
+
+def test_a_point_joins_a_cgn_and_the_classifier_that_learned_from_it(on_ablated):
+    found = disentanglement.made_worse(on_ablated).set_index(["removed", "generator"])
+    assert len(found) == 2 * len(ABLATIONS) - 1  # nothing learned from the last CGN
+    assert (LAST, "trained-1") not in found.index
+    for (ablation, generator), of in found.iterrows():
+        share = SHARES[ablation] + 0.02 * (generator == "trained-1")
+        assert of.share == pytest.approx(share)
+        assert of["shape/cue_shape"] == pytest.approx(SHARES[ablation] ** 2)
+
+
+def test_the_table_ends_with_the_classifier_without_counterfactuals(on_ablated):
+    table = disentanglement.worse_table(on_ablated)
+    assert len(table) == len(ABLATIONS) + 1
+    assert table["Disentanglement"].tolist()[0] == "61.0 ± 1.4"
+    assert table.iloc[4, 1] == "40.0"  # a single one has no spread
+    assert table.iloc[-1].tolist()[:3] == ["no counterfactuals", NONE, "30.0 ± 14.1"]
+
+
+def test_correlations_are_of_ranks(on_ablated):
+    found = disentanglement.made_worse(on_ablated)
+    assert 0.9 < disentanglement.rho_shape(found) < 1  # ties of two seeds, otherwise in order
+    found["shape/cue_shape"] = -found.share
+    assert disentanglement.rho_shape(found) == pytest.approx(-1)
+
+
+def test_a_mark_stands_for_each_cgn_made_worse(on_ablated, figures):
+    disentanglement.worse_scatter(on_ablated)
+    for axis in figures[0].axes:
+        marks = sum(len(line.get_xdata()) for line in axis.lines[:-1])
+        assert marks == len(disentanglement.made_worse(on_ablated))
+        assert axis.lines[-1].get_ydata()[0] == pytest.approx(30)

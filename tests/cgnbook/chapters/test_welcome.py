@@ -1,0 +1,113 @@
+"""The first page: who found what and where it is shown, how to cite it, and its terms."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from cgnbook import page, records
+from cgnbook.chapters import welcome
+from cgnbook.verdict import EYE, NOT, NOT_RUN, PARTLY, REPRODUCED, Finding
+from cgnlib import experiments, paths
+from cgnlib.data import sources
+
+THIS = "This run (mini)"
+
+
+@pytest.fixture(scope="module")
+def this():
+    """All claims, with the tracked records of `mini` in place of a run."""
+    live = pd.concat([records.read(claim, "mini") for claim in welcome.BEHIND])
+    return page.opened("all", "mini", live.drop_duplicates(["run", "metric"]), *welcome.BEHIND)
+
+
+@pytest.fixture(scope="module")
+def claims(this):
+    return welcome.judged(this)
+
+
+def test_every_claim_has_the_same_sources(claims):
+    assert len(claims) == len(welcome.CLAIMS) == 6
+    assert {tuple(claim.by) for claim in claims} == {("Study", "Reference run", THIS)}
+
+
+def test_this_run_has_a_verdict_on_every_claim_with_its_effects(claims):
+    for claim in claims:
+        found = claim.by[THIS]
+        assert found.outcome in (REPRODUCED, PARTLY, NOT), claim.name
+        assert found.effects and found.unit and found.values
+
+
+def test_the_study_judged_the_first_claim_by_eye_and_doubts_the_second(claims):
+    assert [claim.by["Study"] == EYE for claim in claims] == [True] * 2 + [False] * 4
+    assert claims[2].by["Study"].unit.endswith("the study calls them inconclusive")
+
+
+@pytest.mark.parametrize("chapter", welcome.CLAIMS)
+def test_a_chapter_without_runs_finds_nothing(chapter, this):
+    claim, *_ = welcome.CLAIMS[chapter]
+    bare = page.opened(claim, "mini", records.read(claim, "mini").iloc[:0])
+    assert chapter.findings(bare)[THIS] == Finding(NOT_RUN)
+
+
+def test_the_page_of_a_claim_has_its_runs_alone_and_what_others_say(this):
+    of = welcome.of_claim(this, "claim-3-mnist")
+    declared = {run.id for run in experiments.grid("mini", "claim-3-mnist")}
+    assert set(of.live.run) == declared < set(this.live.run)
+    assert len(of.reference) == len(this.reference_of("claim-3-mnist"))
+    assert len(of.told("backgrounds")) == len(this.told("backgrounds"))
+
+
+def test_evidence_stands_under_a_heading_of_its_page(claims):
+    for claim in claims:
+        text = (paths.ROOT / "book" / f"{claim.page}.md").read_text()
+        assert re.search(rf"^## {re.escape(claim.heading)}$", text, re.M), claim.name
+
+
+def test_an_anchor_is_the_heading_as_an_address():
+    claim = welcome.Claim("", "", "", "The shortcut, and who takes it", {})
+    assert claim.anchor == "the-shortcut-and-who-takes-it"
+
+
+def test_the_scorecard_shows_each_verdict_and_leads_to_its_evidence(this, claims):
+    html = welcome.scorecard(this, "book").markup.replace("\u00a0", " ")
+    assert html.partition("</table>")[0].count("<tr>") == 1 + len(claims)
+    for claim in claims:
+        assert f'href="book/{claim.page}.html#{claim.anchor}"' in html
+        for found in claim.by.values():
+            assert f">{found.outcome}</span>" in html
+            assert all(effect in html for effect in found.effects)
+    assert f'href="{claims[0].page}.html"' in welcome.scorecard(this).markup
+
+
+def test_book_paper_and_study_are_to_be_cited():
+    text = welcome.citations()
+    assert re.findall(r"^@(\w+){(\w+),$", text, re.M) == [
+        ("misc", "cgnbook"),
+        ("inproceedings", "sauer2021"),
+        ("article", "bagad2022"),
+    ]
+    assert "doi = {10.5281/zenodo.6574635}" in text
+    assert "author = {{The CGN reproduction book authors}}" in text
+    assert "author = {Sauer, Axel and Geiger, Andreas}" in text
+
+
+def test_braces_are_balanced_and_values_are_there():
+    text = welcome.citations()
+    assert text.count("{") == text.count("}")
+    assert "None" not in text and "{}" not in text
+
+
+def test_every_source_has_its_terms():
+    table = welcome.licences()
+    text = "\n".join(table["What"])
+    for name, entry in sources.table().items():
+        assert re.search(rf"\b{re.escape(name)}\b", text)
+        assert entry["licence"] in set(table["Terms"])
+
+
+def test_the_files_of_the_licences_are_there():
+    named = set(re.findall(r"\b(LICENSE[\w-]*)", " ".join(welcome.PARTS.values())))
+    assert named == {"LICENSE", "LICENSE-TEXT"}
+    assert "CC BY 4.0" in (paths.ROOT / "LICENSE-TEXT").read_text()
+    assert "MIT License" in (paths.ROOT / "LICENSE").read_text()
