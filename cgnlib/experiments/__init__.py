@@ -1,6 +1,14 @@
 """What is declared: the kinds of run, the recipes, the profiles, and the grid of every claim."""
 
-from cgnlib.experiments.claims import CLAIMS, ENSEMBLE_SETS, REAL_SHARES, TRAIN_SETS, find, grid
+from cgnlib.experiments.claims import (
+    CLAIMS,
+    ENSEMBLE_SETS,
+    REAL_SHARES,
+    TRAIN_SETS,
+    AnyRun,
+    find,
+    grid,
+)
 from cgnlib.experiments.digits import (
     CGN,
     GAN,

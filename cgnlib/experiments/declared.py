@@ -1,6 +1,7 @@
 """The runs of a profile, one by one: what a kind is called, and which of its settings it gets."""
 
 from dataclasses import replace
+from typing import TypedDict
 
 from cgnlib.experiments.digits import (
     CGN,
@@ -35,12 +36,22 @@ from cgnlib.experiments.worlds import (
 )
 
 
-def _on(p: Profile, variant: str) -> dict[str, str]:
+class _In(TypedDict):
+    variant: str
+    profile: str
+
+
+class _On(_In):
+    digits: str
+    textures: str
+
+
+def _on(p: Profile, variant: str) -> _On:
     d = p.digits
     return {"variant": variant, "profile": p.name, "digits": d.digits, "textures": d.textures}
 
 
-def _in(p: Profile) -> dict[str, str]:
+def _in(p: Profile) -> _In:
     return {"variant": p.world.name, "profile": p.name}
 
 
@@ -97,14 +108,13 @@ def classifier(
     p: Profile, variant: str, train_on: str, seed: int, generator: AnyCGN | GAN | None = None
 ) -> Classifier:
     """A classifier of claim 3: on real images, on those of `generator`, or on both."""
-    alone = generator is None
     return Classifier(
         **_on(p, variant),
-        name=train_on if alone else f"{train_on}-{_tag(generator)}",
+        name=f"{train_on}-{_tag(generator)}" if generator else train_on,
         seed=seed,
         train_on=train_on,
-        recipe=p.digits.original if alone else p.digits.classifier,
-        set=None if alone else image_set(p, generator, seed),
+        recipe=p.digits.classifier if generator else p.digits.original,
+        set=image_set(p, generator, seed) if generator else None,
     )
 
 
@@ -209,16 +219,15 @@ def reader(p: Profile, variant: str) -> Reader:
 
 def disentanglement(p: Profile, variant: str, generator: AnyCGN | None) -> Disentanglement:
     """What interventions on a CGN change; on the true renderer where it is None."""
-    true = generator is None
     return Disentanglement(
         variant=variant,
         profile=p.name,
-        name="truth" if true else _tag(generator),
+        name=_tag(generator) if generator else "truth",
         evaluated=p.digits.scenes,
         reader=reader(p, variant),
         generator=generator,
-        digits=p.digits.digits if true else None,
-        textures=p.digits.textures if true else None,
+        digits=None if generator else p.digits.digits,
+        textures=None if generator else p.digits.textures,
     )
 
 
@@ -310,7 +319,7 @@ def packaged_robustness(p: Profile, preprocessing: str) -> PackagedRobustness:
     )
 
 
-def head_maps(p: Profile, classifier: Plain | Ensemble) -> HeadMaps:
+def head_maps(p: Profile, classifier: AnyPlain | Ensemble) -> HeadMaps:
     """Where each head looks."""
     return HeadMaps(
         **_in(p),

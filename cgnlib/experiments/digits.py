@@ -3,12 +3,17 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from cgnlib.experiments.recipes import CGNRecipe, ClassifierRecipe, GANRecipe, ReaderRecipe
+from cgnlib.experiments.recipes import (
+    LITE0,
+    CGNRecipe,
+    ClassifierRecipe,
+    GANRecipe,
+    ReaderRecipe,
+)
 from cgnlib.experiments.run import Input, Run
 
 TRAINING_DIGITS = {"mnist-5k": 4000, "mnist": 60_000}
-PERCEPTUAL = {"vgg16": 0.034, "efficientnet-lite0": 0.0025}  # seconds an image, forth and back
-LITE0 = "efficientnet-lite0"  # comes with a package; the others are files of sources.toml
+PERCEPTUAL = {"vgg16": 0.034, LITE0: 0.0025}  # seconds an image, forth and back
 
 
 def perceptual_input(net: str) -> Input:
@@ -221,3 +226,10 @@ class Disentanglement(Run):
 
     def reads(self) -> dict[str, Input]:
         return {} if self.digits is None else self.reader.reads()
+
+
+# Every kind of this file: the type checker asks the board of `compute` for each of them.
+DigitRun = (
+    CGN | PublishedCGN | GAN | ImageSet | Classifier | Evaluation | Explanation | Following
+    | Crossing | Reader | Disentanglement
+)  # fmt: skip

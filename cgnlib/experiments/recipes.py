@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from cgnlib.errors import CGNError
 from cgnlib.experiments.run import Recipe
 
+LITE0 = "efficientnet-lite0"  # the perceptual net that comes with a package
+
 
 @dataclass(frozen=True)
 class GANRecipe(Recipe):
@@ -164,7 +166,7 @@ MENAGERIE_MECHANISMS = MechanismsRecipe(
     accumulate=1,
     steps=100,
     lr=(5e-5, 1e-3, 5e-4),
-    perceptual="efficientnet-lite0",
+    perceptual=LITE0,
     layers=(0, 1),
     patches=Patches(size=64, patch=11, best=40, grid=6),
     window=10,

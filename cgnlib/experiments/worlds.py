@@ -3,8 +3,9 @@
 import math
 from dataclasses import dataclass, field
 
-from cgnlib.experiments.digits import LITE0, perceptual_input
+from cgnlib.experiments.digits import perceptual_input
 from cgnlib.experiments.recipes import (
+    LITE0,
     EnsembleRecipe,
     ImagesRecipe,
     MechanismsRecipe,
@@ -272,7 +273,7 @@ class HeadMaps(OnWorld):
 
     kind = "head-maps"
     seconds_an_image = 0.03
-    classifier: Plain | Ensemble
+    classifier: AnyPlain | Ensemble
     train_on: str
     condition: str
     evaluated: int
@@ -291,6 +292,13 @@ class MenagerieDisentanglement(OnWorld):
 
     def reads(self) -> dict[str, Input]:
         return dict(self.facts.judges)
+
+
+# Every kind of this file, as `digits.DigitRun`.
+WorldRun = (
+    Mechanisms | PublishedMechanisms | Quality | Images | Plain | PretrainedPlain | Ensemble
+    | Robustness | PackagedRobustness | HeadMaps | MenagerieDisentanglement
+)  # fmt: skip
 
 
 def _real(world: str, data: str | None, *splits: str) -> dict[str, Input]:
