@@ -47,7 +47,7 @@ def rng() -> torch.Generator:
 
 
 def variant(name: str) -> variants.Variant:
-    return variants.Variant(name, "mnist-5k", "train", rng())
+    return variants.load(name, "mnist-5k", "train", rng())
 
 
 # --- data

@@ -10,15 +10,15 @@ often sees the intended digit; so these are the best of a few, not typical ones.
 import argparse
 
 from cgnlib import experiments, runs
+from cgnlib.compute.nets_of import net_of
 from cgnlib.errors import CGNError
-from cgnlib.experiments import Run
-from cgnlib.nets import shipped, weights
-from cgnlib.nets.mnist import CGN
+from cgnlib.experiments import CGN, Evaluation
+from cgnlib.nets import shipped
 
 TOLD = ("image_read", "image_read_true", "usable_digits")
 
 
-def best(profile: str, variant: str) -> tuple[Run, dict]:
+def best(profile: str, variant: str) -> tuple[Evaluation, dict]:
     """The evaluation of the best CGN of a variant that was trained here, and what it found."""
     declared = [
         *experiments.grid(profile, "claim-1-mnist"),
@@ -27,8 +27,8 @@ def best(profile: str, variant: str) -> tuple[Run, dict]:
     found = [
         (runs.load(run).metrics["image_read"], run)
         for run in declared
-        if run.kind == "evaluation" and run.variant == variant
-        if run.need("generator")["source"] == "trained" and runs.is_done(run)
+        if isinstance(run, Evaluation) and run.variant == variant
+        if isinstance(run.generator, CGN) and runs.is_done(run)
     ]
     if not found:
         raise CGNError(
@@ -46,13 +46,12 @@ def main() -> None:
     profile = parser.parse_args().profile
     for variant in experiments.VARIANTS:
         evaluation, about = best(profile, variant)
-        run = evaluation.need("generator")
+        run = evaluation.generator
         made = runs.load(run)
         kept = ("commit", "device", "seconds", "finished")
         about |= {"run": run.id, "spec": run.digest(), "settings": run.spec()["settings"]}
         about |= {name: made.env[name] for name in kept} | {"inputs": made.spec["inputs"]}
-        net = weights.load(CGN(run["latent"], run["ngf"]), made.folder / "weights.safetensors")
-        shipped.ship(shipped.CGN + variant, net, about)
+        shipped.ship(shipped.CGN + variant, net_of(run, made.folder), about)
         print(f"{shipped.CGN}{variant}: {run.id}, best of {about['best_of']}")
 
 

@@ -1,27 +1,23 @@
 """Training in bfloat16: near float32, repeatable, and said of the runs that do it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from stopping import StopAt
-from training.test_digits import CGN, CLASSIFIER, CONV, LOOPS, TINY, same
+from trainings import CGN, CLASSIFIER, CONV, GAN, of_every_kind, same, train
 
 from cgnlib import chance, experiments, precision, processor
-from cgnlib.compute import digits as execute
 from cgnlib.counterfactuals import digits
-from cgnlib.data import variants
 from cgnlib.errors import CGNError, Interrupted
 from cgnlib.nets import mnist as nets
-from cgnlib.training import digits as train
+from cgnlib.runs import provenance
+from cgnlib.training import digits as loops
 from cgnlib.training.checkpoints import Checkpoint
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
-EVERY = experiments.with_needs(experiments.grid("mini"))
-ONE = [
-    (train.train_cgn, CGN | {"steps": 1, "batch": 32}),
-    (train.train_cgn, CONV | {"steps": 1, "batch": 32}),
-    (train.train_gan, TINY | {"ndf": 8, "steps": 1, "batch": 32}),
-    (train.train_classifier, CLASSIFIER | {"batch": 40, "epochs": 1}),
-]
+A_STEP = [replace(recipe, steps=1, batch=32) for recipe in (CGN, CONV, GAN)]
+A_STEP.append(replace(CLASSIFIER, epochs=1, batch=40))
 
 
 @pytest.fixture
@@ -90,29 +86,26 @@ def test_in_float32_a_call_stays_itself():
     assert precision.mixed(len, CPU) is len
 
 
-def first_step(loop, settings, told, monkeypatch):
+def first_step(recipe, told, monkeypatch):
     """The history of one step, and every gradient of it."""
-    grads, update = [], train._update
+    grads, update = [], loops._update
 
     def noted(optimiser, loss, **options):
         update(optimiser, loss, **options)
         of = (p.grad for group in optimiser.param_groups for p in group["params"])
         grads.append(torch.cat([grad.flatten().clone() for grad in of]))
 
-    monkeypatch.setattr(train, "_update", noted)
-    monkeypatch.setenv("CGN_PRECISION", told)
-    variant = "wildlife" if settings.get("discriminator") == "conv" else "double_colored"
-    data = variants.Variant(variant, "mnist-5k", "train", chance.generator(0, 0))
-    data = data.freeze() if loop is train.train_classifier else data
-    _, history = loop(data, settings, 0, Checkpoint())
-    monkeypatch.setattr(train, "_update", update)
+    with monkeypatch.context() as patch:
+        patch.setattr(loops, "_update", noted)
+        patch.setenv("CGN_PRECISION", told)
+        _, history = train(recipe)
     return history[0], grads
 
 
-@pytest.mark.parametrize(("loop", "settings"), ONE)
-def test_a_step_is_near_that_of_float32(loop, settings, few_digits, monkeypatch):
-    whole, grads = first_step(loop, settings, "float32", monkeypatch)
-    mixed, near = first_step(loop, settings, "bfloat16", monkeypatch)
+@pytest.mark.parametrize("recipe", A_STEP, ids=["cgn", "conv", "gan", "classifier"])
+def test_a_step_is_near_that_of_float32(recipe, few_digits, monkeypatch):
+    whole, grads = first_step(recipe, "float32", monkeypatch)
+    mixed, near = first_step(recipe, "bfloat16", monkeypatch)
     for name, value in whole.items():
         assert mixed[name] == pytest.approx(value, rel=0.03, abs=2e-3), name
     assert mixed != whole  # it does something
@@ -121,30 +114,24 @@ def test_a_step_is_near_that_of_float32(loop, settings, few_digits, monkeypatch)
         assert ours.norm().item() == pytest.approx(theirs.norm().item(), rel=0.05)
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-def test_the_same_seed_gives_the_same_bits(loop, half, few_digits):
-    (first, history), (second, again) = loop(), loop()
-    assert same(first.state_dict(), second.state_dict()) and history == again
-
-
-@pytest.mark.parametrize("loop", LOOPS)
-def test_a_stopped_training_goes_on_to_the_same_bits(loop, half, few_digits, tmp_path):
-    whole, _ = loop()
+@of_every_kind
+def test_the_same_seed_gives_the_same_bits_also_to_a_stopped_training(
+    recipe, half, few_digits, tmp_path
+):
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Interrupted):
-        loop(checkpoint=Checkpoint(path, stop=StopAt(5)))
-    resumed, _ = loop(checkpoint=Checkpoint(path))
-    assert same(whole.state_dict(), resumed.state_dict())
+        train(recipe, checkpoint=Checkpoint(path, stop=StopAt(5)))
+    (whole, history), (resumed, rows) = train(recipe), train(recipe, checkpoint=Checkpoint(path))
+    assert same(whole, resumed) and history == rows
 
 
 def test_a_checkpoint_goes_on_in_its_own_precision(few_digits, tmp_path, monkeypatch):
-    path = tmp_path / "run" / "checkpoint.pt"
-    path.parent.mkdir()
+    path = tmp_path / "checkpoint.pt"
     with pytest.raises(Interrupted):
-        LOOPS[-1](checkpoint=Checkpoint(path, stop=StopAt(5)))
+        train(CLASSIFIER, checkpoint=Checkpoint(path, stop=StopAt(5)))
     monkeypatch.setenv("CGN_PRECISION", "bfloat16")
     with pytest.raises(CGNError, match=r"cpu in float32 and this is a cpu in bfloat16.*CGN_PREC"):
-        LOOPS[-1](checkpoint=Checkpoint(path))
+        train(CLASSIFIER, checkpoint=Checkpoint(path))
     assert path.exists()
 
 
@@ -158,8 +145,7 @@ def test_a_mask_stays_exact(half, few_digits, monkeypatch):
         return masks[-1]
 
     monkeypatch.setattr(nets.CGN, "mask", saturated)
-    data = variants.Variant("double_colored", "mnist-5k", "train", chance.generator(0, 0))
-    _, history = train.train_cgn(data, CGN | {"steps": 1}, 0, Checkpoint())
+    _, history = train(replace(CGN, steps=1))
     assert masks[0].dtype == torch.float32 and masks[0].max() < 1
     assert all(torch.isfinite(torch.tensor(value)) for value in history[0].values())
 
@@ -174,19 +160,16 @@ def test_log_probabilities_are_exact_to_float32(half):
 
 
 def test_a_run_says_when_it_trained_in_bfloat16(monkeypatch):
+    """So do those that train or make images, and no others: a pretrained net is not computed."""
     monkeypatch.setattr(processor, "cpu", lambda: "Processor (CPU)")
-    runs = {run.kind: run for run in experiments.grid("mini", "claim-1-mnist")}
-    runs |= {r.kind: r for run in runs.values() for r in experiments.with_needs([run])}
-    trained, measured = runs["cgn"], runs["evaluation"]
-    assert execute.device_name(trained) == "Processor (CPU)"
+    every = experiments.with_needs([*experiments.grid("mini"), *experiments.grid("paper")])
+    assert {provenance.computed_on(run, CPU) for run in every} == {"Processor (CPU)"}
     monkeypatch.setenv("CGN_PRECISION", "bfloat16")
-    assert execute.device_name(trained) == "Processor (CPU, bfloat16)"
-    assert execute.device_name(measured) == "Processor (CPU)"
-    for kind in ("plain", "ensemble"):
-        (run, *_) = (r for r in EVERY if r.kind == kind)
-        assert execute.device_name(run) == "Processor (CPU, bfloat16)"
-    given = experiments.plain(experiments.profile("paper"), 0)
-    assert execute.device_name(given) == "Processor (CPU)"  # pretrained: nothing is computed
+    said = {(type(run).__name__, provenance.computed_on(run, CPU)) for run in every}
+    mixed = {kind for kind, told in said if told == "Processor (CPU, bfloat16)"}
+    assert mixed == {"CGN", "GAN", "ImageSet", "Classifier", "Mechanisms", "Plain", "Ensemble"}
+    others = {kind for kind, told in said if told == "Processor (CPU)"}
+    assert not mixed & others and {"Evaluation", "PublishedCGN", "PretrainedPlain"} <= others
 
 
 @pytest.mark.parametrize("per_shape", [1, 3])

@@ -126,7 +126,8 @@ def digits(variant: str, results: Iterable[Result], samples: int) -> World:
     parts = sample(DigitCGN(_net(cgn), COMPOSER), samples)
     found = {}
     for name, run in of.items():
-        found |= ask(lambda x, cnn=_net(run), name=name: {name: cnn(x).exp()}, parts)
+        cnn = _net(run)
+        found |= ask(lambda x, cnn=cnn, name=name: {name: cnn(x).exp()}, parts)
     return World(variant, parts, found, (cgn, *of.values()))
 
 

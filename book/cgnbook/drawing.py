@@ -1,15 +1,10 @@
 """Figures of the chapters.  Each draws, shows and returns its box."""
 
-from collections.abc import Mapping, Sequence
-
-import matplotlib.pyplot as plt
 import numpy as np
 from torch import Tensor
 
-from cgnbook import boxes, drawn
-from cgnbook.names import NAMES
+from cgnbook import drawn
 from cgnlib.data.images import to_bytes
-from cgnlib.data.variants import Variant
 from cgnlib.runs import Result
 
 SHEET_SEED = 2022

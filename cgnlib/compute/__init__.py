@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
+from typing import NamedTuple, assert_never, cast
 
 import torch
 
 from cgnlib import experiments as e
 from cgnlib.training.checkpoints import Checkpoint
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Job:
     folder: Path
     needs: dict[str, Path] = field(default_factory=dict)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
 
 
 class Found(NamedTuple):
@@ -32,7 +35,12 @@ class Found(NamedTuple):
 
 
 def compute(run: e.Run, job: Job) -> Found:
-    """What a run computes.  Its module is imported by who computes one: some take seconds."""
+    """What a run computes."""
+    return _board(cast(e.AnyRun, run)).KINDS[type(run)](run, job)
+
+
+def _board(run: e.AnyRun) -> ModuleType:
+    """Where a kind is computed.  A module is imported by who computes one: some take seconds."""
     match run:
         case e.CGN() | e.PublishedCGN() | e.GAN() | e.ImageSet() | e.Classifier():
             from cgnlib.compute import digits as of
@@ -44,14 +52,15 @@ def compute(run: e.Run, job: Job) -> Found:
             from cgnlib.compute import explanation as of
         case e.Mechanisms() | e.PublishedMechanisms() | e.Quality():
             from cgnlib.compute import mechanisms as of
-        case e.Images() | e.Plain() | e.PretrainedPlain() | e.Ensemble():
-            from cgnlib.compute import classifiers as of
-        case e.Robustness() | e.PackagedRobustness():
+        case (
+            e.Images() | e.Plain() | e.PretrainedPlain() | e.Ensemble()
+            | e.Robustness() | e.PackagedRobustness()
+        ):  # fmt: skip
             from cgnlib.compute import classifiers as of
         case e.HeadMaps():
             from cgnlib.compute import heads as of
         case e.Reader() | e.Disentanglement() | e.MenagerieDisentanglement():
             from cgnlib.compute import disentanglement as of
         case _:
-            raise TypeError(f"nothing is said to compute a {type(run).__name__}")
-    return of.KINDS[type(run)](run, job)
+            assert_never(run)
+    return of

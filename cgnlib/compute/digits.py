@@ -14,7 +14,7 @@ from cgnlib.chance import generator
 from cgnlib.compute import Found, Job
 from cgnlib.compute.nets_of import WEIGHTS, net_of
 from cgnlib.counterfactuals.digits import sample_cgn, sample_gan, set_size
-from cgnlib.data import sources
+from cgnlib.data import sources, variants
 from cgnlib.data.images import Images, Union, load_set
 from cgnlib.data.variants import Variant
 from cgnlib.nets import mnist, weights
@@ -25,7 +25,7 @@ CHUNK = 500  # images that a classifier looks at at a time
 
 def split_of(run: e.OnDigits, split: str, rng: torch.Generator, **kwargs) -> Variant:
     """The variant's split that a run works on."""
-    return Variant(run.variant, run.digits, split, rng, run.textures, **kwargs)
+    return variants.load(run.variant, run.digits, split, rng, run.textures, **kwargs)
 
 
 def test_of(run: e.OnDigits) -> Variant:

@@ -84,10 +84,8 @@ def _quality(run: e.Quality, job: Job) -> Found:
     pass through a data set of stretched JPEGs.  Counterfactuals (`random`) are read as they are.
     """
     world = worlds.find(run.variant)
-    if run.generator:
-        net = net_of(run.generator, job.needs["generator"])
-    else:
-        net = world.start().eval()
+    made = run.generator
+    net = net_of(made, job.needs["generator"]) if made else world.start().eval()
     net.to(job.device)
     judge = world.judge(run.recipe.protocol).to(job.device)
     folded = net.fold(run.recipe.truncation)

@@ -13,10 +13,8 @@ from torch import Tensor
 
 from cgnlib.chance import generator
 from cgnlib.counterfactuals import draws
-from cgnlib.data import digits as digits_data
-from cgnlib.data import images, menagerie
-from cgnlib.data.variants import Variant
-from cgnlib.nets import mnist as nets
+from cgnlib.data import images, menagerie, variants
+from cgnlib.nets import mnist
 from cgnlib.nets.imagenet import FoldedCGN
 from cgnlib.nets.mnist import MASK_MAX, MASK_MIN
 
@@ -32,7 +30,7 @@ class Source(Protocol):
 class DigitCGN:
     """The mechanisms of an MNIST CGN, each with noise of its own, as in its counterfactuals."""
 
-    def __init__(self, net: nets.CGN, seed: int):
+    def __init__(self, net: mnist.CGN, seed: int):
         self.net, self.seed = net.eval(), seed
         self._make = net.mask, net.foreground, net.background
 
@@ -44,7 +42,7 @@ class DigitCGN:
         return self._make[mechanism](u, y, rng)  # the same shift for every class
 
     def compose(self, parts: list[Tensor], index: Tensor) -> Tensor:
-        return nets.compose(*parts)
+        return mnist.compose(*parts)
 
 
 class DigitRenderer:
@@ -53,14 +51,10 @@ class DigitRenderer:
     Other noise is another digit of the class, other jitter, another crop.
     """
 
-    def __init__(self, name: str, digits: str, textures: str, seed: int):
-        self.data = Variant(name, digits, "test", generator(seed, "digits"), textures)
-        self.seed, labels = seed, self.data.y
-        self._of_class = [(labels == c).nonzero()[:, 0] for c in range(nets.N_CLASSES)]
-        plain = digits_data.load_digits(digits, "test", name)
-        self._shapes = self.data.mask.float()
-        if name == "colored":  # grey strokes, not cut at a threshold
-            self._shapes = digits_data.resize_pil(plain.images).float()[:, None] / 255
+    def __init__(self, name: str, digits_of: str, textures_of: str, seed: int):
+        self.data = variants.load(name, digits_of, "test", generator(seed, "digits"), textures_of)
+        self.seed = seed
+        self._of_class = [(self.data.y == c).nonzero()[:, 0] for c in range(mnist.N_CLASSES)]
 
     def part(self, mechanism: int, y: Tensor, take: int, index: Tensor) -> Tensor:
         rng = generator(self.seed, "part", mechanism, take, int(index[0]))
@@ -70,13 +64,13 @@ class DigitRenderer:
             chosen = [
                 pool[int(p * len(pool))] for p, pool in zip(place.tolist(), pools, strict=True)
             ]
-            return self._shapes[torch.stack(chosen)]
+            return self.data.strokes(torch.stack(chosen))
         x = self.data.cue(mechanism - 1, y, rng)
         x = images.to_signed(x) if x.dtype == torch.uint8 else x * 2 - 1
-        return x.permute(0, 3, 1, 2).expand(-1, -1, digits_data.SIZE, digits_data.SIZE)
+        return x.permute(0, 3, 1, 2).expand(-1, -1, mnist.SIZE, mnist.SIZE)
 
     def compose(self, parts: list[Tensor], index: Tensor) -> Tensor:
-        return nets.compose(*parts)
+        return mnist.compose(*parts)
 
 
 class MenagerieCGN:
@@ -96,7 +90,7 @@ class MenagerieCGN:
         return made.cpu()
 
     def compose(self, parts: list[Tensor], index: Tensor) -> Tensor:
-        return nets.compose(*parts)
+        return mnist.compose(*parts)
 
 
 class Renderer:

@@ -5,7 +5,7 @@ and background colour do.  `wildlife` (W-MNIST): digit and background texture do
 split every cue but the shape is drawn at random.  `digits`: the bare binary masks.
 
 The colours of C-MNIST were never published: ours are a documented substitute, inferred from
-the published CGN (see the data chapter).
+the published CGN (see the chapter on the method).
 """
 
 import copy
@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from cgnlib import chance
-from cgnlib.data import textures
-from cgnlib.data.digits import SIZE, digit_masks, load_digits, resize_pil
+from cgnlib.data import digits, textures
+from cgnlib.data.digits import SIZE, Digits
 from cgnlib.data.images import Images, to_signed
 from cgnlib.errors import CGNError
 
-VARIANTS = ("colored", "double_colored", "wildlife")
 COLOR_STD = 0.02**0.5  # C-MNIST: a variance of 0.02 on [0, 1], clipped
 DOUBLE_COLOR_STD = 0.01  # DC-MNIST: on [0, 1], never clipped
 
@@ -50,46 +49,47 @@ BACKGROUND_COLORS = (
 OBJECT_COLORS = BACKGROUND_COLORS[4:] + BACKGROUND_COLORS[:4]
 
 
-class Variant:
-    """One split of a variant: digits whose cues are known and whose rendering is repeatable.
+def load(
+    name: str,
+    digits_of: str,
+    split: str,
+    rng: torch.Generator,
+    textures_of: str = "procedural",
+    association: str | None = None,
+) -> "Variant":
+    """One split of a variant, or of the bare `digits`.
 
-    association: `label` (each cue follows the label), `random` (each cue is drawn uniformly and
-    on its own), or None for the split's own rule: `label` in train, `random` in test.
+    digits_of, textures_of: where they are from.  association: `label` (each cue follows
+    the label), `random` (each cue is drawn uniformly and on its own), or None for the split's own
+    rule: `label` in train, `random` in test.
+    Raises CGNError for a name of another kind, and for what is missing or damaged.
+    """
+    if name not in CLASSES:
+        raise CGNError(f"unknown variant {name!r}: choose {', '.join(CLASSES)}")
+    plain = digits.load_digits(digits_of, split, name)
+    association = association or {"train": "label", "test": "random"}[split]
+    if association not in ("label", "random"):
+        raise CGNError(f"unknown association {association!r}: choose label or random")
+    return CLASSES[name](name, plain, rng, association == "random", textures_of)
+
+
+class Variant:
+    """Digits whose cues are known and whose rendering is repeatable.
+
     fg, bg: the classes of the cues, [N]; for C-MNIST bg is all zeros, its background is black.
+    mask: the true shapes, [N, 1, 32, 32] bool.
     Rendering is fresh at every access for DC- and W-MNIST (colour noise, crop positions), as
     the CGN sees them while training; C-MNIST's colour jitter is drawn once for each image.
     """
 
     def __init__(
-        self,
-        name: str,
-        digits: str,
-        split: str,
-        rng: torch.Generator,
-        source: str = "procedural",
-        association: str | None = None,
+        self, name: str, plain: Digits, rng: torch.Generator, drawn: bool, textures_of: str
     ):
-        if name not in (*VARIANTS, "digits"):
-            raise CGNError(f"unknown variant {name!r}: choose {', '.join(VARIANTS)} or digits")
-        plain = load_digits(digits, split, name)
         self.name, self.rng, self.y = name, rng, plain.labels
-        association = association or {"train": "label", "test": "random"}[split]
-        if association == "label":
-            self.fg = self.bg = self.y
-        elif association == "random":
+        self.fg = self.bg = self.y
+        if drawn:
             self.fg, self.bg = torch.randint(0, 10, (2, len(self.y)), generator=rng)
-        else:
-            raise CGNError(f"unknown association {association!r}: choose label or random")
-        self.mask = digit_masks(plain, name)
-        if name == "colored":
-            self.bg = torch.zeros_like(self.y)
-            self._grey = resize_pil(plain.images).float() / 255
-            jitter = COLOR_STD * torch.randn(len(self.y), 3, generator=rng)
-            self._color = (_palette(COLORS)[self.fg] + jitter).clamp(0, 1)
-        elif name == "double_colored":
-            self._palettes = _palette(OBJECT_COLORS), _palette(BACKGROUND_COLORS)
-        elif name == "wildlife":
-            self._textures = textures.load(source)
+        self.mask = digits.digit_masks(plain, name)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -106,15 +106,8 @@ class Variant:
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 setattr(moved, name, value.to(device))
-        if self.name == "double_colored":
-            moved._palettes = tuple(palette.to(device) for palette in self._palettes)
         moved.rng = chance.like(self.rng, device)
         return moved
-
-    @property
-    def _crops(self) -> Tensor:
-        """Every place of every texture, [2, 10, 125, 125, 32, 32, 3]; a view."""
-        return self._textures.unfold(2, SIZE, 1).unfold(3, SIZE, 1).permute(0, 1, 2, 3, 5, 6, 4)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images [B, 3, 32, 32] float32 in about -1...1, channels last in memory, and labels."""
@@ -127,35 +120,93 @@ class Variant:
         parts = [self._render(part) for part in torch.arange(len(self)).split(1000)]
         return Images(torch.cat(parts), self.y)
 
-    def _render(self, index: Tensor) -> Tensor:
-        """[B, 32, 32, 3]: uint8, or for DC-MNIST float32 in about -1.08...1.08."""
-        mask = self.mask[index].squeeze(1).unsqueeze(-1)
-        if self.name == "digits":
-            return (mask.to(torch.uint8) * 255).expand(-1, -1, -1, 3)
-        if self.name == "colored":
-            grey, color = self._grey[index].unsqueeze(-1), self._color[index].view(-1, 1, 1, 3)
-            return (grey * color * 255).round_().to(torch.uint8)
-        fg, bg = (self.cue(of, c[index], self.rng) for of, c in enumerate((self.fg, self.bg)))
-        x = torch.where(mask, fg, bg)
-        return x.mul_(2).sub_(1) if self.name == "double_colored" else x
-
     def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
         """Foregrounds (of = 0) or backgrounds (1) of the given classes ([B]), drawn afresh.
 
         [B, S, S, 3] with S = 1 for a colour (0...1) and S = 32 for a texture (bytes).
         """
-        n = len(classes)
-        if self.name == "wildlife":
-            crops, device = self._crops, classes.device
-            rows, columns = torch.randint(crops.shape[2], (2, n), generator=rng, device=device)
-            return crops[of, classes, rows, columns]
-        if self.name == "double_colored":
-            noise = DOUBLE_COLOR_STD * torch.randn(n, 3, generator=rng, device=classes.device)
-            return (self._palettes[of][classes] + noise).view(-1, 1, 1, 3)
+        raise NotImplementedError
+
+    def strokes(self, index: Tensor) -> Tensor:
+        """Shapes as they are rendered, [B, 1, 32, 32] in 0...1: grey ones in C-MNIST."""
+        return self.mask[index].float()
+
+    def _render(self, index: Tensor) -> Tensor:
+        """[B, 32, 32, 3]: uint8, or for DC-MNIST float32 in about -1.08...1.08."""
+        mask = self.mask[index].squeeze(1).unsqueeze(-1)
+        fg, bg = (self.cue(of, c[index], self.rng) for of, c in enumerate((self.fg, self.bg)))
+        return torch.where(mask, fg, bg)
+
+
+class Colored(Variant):
+    """C-MNIST: grey strokes in a jittered colour, on black."""
+
+    def __init__(self, name: str, plain: Digits, rng: torch.Generator, *rest):
+        super().__init__(name, plain, rng, *rest)
+        self.bg = torch.zeros_like(self.y)
+        self._grey = digits.resize_pil(plain.images).float() / 255
+        self._color = self.cue(0, self.fg, rng)
+
+    def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
+        n, device = len(classes), classes.device
         if of == 1:
-            return torch.zeros(n, 1, 1, 3)  # C-MNIST's background is black
-        jitter = COLOR_STD * torch.randn(n, 3, generator=rng)
-        return (_palette(COLORS)[classes] + jitter).clamp(0, 1).view(-1, 1, 1, 3)
+            return torch.zeros(n, 1, 1, 3, device=device)
+        jitter = COLOR_STD * torch.randn(n, 3, generator=rng, device=device)
+        return (_palette(COLORS).to(device)[classes] + jitter).clamp(0, 1).view(-1, 1, 1, 3)
+
+    def strokes(self, index: Tensor) -> Tensor:
+        return self._grey[index].unsqueeze(1)
+
+    def _render(self, index: Tensor) -> Tensor:
+        return (self._grey[index].unsqueeze(-1) * self._color[index] * 255).round_().to(torch.uint8)
+
+
+class DoubleColored(Variant):
+    """DC-MNIST: a colour on the digit and one behind it, with a little noise."""
+
+    def __init__(self, *split):
+        super().__init__(*split)
+        self._palettes = torch.stack([_palette(OBJECT_COLORS), _palette(BACKGROUND_COLORS)])
+
+    def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
+        noise = torch.randn(len(classes), 3, generator=rng, device=classes.device)
+        return (self._palettes[of][classes] + DOUBLE_COLOR_STD * noise).view(-1, 1, 1, 3)
+
+    def _render(self, index: Tensor) -> Tensor:
+        return super()._render(index).mul_(2).sub_(1)
+
+
+class Wildlife(Variant):
+    """W-MNIST: a window of a striped texture on the digit, of a veined one behind it."""
+
+    def __init__(
+        self, name: str, plain: Digits, rng: torch.Generator, drawn: bool, textures_of: str
+    ):
+        super().__init__(name, plain, rng, drawn, textures_of)
+        self._textures = textures.load(textures_of)
+
+    def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
+        # every place of every texture, [2, 10, 125, 125, 32, 32, 3]; a view
+        crops = self._textures.unfold(2, SIZE, 1).unfold(3, SIZE, 1).permute(0, 1, 2, 3, 5, 6, 4)
+        size, device = (2, len(classes)), classes.device
+        rows, columns = torch.randint(crops.shape[2], size, generator=rng, device=device)
+        return crops[of, classes, rows, columns]
+
+
+class Bare(Variant):
+    """The masks themselves, white on black: what a probe of masks learns from."""
+
+    def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
+        shade = 0 if of else 255
+        return classes.new_full((len(classes), 1, 1, 3), shade, dtype=torch.uint8)
+
+
+CLASSES = {
+    "colored": Colored,
+    "double_colored": DoubleColored,
+    "wildlife": Wildlife,
+    "digits": Bare,
+}
 
 
 def _palette(colors: tuple) -> Tensor:

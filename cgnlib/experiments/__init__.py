@@ -1,6 +1,14 @@
 """What is declared: the kinds of run, the recipes, the profiles, and the grid of every claim."""
 
-from cgnlib.experiments.claims import CLAIMS, ENSEMBLE_SETS, REAL_SHARES, TRAIN_SETS, find, grid
+from cgnlib.experiments.claims import (
+    CLAIMS,
+    ENSEMBLE_SETS,
+    REAL_SHARES,
+    TRAIN_SETS,
+    AnyRun,
+    find,
+    grid,
+)
 from cgnlib.experiments.digits import (
     CGN,
     GAN,
@@ -32,44 +40,3 @@ from cgnlib.experiments.worlds import (
     Quality,
     Robustness,
 )
-
-__all__ = [
-    "ABLATIONS",
-    "CGN",
-    "CLAIMS",
-    "ENSEMBLE_SETS",
-    "GAN",
-    "PROFILES",
-    "REAL_SHARES",
-    "TRAIN_SETS",
-    "VARIANTS",
-    "Classifier",
-    "Crossing",
-    "Disentanglement",
-    "Ensemble",
-    "Evaluation",
-    "Explanation",
-    "Following",
-    "HeadMaps",
-    "ImageSet",
-    "Images",
-    "Input",
-    "Mechanisms",
-    "MenagerieDisentanglement",
-    "OnDigits",
-    "OnWorld",
-    "PackagedRobustness",
-    "Plain",
-    "PretrainedPlain",
-    "Profile",
-    "PublishedCGN",
-    "PublishedMechanisms",
-    "Quality",
-    "Reader",
-    "Robustness",
-    "Run",
-    "find",
-    "grid",
-    "profile",
-    "with_needs",
-]

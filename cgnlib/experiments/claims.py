@@ -1,23 +1,25 @@
 """The grid of every claim, with its table in the paper or the study."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 
 from cgnlib.errors import CGNError
 from cgnlib.experiments import declared as d
-from cgnlib.experiments.digits import Classifier
+from cgnlib.experiments.digits import GAN, AnyCGN, Classifier, DigitRun
 from cgnlib.experiments.profiles import Profile, profile
 from cgnlib.experiments.recipes import ABLATIONS
 from cgnlib.experiments.run import VARIANTS, Run, with_needs
-from cgnlib.experiments.worlds import Ensemble, Plain, PretrainedPlain
+from cgnlib.experiments.worlds import AnyPlain, Ensemble, WorldRun
+
+AnyRun = DigitRun | WorldRun
 
 TRAIN_SETS = ("original", "gan", "cgn", "original+gan", "original+cgn")
 ENSEMBLE_SETS = ("real", "real+cgn")
 REAL_SHARES = (0.1, 0.5, 0.9)  # of a training set; with none it is that of claim 3
 
 
-def claim_1_mnist(p: Profile) -> list[Run]:
+def claim_1_mnist(p: Profile) -> list[AnyRun]:
     """Figure 1 of the study, and measures of what it shows: one evaluation for each CGN."""
     return [d.evaluation(p, cgn) for v in VARIANTS for cgn in d.cgns(p, v)]
 
@@ -33,18 +35,22 @@ def claim_3_mnist(p: Profile) -> list[Classifier]:
         grid.append(d.classifier(p, variant, "original", seed))
         own = p.digits.generator_seeds[seed % len(p.digits.generator_seeds)]
         published = [d.published_cgn(p, variant)] if p.digits.published else []
-        generators = [d.gan(p, variant, own), *published, d.cgn(p, variant, own)]
+        generators: list[AnyCGN | GAN] = [
+            d.gan(p, variant, own),
+            *published,
+            d.cgn(p, variant, own),
+        ]
         for generator, train_on in product(generators, ("{}", "original+{}")):
             grid.append(d.classifier(p, variant, train_on.format(generator.kind), seed, generator))
     return grid
 
 
-def edge_loss(p: Profile) -> list[Run]:
+def edge_loss(p: Profile) -> list[AnyRun]:
     """The study's remedy for C-MNIST's broken masks, and classifiers that learn from what it makes.
 
     Beside the CGNs of claim 1 that go without, and measured as these are.
     """
-    grid: list[Run] = []
+    grid: list[AnyRun] = []
     for mended in (d.edged_cgn(p, "colored", seed) for seed in p.digits.generator_seeds):
         grid += [
             d.evaluation(p, mended),
@@ -54,14 +60,14 @@ def edge_loss(p: Profile) -> list[Run]:
     return grid
 
 
-def explanations(p: Profile) -> list[Run]:
+def explanations(p: Profile) -> list[AnyRun]:
     """Figures 4 to 6 of the study: classifiers trained on original and on counterfactual data."""
     return [
         d.explanation(p, run) for run in claim_3_mnist(p) if run.train_on in ("original", "cgn")
     ]
 
 
-def set_sizes(p: Profile) -> list[Run]:
+def set_sizes(p: Profile) -> list[AnyRun]:
     """The study's ablation: size of the set by counterfactuals that share a shape.
 
     Of every variant of the profile's `sets`, over seeds.  Besides, at one a shape: the set of claim
@@ -69,7 +75,7 @@ def set_sizes(p: Profile) -> list[Run]:
     The CGN is the published one where the profile has it, as in the study, else our own.
     """
     sets = p.digits.sets
-    grid: dict[str, Run] = {}
+    grid: dict[str, AnyRun] = {}
     for (variant, sizes), seed in product(sets.sizes.items(), sets.seeds):
         cgn, usual = d.cgns(p, variant)[0], p.digits.counterfactuals[variant]
         of_seed = [*product(sizes, sets.per_shape), (usual, 1)]
@@ -81,7 +87,7 @@ def set_sizes(p: Profile) -> list[Run]:
     return list(grid.values())
 
 
-def union(p: Profile) -> list[Run]:
+def union(p: Profile) -> list[AnyRun]:
     """Why the union falls on W-MNIST: which cue classifiers follow, on real and on other images.
 
     Original images, counterfactuals, their union, and the control.  The CGN is the published one
@@ -101,12 +107,12 @@ def union(p: Profile) -> list[Run]:
     ]
 
 
-def union_shares(p: Profile) -> list[Run]:
+def union_shares(p: Profile) -> list[AnyRun]:
     """Where the union tips: its share of original images, at one size.
 
     Accuracy on every variant; on W-MNIST also which cue is followed.
     """
-    grid: list[Run] = []
+    grid: list[AnyRun] = []
     for variant, seed, share in product(VARIANTS, p.digits.seeds, REAL_SHARES):
         cgn = d.cgns(p, variant)[0]
         run = d.mixed(p, cgn, seed, share)
@@ -116,14 +122,14 @@ def union_shares(p: Profile) -> list[Run]:
     return grid
 
 
-def claim_1_imagenet(p: Profile) -> list[Run]:
+def claim_1_imagenet(p: Profile) -> list[AnyRun]:
     """Figure 2 of the study: the CGNs with all losses."""
     published = [d.published_mechanisms(p)] if p.world.published else []
     trained = [d.mechanisms(p, "none", seed) for seed in p.world.seeds]
     return [d.quality(p, cgn) for cgn in published + trained]
 
 
-def claim_2(p: Profile) -> list[Run]:
+def claim_2(p: Profile) -> list[AnyRun]:
     """The study's loss ablation (Table 1 of the paper), with BigGAN itself as the bound."""
     ablated = [
         d.quality(p, d.mechanisms(p, ablation, seed))
@@ -133,19 +139,19 @@ def claim_2(p: Profile) -> list[Run]:
     return [*ablated, *claim_1_imagenet(p), d.quality(p, None)]
 
 
-def _classifiers(p: Profile, seed: int) -> list[Plain | PretrainedPlain | Ensemble]:
+def _classifiers(p: Profile, seed: int) -> list[AnyPlain | Ensemble]:
     """Of claim 3 on a world: plain, its control, invariant."""
     return [d.plain(p, seed), *(d.ensemble(p, train_on, seed) for train_on in ENSEMBLE_SETS)]
 
 
-def claim_3_imagenet(p: Profile) -> list[Run]:
+def claim_3_imagenet(p: Profile) -> list[AnyRun]:
     """Tables 4 and 5 of the study (3 and 4 of the paper): plain and invariant, over seeds."""
     seeds = p.world.ensemble_seeds
     runs = [d.robustness(p, of, seed) for seed in seeds for of in _classifiers(p, seed)]
     return list({run.id: run for run in runs}.values())  # a pretrained one has no seeds
 
 
-def ablated_robustness(p: Profile) -> list[Run]:
+def ablated_robustness(p: Profile) -> list[AnyRun]:
     """Classifiers that learn from ablated CGNs."""
     return [
         d.robustness(p, d.ensemble(p, "real+cgn", seed, ablation), seed)
@@ -154,19 +160,19 @@ def ablated_robustness(p: Profile) -> list[Run]:
     ]
 
 
-def real_stimuli(p: Profile) -> list[Run]:
+def real_stimuli(p: Profile) -> list[AnyRun]:
     """A pretrained network from a package on the real cue-conflict images, prepared both ways."""
     return [d.packaged_robustness(p, preprocessing) for preprocessing in ("paper", "authors")]
 
 
-def head_maps(p: Profile) -> list[Run]:
+def head_maps(p: Profile) -> list[AnyRun]:
     """Where each head looks; only in the menagerie the true masks are known."""
     return [d.head_maps(p, of) for seed in p.world.ensemble_seeds for of in _classifiers(p, seed)]
 
 
-def disentanglements(p: Profile) -> list[Run]:
+def disentanglements(p: Profile) -> list[AnyRun]:
     """Every CGN of the MNISTs and of the menagerie, each after the renderer of its world."""
-    grid: list[Run] = [
+    grid: list[AnyRun] = [
         d.disentanglement(p, v, cgn) for v in VARIANTS for cgn in (None, *d.cgns(p, v))
     ]
     if p.world.scenes:
@@ -175,7 +181,7 @@ def disentanglements(p: Profile) -> list[Run]:
     return grid
 
 
-CLAIMS: dict[str, Callable[[Profile], list]] = {
+CLAIMS: dict[str, Callable[[Profile], Sequence[AnyRun]]] = {
     "claim-1-mnist": claim_1_mnist,
     "claim-1-imagenet": claim_1_imagenet,
     "claim-2": claim_2,
@@ -203,7 +209,7 @@ def grid(profile_name: str, claim: str = "all") -> list[Run]:
     if claim != "all" and claim not in CLAIMS:
         raise CGNError(f"unknown claim {claim!r}: choose all, {', '.join(CLAIMS)}")
     chosen = [c for c in CLAIMS if claim in (c, "all") and c in p.claims]
-    runs = (run for c in chosen for run in CLAIMS[c](p))
+    runs: Iterable[Run] = (run for c in chosen for run in CLAIMS[c](p))
     return list({run.id: run for run in runs}.values())  # claims share some
 
 

@@ -1,10 +1,12 @@
 """The runs of a profile, one by one: what a kind is called, and which of its settings it gets."""
 
 from dataclasses import replace
+from typing import TypedDict
 
 from cgnlib.experiments.digits import (
     CGN,
     GAN,
+    AnyCGN,
     Classifier,
     Crossing,
     Disentanglement,
@@ -17,7 +19,9 @@ from cgnlib.experiments.digits import (
 )
 from cgnlib.experiments.profiles import Profile
 from cgnlib.experiments.recipes import EDGE, TestsRecipe
+from cgnlib.experiments.worlds import AnyCGN as AnyMechanisms
 from cgnlib.experiments.worlds import (
+    AnyPlain,
     Ensemble,
     HeadMaps,
     Images,
@@ -32,16 +36,26 @@ from cgnlib.experiments.worlds import (
 )
 
 
-def _on(p: Profile, variant: str) -> dict[str, str]:
+class _In(TypedDict):
+    variant: str
+    profile: str
+
+
+class _On(_In):
+    digits: str
+    textures: str
+
+
+def _on(p: Profile, variant: str) -> _On:
     d = p.digits
     return {"variant": variant, "profile": p.name, "digits": d.digits, "textures": d.textures}
 
 
-def _in(p: Profile) -> dict[str, str]:
+def _in(p: Profile) -> _In:
     return {"variant": p.world.name, "profile": p.name}
 
 
-def _tag(generator: CGN | PublishedCGN | GAN) -> str:
+def _tag(generator: AnyCGN | GAN) -> str:
     if isinstance(generator, PublishedCGN):
         return generator.name
     return f"{generator.name}-g{generator.seed}".removeprefix("-")
@@ -63,7 +77,7 @@ def published_cgn(p: Profile, variant: str) -> PublishedCGN:
     return PublishedCGN(variant=variant, profile=p.name, name="published")
 
 
-def cgns(p: Profile, variant: str) -> list[CGN | PublishedCGN]:
+def cgns(p: Profile, variant: str) -> list[AnyCGN]:
     """Every CGN of a variant: the published one where the profile has it, then our own."""
     published = [published_cgn(p, variant)] if p.digits.published else []
     return published + [cgn(p, variant, seed) for seed in p.digits.generator_seeds]
@@ -75,11 +89,7 @@ def gan(p: Profile, variant: str, seed: int) -> GAN:
 
 
 def image_set(
-    p: Profile,
-    generator: CGN | PublishedCGN | GAN,
-    seed: int,
-    size: int | None = None,
-    per_shape: int = 1,
+    p: Profile, generator: AnyCGN | GAN, seed: int, size: int | None = None, per_shape: int = 1
 ) -> ImageSet:
     """A set of images made by a CGN or a GAN.  size: the profile's unless told."""
     of_cgn = p.digits.counterfactuals[generator.variant]
@@ -95,31 +105,21 @@ def image_set(
 
 
 def classifier(
-    p: Profile,
-    variant: str,
-    train_on: str,
-    seed: int,
-    generator: CGN | PublishedCGN | GAN | None = None,
+    p: Profile, variant: str, train_on: str, seed: int, generator: AnyCGN | GAN | None = None
 ) -> Classifier:
     """A classifier of claim 3: on real images, on those of `generator`, or on both."""
-    alone = generator is None
     return Classifier(
         **_on(p, variant),
-        name=train_on if alone else f"{train_on}-{_tag(generator)}",
+        name=f"{train_on}-{_tag(generator)}" if generator else train_on,
         seed=seed,
         train_on=train_on,
-        recipe=p.digits.original if alone else p.digits.classifier,
-        set=None if alone else image_set(p, generator, seed),
+        recipe=p.digits.classifier if generator else p.digits.original,
+        set=image_set(p, generator, seed) if generator else None,
     )
 
 
 def sized(
-    p: Profile,
-    generator: CGN | PublishedCGN,
-    seed: int,
-    size: int,
-    per_shape: int = 1,
-    longer: int = 1,
+    p: Profile, generator: AnyCGN, seed: int, size: int, per_shape: int = 1, longer: int = 1
 ) -> Classifier:
     """A classifier of counterfactuals alone, on a set of another size or ratio.
 
@@ -131,7 +131,7 @@ def sized(
     return replace(usual, name=name, recipe=usual.recipe.longer(longer), set=images)
 
 
-def mixed(p: Profile, generator: CGN | PublishedCGN, seed: int, share: float) -> Classifier:
+def mixed(p: Profile, generator: AnyCGN, seed: int, share: float) -> Classifier:
     """A classifier of as many images as a set of counterfactuals has, a share of them originals."""
     usual = classifier(p, generator.variant, "original+cgn", seed, generator)
     return replace(usual, name=f"{usual.name}-r{100 * share:.0f}", share=share)
@@ -168,7 +168,7 @@ def probe(p: Profile) -> Classifier:
     return Classifier(**_on(p, "digits"), train_on="original", recipe=p.digits.probe)
 
 
-def evaluation(p: Profile, generator: CGN | PublishedCGN) -> Evaluation:
+def evaluation(p: Profile, generator: AnyCGN) -> Evaluation:
     """The quality of a CGN's masks and counterfactuals."""
     return Evaluation(
         **_on(p, generator.variant),
@@ -193,7 +193,7 @@ def explanation(p: Profile, explained: Classifier) -> Explanation:
 
 
 def following(
-    p: Profile, followed: Classifier, generator: CGN | PublishedCGN, of: type[Following] = Following
+    p: Profile, followed: Classifier, generator: AnyCGN, of: type[Following] = Following
 ) -> Following:
     """Which cue a classifier follows, on real images and on counterfactuals of `generator`."""
     return of(
@@ -207,7 +207,7 @@ def following(
     )
 
 
-def crossing(p: Profile, followed: Classifier, generator: CGN | PublishedCGN) -> Following:
+def crossing(p: Profile, followed: Classifier, generator: AnyCGN) -> Following:
     """The same on images whose parts are real or generated each."""
     return following(p, followed, generator, Crossing)
 
@@ -217,20 +217,17 @@ def reader(p: Profile, variant: str) -> Reader:
     return Reader(**_on(p, variant), recipe=p.digits.reader)
 
 
-def disentanglement(
-    p: Profile, variant: str, generator: CGN | PublishedCGN | None
-) -> Disentanglement:
+def disentanglement(p: Profile, variant: str, generator: AnyCGN | None) -> Disentanglement:
     """What interventions on a CGN change; on the true renderer where it is None."""
-    true = generator is None
     return Disentanglement(
         variant=variant,
         profile=p.name,
-        name="truth" if true else _tag(generator),
+        name=_tag(generator) if generator else "truth",
         evaluated=p.digits.scenes,
         reader=reader(p, variant),
         generator=generator,
-        digits=p.digits.digits if true else None,
-        textures=p.digits.textures if true else None,
+        digits=None if generator else p.digits.digits,
+        textures=None if generator else p.digits.textures,
     )
 
 
@@ -246,7 +243,7 @@ def published_mechanisms(p: Profile) -> PublishedMechanisms:
     return PublishedMechanisms(**_in(p), name="published")
 
 
-def quality(p: Profile, generator: Mechanisms | PublishedMechanisms | None) -> Quality:
+def quality(p: Profile, generator: AnyMechanisms | None) -> Quality:
     """What a CGN is worth; BigGAN itself where it is None."""
     return Quality(
         **_in(p),
@@ -258,7 +255,7 @@ def quality(p: Profile, generator: Mechanisms | PublishedMechanisms | None) -> Q
     )
 
 
-def images(p: Profile, generator: Mechanisms | PublishedMechanisms) -> Images:
+def images(p: Profile, generator: AnyMechanisms) -> Images:
     """Counterfactuals of a CGN, on disk."""
     name = f"{generator.name}-g{generator.seed}"
     return Images(**_in(p), name=name, generator=generator, recipe=p.world.images)
@@ -272,7 +269,7 @@ def images_for(p: Profile, seed: int, ablation: str = "none") -> Images:
     return images(p, mechanisms(p, ablation, p.world.seeds[seed % len(p.world.seeds)]))
 
 
-def plain(p: Profile, seed: int) -> Plain | PretrainedPlain:
+def plain(p: Profile, seed: int) -> AnyPlain:
     """The plain classifier; the pretrained ResNet-50, whatever the seed, where there is one."""
     if p.world.plain is None:
         return PretrainedPlain(**_in(p))
@@ -297,7 +294,7 @@ def ensemble(p: Profile, train_on: str, seed: int, ablation: str = "none") -> En
     )
 
 
-def robustness(p: Profile, classifier: Plain | PretrainedPlain | Ensemble, seed: int) -> Robustness:
+def robustness(p: Profile, classifier: AnyPlain | Ensemble, seed: int) -> Robustness:
     """A classifier of a world put to every test."""
     tested = classifier if isinstance(classifier, Ensemble) else None
     return Robustness(
@@ -322,7 +319,7 @@ def packaged_robustness(p: Profile, preprocessing: str) -> PackagedRobustness:
     )
 
 
-def head_maps(p: Profile, classifier: Plain | Ensemble) -> HeadMaps:
+def head_maps(p: Profile, classifier: AnyPlain | Ensemble) -> HeadMaps:
     """Where each head looks."""
     return HeadMaps(
         **_in(p),

@@ -1,6 +1,7 @@
 """The three profiles: sizes, data and pretrained parts of a scale, never code."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import (
@@ -73,8 +74,8 @@ class DigitsScale:
 class WorldScale:
     """The half of a profile that is on ImageNet, or on the menagerie in its place.
 
-    seeds: how often CGNs are trained, ensemble_seeds: how often classifiers are.  published: whether
-    classifiers learn from the published CGN and start from pretrained ones, as in the paper.
+    seeds: how often CGNs are trained, ensemble_seeds: how often classifiers are.  published:
+    whether classifiers learn from the published CGN, as in the paper.
     plain: None where it is a pretrained one.  exam: what the invariant ones are put to after each
     epoch; tests: what all are, in the end.  scenes: how many are intervened on, None where no
     reader of all cues is known.  explained: test images behind the heads' heat maps.
@@ -107,11 +108,15 @@ class Profile:
 
 
 # In place of VGG-16 where no download may be needed; its factors were found by a small search.
-_OFFLINE = {"perceptual": "efficientnet-lite0", "layers": (0, 1), "factors": (0.3, 0.3)}
+_OFFLINE: dict[str, Any] = {
+    "perceptual": "efficientnet-lite0",
+    "layers": (0, 1),
+    "factors": (0.3, 0.3),
+}
 # Half the width and a tenth of the steps, at faster rates.  C-MNIST needs a faster generator (its
 # background reaches black only through the last batch norm); without the study's edge loss it and
 # W-MNIST lose some digits to inverted masks.
-_SMALL = _OFFLINE | {"ngf": 16, "ndf": 256, "lr": 5e-4, "lr_critic": 5e-4}
+_SMALL: dict[str, Any] = _OFFLINE | {"ngf": 16, "ndf": 256, "lr": 5e-4, "lr_critic": 5e-4}
 # cue conflict and backgrounds, under the names that they have in each world
 _DRAWN_TESTS = ("cue_conflict", "original", "mixed_same", "mixed_rand")
 _IMAGENET_TESTS = ("cue_conflict", "in9/original", "in9/mixed_same", "in9/mixed_rand")

@@ -1,9 +1,11 @@
-"""How things are trained, made and judged: typed settings, whose defaults are the published ones."""
+"""How things are trained, made and judged: typed settings; the defaults are the published ones."""
 
 from dataclasses import dataclass, replace
 
 from cgnlib.errors import CGNError
 from cgnlib.experiments.run import Recipe
+
+LITE0 = "efficientnet-lite0"  # the perceptual net that comes with a package
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class CGNRecipe(Recipe):
 # fmt: off
 # By variant, the published configurations.  The published weights w of the layers of VGG-16 act
 # as factors 5000 w^2; layers of weight 0 are left out.
-PUBLISHED = {        #              steps   mask  layers       factors             critic    ndf  init          gain
+PUBLISHED = {        #              steps   mask  layers       factors             critic    ndf  init          gain  # noqa: E501
     "colored":        CGNRecipe(56_250, 0.1, (3, 8, 15), (12.5, 50.0, 0.5), "linear", 512, "orthogonal", 0.1),  # noqa: E501
     "double_colored": CGNRecipe(46_875, 0.3, (8, 22),    (12.5, 12.5),      "linear", 512, "orthogonal", 0.2),  # noqa: E501
     "wildlife":       CGNRecipe(46_875, 0.3, (3, 8, 22), (0.5, 12.5, 0.5),  "conv",    32, "normal",     0.03), # noqa: E501
@@ -61,7 +63,7 @@ EDGE = 0.1  # the study's weight of its edge loss
 
 @dataclass(frozen=True)
 class ClassifierRecipe(Recipe):
-    """The CNN of claim 3: NLL, Adadelta, the rate times gamma after each epoch (study, section 4)."""
+    """The CNN of claim 3: NLL, Adadelta, the rate times gamma after each epoch (study, 4)."""
 
     epochs: int = 10
     batch: int = 64
@@ -164,7 +166,7 @@ MENAGERIE_MECHANISMS = MechanismsRecipe(
     accumulate=1,
     steps=100,
     lr=(5e-5, 1e-3, 5e-4),
-    perceptual="efficientnet-lite0",
+    perceptual=LITE0,
     layers=(0, 1),
     patches=Patches(size=64, patch=11, best=40, grid=6),
     window=10,

@@ -92,7 +92,9 @@ class Run:
     @property
     def behind(self) -> "Run | None":
         """The CGN or GAN that it measures or learned from, if there is one."""
-        return None
+        roles = ("generator", "set", "classifier", "images")
+        need = next((self.needs[role] for role in roles if role in self.needs), None)
+        return need if need is None or "generator" in self.needs else need.behind
 
     @property
     def uses_gpu(self) -> bool:
@@ -111,7 +113,7 @@ class Run:
 
     def images_seen(self) -> int:
         """How many images pass through its nets: what its time grows with."""
-        return 0
+        return getattr(self, "evaluated", 0)
 
     def seconds(self) -> float:
         """How long it should compute on one core."""

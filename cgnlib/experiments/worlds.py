@@ -3,8 +3,9 @@
 import math
 from dataclasses import dataclass, field
 
-from cgnlib.experiments.digits import LITE0, perceptual_input
+from cgnlib.experiments.digits import perceptual_input
 from cgnlib.experiments.recipes import (
+    LITE0,
     EnsembleRecipe,
     ImagesRecipe,
     MechanismsRecipe,
@@ -115,7 +116,7 @@ class PublishedMechanisms(OnWorld):
         return self.facts.cgn
 
 
-CGN = Mechanisms | PublishedMechanisms
+AnyCGN = Mechanisms | PublishedMechanisms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,14 +129,10 @@ class Quality(OnWorld):
     gpu_hours = 1
     ablation: str
     recipe: QualityProtocol
-    generator: CGN | None = None
+    generator: AnyCGN | None = None
 
     def reads(self) -> dict[str, Input]:
         return dict(self.facts.judges)
-
-    @property
-    def behind(self) -> Run | None:
-        return self.generator
 
     def images_seen(self) -> int:
         return self.recipe.evaluated
@@ -148,12 +145,8 @@ class Images(OnWorld):
     kind = "images"
     seconds_an_image = 0.008
     gpu_hours = 3
-    generator: CGN
+    generator: AnyCGN
     recipe: ImagesRecipe
-
-    @property
-    def behind(self) -> Run:
-        return self.generator
 
     def images_seen(self) -> int:
         return self.recipe.train + self.recipe.val
@@ -198,6 +191,9 @@ class PretrainedPlain(_Net):
         return _weights("resnet50")
 
 
+AnyPlain = Plain | PretrainedPlain
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(_Net):
     """A three-headed classifier: on `real` images, or on `real+cgn`.
@@ -212,7 +208,7 @@ class Ensemble(_Net):
     train_on: str
     recipe: EnsembleRecipe
     conditions: tuple[str, ...]
-    start: Plain | PretrainedPlain
+    start: AnyPlain
     images: Images | None = None
 
     @property
@@ -223,10 +219,6 @@ class Ensemble(_Net):
     def reads(self) -> dict[str, Input]:
         real = _real(self.variant, self.recipe.data, "train", "val")
         return real | _tests(self.variant, self.conditions)
-
-    @property
-    def behind(self) -> Run | None:
-        return self.images and self.images.generator
 
     def images_seen(self) -> int:
         both = 2 if self.images else 1
@@ -242,16 +234,12 @@ class Robustness(OnWorld):
     gpu_hours = 1
     train_on: str
     recipe: TestsRecipe
-    classifier: Plain | PretrainedPlain | Ensemble
+    classifier: AnyPlain | Ensemble
     images: Images
 
     def reads(self) -> dict[str, Input]:
         real = _real(self.variant, self.recipe.data, "val")
         return real | _tests(self.variant, self.recipe.conditions)
-
-    @property
-    def behind(self) -> Run | None:
-        return self.classifier.behind
 
     def images_seen(self) -> int:
         return len(self.recipe.conditions) * (self.recipe.val or 1280)
@@ -285,17 +273,10 @@ class HeadMaps(OnWorld):
 
     kind = "head-maps"
     seconds_an_image = 0.03
-    classifier: Plain | Ensemble
+    classifier: AnyPlain | Ensemble
     train_on: str
     condition: str
     evaluated: int
-
-    @property
-    def behind(self) -> Run | None:
-        return self.classifier.behind
-
-    def images_seen(self) -> int:
-        return self.evaluated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,12 +293,12 @@ class MenagerieDisentanglement(OnWorld):
     def reads(self) -> dict[str, Input]:
         return dict(self.facts.judges)
 
-    @property
-    def behind(self) -> Run | None:
-        return self.generator
 
-    def images_seen(self) -> int:
-        return self.evaluated
+# Every kind of this file, as `digits.DigitRun`.
+WorldRun = (
+    Mechanisms | PublishedMechanisms | Quality | Images | Plain | PretrainedPlain | Ensemble
+    | Robustness | PackagedRobustness | HeadMaps | MenagerieDisentanglement
+)  # fmt: skip
 
 
 def _real(world: str, data: str | None, *splits: str) -> dict[str, Input]:

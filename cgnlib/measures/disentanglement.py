@@ -10,9 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cgnlib.counterfactuals.draws import MECHANISMS
-
-FACTORS = MECHANISMS
+FACTORS = ("shape", "texture", "background")
 
 
 def wanted(y: Tensor, other: Tensor, mechanism: int) -> Tensor:

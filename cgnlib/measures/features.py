@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from cgnlib.measures.heat import _evaluation
+from cgnlib.measures.heat import evaluation
 
 
 def features(net: nn.Module, x_batches: Iterable[Tensor]) -> Tensor:
@@ -22,7 +22,7 @@ def features(net: nn.Module, x_batches: Iterable[Tensor]) -> Tensor:
     found: list[Tensor] = []
     hook = net.cls.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0].cpu()))
     try:
-        with _evaluation(net), torch.no_grad():
+        with evaluation(net), torch.no_grad():
             for x in x_batches:
                 net(x)
     finally:

@@ -1,4 +1,4 @@
-"""Explainability: heat maps and how well they cover the digit, embeddings and probes of features.
+"""Heat maps of a classifier, and how well they cover the object.
 
 `maps` are heat maps, [B, H, W], not negative; `masks` are true shapes, bool, [B, H, W] or
 [B, 1, H, W].  Method: section 7.
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 @contextmanager
-def _evaluation(net: nn.Module) -> Iterator[None]:
+def evaluation(net: nn.Module) -> Iterator[None]:
     """Evaluation mode; afterwards every layer is in the mode it was in."""
     modes = [(layer, layer.training) for layer in net.modules()]
     net.eval()
@@ -81,7 +81,7 @@ class HeatMaps:
 
     def __enter__(self) -> "HeatMaps":
         self._undo = ExitStack()
-        self._undo.enter_context(_evaluation(self.net))
+        self._undo.enter_context(evaluation(self.net))
         self._cam = _RawGradCAM(self.net, self.layer)
         self._undo.callback(self._cam.activations_and_grads.release)
         return self

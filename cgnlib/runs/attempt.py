@@ -95,7 +95,7 @@ def _logged(folder: Path) -> Iterator[int]:
     """Write what the package logs into attempt-NNN.log, and how the attempt ends; its number."""
     number = 1 + max((int(p.stem.removeprefix("attempt-")) for p in logs_of(folder)), default=0)
     handler = logging.FileHandler(folder / f"attempt-{number:03}.log", encoding="utf-8")
-    handler.handleError = lambda record: None  # a full disk: the run itself will say so
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk: the run says so
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     package = logging.getLogger("cgnlib")
     level = package.level

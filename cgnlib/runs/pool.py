@@ -111,6 +111,7 @@ def _explained(run: Run, error: BaseException, stopped: bool) -> BaseException:
     """What to raise for the error that ended a run."""
     if isinstance(error, CGNError | Interrupted):
         return error
+    told: Exception
     if not isinstance(error, BrokenProcessPool):
         told = RuntimeError(f"run {run.id} failed: {type(error).__name__}: {error}")
     elif stopped:

@@ -55,8 +55,10 @@ def start_worker(stop: Flag) -> None:
         signal.signal(number, lambda *_: _stop.set())
     prepare_process()
 
+    parent = parent_process()
+
     def follow_parent() -> None:
-        wait_for([parent_process().sentinel])
+        wait_for([parent.sentinel] if parent else [])
         os._exit(1)
 
     threading.Thread(target=follow_parent, daemon=True).start()

@@ -20,8 +20,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 
-from cgnlib import precision
-from cgnlib.chance import generator
+from cgnlib import chance, precision
 from cgnlib.data.pictures import Batch, Pictures
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe
@@ -59,7 +58,7 @@ def counterfactual_order(n: int, size: int, seed: int, epoch: int) -> Tensor:
     (published code).
     """
     copies = -(-size // n)
-    rng = generator(seed, "counterfactuals", epoch)
+    rng = chance.generator(seed, "counterfactuals", epoch)
     return torch.randperm(copies * n, generator=rng)[:size] % n
 
 
@@ -188,7 +187,7 @@ def _train(
     parts |= {} if exam is None else {"exam": exam}
     loop = Loop(
         step, len(real), per_epoch * recipe.epochs, recipe.batch, seed, parts, per_epoch, end_epoch,
-        batches, fabric.device, precision.of(fabric.device),
+        batches, device=fabric.device, arithmetic=precision.of(fabric.device),
     )  # fmt: skip
     return loop.run(checkpoint)
 

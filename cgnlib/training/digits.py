@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ExponentialLR
 
 from cgnlib import chance, precision
-from cgnlib.chance import generator, seeded
 from cgnlib.data.images import Images, Union
 from cgnlib.data.variants import Variant
 from cgnlib.experiments.recipes import CGNRecipe, ClassifierRecipe, GANRecipe
@@ -33,11 +32,11 @@ def train_cgn(
     Returns the net and its history, a row every 50 steps.
     Source: CGN paper, MNIST experiments; published configurations.
     """
-    rng = generator(seed, "cgn")
+    rng = chance.generator(seed, "cgn")
     draws = chance.like(rng, data.device)
-    net = seeded(lambda: nets.CGN(recipe.latent, recipe.ngf), rng)
+    net = chance.seeded(lambda: nets.CGN(recipe.latent, recipe.ngf), rng)
     nets.init_weights(net, recipe.init, recipe.gain, rng)
-    critic = seeded(lambda: _discriminator(recipe, draws), rng)
+    critic = chance.seeded(lambda: _discriminator(recipe, draws), rng)
     if recipe.discriminator == "conv":
         nets.init_weights(critic, "normal", 0.02, rng)
     features = perceptual.build(recipe.perceptual, recipe.layers)
@@ -52,15 +51,6 @@ def train_cgn(
     # Its batch norms tell real from generated, and it draws nothing: the scores that taught the
     # generator then teach the critic.
     again = isinstance(critic, nets.ConvDiscriminator)
-
-    parts = {
-        "net": net,
-        "critic": critic,
-        "opt_g": opt_g,
-        "opt_d": opt_d,
-        "rng": draws,
-        "data": data.rng,
-    }
 
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
@@ -87,6 +77,8 @@ def train_cgn(
         _update(opt_d, loss)
         return terms | {"discriminator": loss, "mask_mean": mask.mean()}
 
+    parts = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d}
+    parts |= {"rng": draws, "data": data.rng}
     loop = _loop(step, data, recipe.steps, recipe.batch, seed, parts)
     return net, loop.run(checkpoint)
 
@@ -98,23 +90,15 @@ def train_gan(
 
     Returns the net and its history.
     """
-    rng = generator(seed, "gan")
+    rng = chance.generator(seed, "gan")
     draws = chance.like(rng, data.device)
-    net = seeded(lambda: nets.GAN(recipe.latent, recipe.ngf), rng)
-    critic = seeded(lambda: nets.LinearDiscriminator(recipe.ndf, draws), rng).to(data.device)
+    net = chance.seeded(lambda: nets.GAN(recipe.latent, recipe.ngf), rng)
+    critic = chance.seeded(lambda: nets.LinearDiscriminator(recipe.ndf, draws), rng)
     net.to(data.device, memory_format=torch.channels_last)
+    critic.to(data.device)
     opt_g = _adam(net, recipe.lr, recipe.betas)
     opt_d = _adam(critic, recipe.lr_critic, recipe.betas)
     make, score = (precision.mixed(call, data.device) for call in (net, critic))
-
-    parts = {
-        "net": net,
-        "critic": critic,
-        "opt_g": opt_g,
-        "opt_d": opt_d,
-        "rng": draws,
-        "data": data.rng,
-    }
 
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
@@ -127,6 +111,8 @@ def train_gan(
         _update(opt_d, loss)
         return {"adversarial": adversarial, "discriminator": loss}
 
+    parts = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d}
+    parts |= {"rng": draws, "data": data.rng}
     loop = _loop(step, data, recipe.steps, recipe.batch, seed, parts)
     return net, loop.run(checkpoint)
 
@@ -136,15 +122,13 @@ def train_classifier(
 ) -> tuple[nets.CNN, list]:
     """Train the CNN: NLL, Adadelta, the rate times gamma after each epoch.
 
-    History has a row an epoch; its train_accuracy is the running
-    accuracy in training mode, on whatever set is trained on, as the study reports it.
+    Returns the net and its history, a row an epoch; its train_accuracy is the running accuracy in
+    training mode, on whatever set is trained on, as the study reports it.
     """
-    rng = generator(seed, "classifier")
-    net = seeded(nets.CNN, rng).to(data.device, memory_format=torch.channels_last)
-    on_gpu = data.device.type == "cuda"
-    rate = (
-        torch.tensor(recipe.lr, device=data.device) if on_gpu else recipe.lr
-    )  # replays read it there
+    net = chance.seeded(nets.CNN, chance.generator(seed, "classifier"))
+    net.to(data.device, memory_format=torch.channels_last)
+    on_gpu = data.device.type == "cuda"  # there the rate is read by the steps that are replayed
+    rate = torch.tensor(recipe.lr, device=data.device) if on_gpu else recipe.lr
     optimiser = torch.optim.Adadelta(net.parameters(), lr=rate, capturable=on_gpu)
     schedule = ExponentialLR(optimiser, recipe.gamma)
     per_epoch = -(-len(data) // recipe.batch)
@@ -157,13 +141,13 @@ def train_classifier(
         _update(optimiser, loss)
         return {"loss": loss, "train_accuracy": (scores.argmax(1) == y).float().mean()}
 
-    parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
-
-    def lower_rate(_: int) -> None:
+    def lower_rate(at: int) -> None:
         schedule.step()
 
-    loop = _loop(step, data, per_epoch * recipe.epochs, recipe.batch, seed, parts, per_epoch)
-    loop.after_window = lower_rate
+    parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
+    loop = _loop(
+        step, data, per_epoch * recipe.epochs, recipe.batch, seed, parts, per_epoch, lower_rate
+    )
     return net, loop.run(checkpoint)
 
 
@@ -181,10 +165,11 @@ def _loop(
     seed: int,
     parts: dict,
     window: int = 50,
+    after_window: Callable[[int], None] = lambda step: None,
 ) -> Loop:
     """A loop over some data where that is; on a GPU it is replayed."""
     return Loop(
-        step, len(data), steps, batch, seed, parts, window,
+        step, len(data), steps, batch, seed, parts, window, after_window,
         device=data.device, arithmetic=precision.of(data.device), replayed=True,
     )  # fmt: skip
 

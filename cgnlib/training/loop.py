@@ -14,18 +14,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from cgnlib import precision
-from cgnlib.chance import generator
+from cgnlib import chance, precision
 from cgnlib.errors import CGNError
 from cgnlib.training import replay
 from cgnlib.training.checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
-
-
 CPU = torch.device("cpu")
-
-
 REPORTED = 30.0  # seconds between two lines in a log about how far a loop is
 
 
@@ -39,7 +34,7 @@ def index_batches(n: int, batch: int, seed: int, first: int, last: int) -> Itera
     for step in range(first, last):
         if step // per_epoch != epoch:
             epoch = step // per_epoch
-            order = torch.randperm(n, generator=generator(seed, "order", epoch))
+            order = torch.randperm(n, generator=chance.generator(seed, "order", epoch))
         start = (step % per_epoch) * batch
         yield order[start : start + batch]
 
@@ -91,9 +86,9 @@ class Loop:
         report = _progress(loop["step"], self.steps, level)
         sums = loop["sums"]
 
-        def tally(index: Sized) -> None:
-            for name, value in self.step(index).items():
-                total = value.detach().double() * len(index)
+        def tally(batch: Sized) -> None:
+            for name, value in self.step(batch).items():
+                total = value.detach().double() * len(batch)
                 sums[name] = sums[name].add_(total) if name in sums else total
 
         graphed = self.device if self.replayed else CPU
@@ -101,9 +96,9 @@ class Loop:
             draws = [part for part in self.parts.values() if isinstance(part, torch.Generator)]
             tally = replay.Replayed(tally, self.batch, graphed, draws)
         with replay.stream(graphed):
-            for index in bar:
-                tally(index)
-                loop["seen"] += len(index)
+            for batch in bar:
+                tally(batch)
+                loop["seen"] += len(batch)
                 loop["step"] += 1
                 if loop["step"] % self.window == 0 or loop["step"] == self.steps:
                     self._close_window(loop)

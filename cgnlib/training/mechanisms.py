@@ -1,13 +1,11 @@
 """Training of the BigGAN-based CGN: six losses, one optimiser for each mechanism."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 
 import torch
 from torch import Tensor
 
-from cgnlib import precision
-from cgnlib.chance import generator
+from cgnlib import chance, precision
 from cgnlib.counterfactuals.draws import truncated_noise
 from cgnlib.experiments.recipes import Losses, MechanismsRecipe, Patches
 from cgnlib.nets.imagenet import TRAINED, ImageNetCGN, Mechanisms
@@ -27,7 +25,7 @@ def loss_terms(
 ) -> dict[str, Tensor]:
     """The weighted losses of a batch, by name: those that have a weight, and no others.
 
-    The two Gram losses have one for each layer of `features`.  patches: how `texture_grid` cuts.
+    The two Gram losses have one for each layer of `features`; of patches, see `texture_grid`.
     Source: CGN paper, ImageNet losses.
     """
 
@@ -39,7 +37,7 @@ def loss_terms(
         return losses.gram_distance(features(made.x_gen), target(made.x_gt), factors)
 
     def text(factors: tuple[float, ...]) -> Tensor:
-        grid = texture_grid(made.x_gt, made.mask, rng, **asdict(patches))
+        grid = texture_grid(made.x_gt, made.mask, rng, patches)
         return losses.gram_distance(features(made.fg), target(grid), factors)
 
     terms: dict[str, Callable[..., Tensor]] = {
@@ -67,7 +65,7 @@ def train_mechanisms(
     A class is drawn for each image, and all mechanisms share it; the published batch is one image.
     after_window: called with the step, after each row.  Source: CGN paper; published code.
     """
-    rng = generator(seed, "imagenet-cgn")
+    rng = chance.generator(seed, "imagenet-cgn")
     net.train()
     optimisers = {
         name: torch.optim.Adam(getattr(net, name).parameters(), lr=lr, fused=True)

@@ -1,42 +1,37 @@
 """The texture loss's target: patches from inside the object, tiled over a whole image."""
 
+from dataclasses import astuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cgnlib.errors import CGNError
+from cgnlib.experiments.recipes import Patches
 
 
 @torch.no_grad()
-def texture_grid(
-    x: Tensor,
-    mask: Tensor,
-    rng: torch.Generator,
-    size: int = 128,
-    patch: int = 15,
-    best: int = 100,
-    grid: int = 6,
-    out: int | None = None,
-) -> Tensor:
+def texture_grid(x: Tensor, mask: Tensor, rng: torch.Generator, patches: Patches) -> Tensor:
     """Images of texture alone: grid x grid windows from where the mask is largest.
 
     x: [B, 3, H, W].  mask: [B, 1, H, W].  Both are resized to size x size; of all windows of
     patch x patch pixels the `best` with the largest mean mask are kept, and grid^2 of them drawn
     with replacement, for each image anew.  They are tiled row by row without gaps and resized to
-    out x out, or to H x W.  Resizing is bicubic.  Returns [B, 3, out, out] without a gradient.
+    H x W.  Resizing is bicubic.  Returns [B, 3, H, W] without a gradient.
     Two traits of the published procedure are kept.  Where windows have equal means torch.topk
     chooses: for a mask that is the same all over, neighbours in the top row.  And the bicubic
     filter overshoots at hard edges, so of a hard mask the windows along its inner rim score best.
-    Raises CGNError when there are fewer than `best` such windows.
+    Raises CGNError for windows that do not fit, or are fewer than `best`, or a grid of none.
     Source: CGN paper, texture loss; published code.
     """
+    size, patch, best, grid = astuple(patches)
     side = size - patch + 1  # windows in a row
     if not 1 <= patch <= size:
         raise CGNError(f"patches of {patch} pixels do not fit images of {size}: use 1 to {size}")
     if not 1 <= best <= side**2:
         raise CGNError(f"cannot keep {best} of {side**2} windows: use 1 to {side**2}")
-    if grid < 1 or (out is not None and out < 1):
-        raise CGNError(f"a grid of {grid} x {grid} windows at {out} pixels is no image")
+    if grid < 1:
+        raise CGNError(f"a grid of {grid} x {grid} windows is no image")
     small = _resize(x, (size, size)).flatten(2)
     score = F.avg_pool2d(_resize(mask, (size, size)), patch, stride=1).flatten(1)
     kept = score.topk(best).indices
@@ -47,7 +42,7 @@ def texture_grid(
     pixel = first.view(-1, grid, 1, grid, 1) + offset.view(-1, 1, 1) * size + offset
     tiled = small.gather(2, pixel.view(len(x), 1, -1).expand(-1, 3, -1))
     tiled = tiled.view(len(x), 3, grid * patch, grid * patch)
-    return _resize(tiled, x.shape[-2:] if out is None else (out, out))
+    return _resize(tiled, x.shape[-2:])
 
 
 def _resize(x: Tensor, shape: tuple[int, int]) -> Tensor:

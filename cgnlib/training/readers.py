@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgnlib.chance import generator, seeded
+from cgnlib import chance
 from cgnlib.data.images import Images
 from cgnlib.data.variants import Variant
 from cgnlib.experiments.recipes import ReaderRecipe
@@ -35,9 +35,10 @@ def train_reader(
 ) -> tuple[CueReader, list[dict[str, float]]]:
     """Train a reader: mean cross entropy of its heads, AdamW, one cycle of the rate.
 
-    data: labels [N, 3].  History has a row an epoch.
+    data: labels [N, 3].  Returns the net, in evaluation mode, and its history, a row an epoch.
     """
-    net = seeded(CueReader, generator(seed, "reader")).to(memory_format=torch.channels_last).train()
+    net = chance.seeded(CueReader, chance.generator(seed, "reader"))
+    net.to(memory_format=torch.channels_last).train()
     per_epoch = -(-len(data) // recipe.batch)
     steps = per_epoch * recipe.epochs
     optimiser = torch.optim.AdamW(net.parameters(), recipe.lr, weight_decay=1e-4)

@@ -42,7 +42,7 @@ class World(Protocol):
         """
 
     def probe(self) -> Reader | None:
-        """The reader of shape, texture and background that knows no shortcut, where there is one."""
+        """The reader of shape, texture and background, which knows no shortcut, if there is one."""
 
     def backbone(self) -> ResNet:
         """Of its classifiers, untrained."""

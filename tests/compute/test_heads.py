@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from cgnlib.classifier_data import TEST_SEED
 from safetensors.torch import save_file
 
 from cgnlib.chance import generator, seeded
-from cgnlib.classifier_data import TEST_SEED
 from cgnlib.compute import digits, heads
 from cgnlib.data.menagerie import SIZE, Menagerie
 from cgnlib.experiments import grid

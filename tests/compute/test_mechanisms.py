@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from cgnlib.imagenet import loss_weights
 from PIL import Image
 from safetensors.torch import load_file
 from stopping import StopAt
@@ -18,7 +19,6 @@ from cgnlib.counterfactuals import datasets, draws
 from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.data import sources
 from cgnlib.errors import CGNError, Interrupted
-from cgnlib.imagenet import loss_weights
 from cgnlib.measures import metrics
 from cgnlib.nets import perceptual
 from cgnlib.nets import shipped as parts

@@ -5,10 +5,10 @@ import torch
 
 from cgnlib.counterfactuals import digits
 from cgnlib.data.images import to_signed
-from cgnlib.nets import mnist as nets
+from cgnlib.nets import mnist
 
 
-class Noted(nets.CGN):
+class Noted(mnist.CGN):
     """A tiny CGN of fixed textures (white on black) that notes the latents and labels it gets."""
 
     def __init__(self):
@@ -95,7 +95,7 @@ def test_sizes_are_those_of_the_published_code(size, per_shape, images):
 
 @pytest.mark.parametrize(("size", "per_shape"), [(700, 3), (250, 1), (100, 2)])
 def test_as_many_images_are_made_as_announced(size, per_shape, net, rng):
-    gan = nets.GAN(latent=4, ngf=2)
+    gan = mnist.GAN(latent=4, ngf=2)
     for sample, source in ((digits.sample_cgn, net), (digits.sample_gan, gan)):
         made = sum(map(len, sample(source, size, per_shape, rng)))
         assert made == digits.set_size(size, per_shape)
@@ -103,7 +103,7 @@ def test_as_many_images_are_made_as_announced(size, per_shape, net, rng):
 
 @pytest.mark.parametrize("kind", ["cgn", "gan"])
 def test_sampling_is_seeded_in_evaluation_mode_and_stored_as_bytes(kind):
-    net = {"cgn": nets.CGN, "gan": nets.GAN}[kind](latent=4, ngf=4).train()
+    net = {"cgn": mnist.CGN, "gan": mnist.GAN}[kind](latent=4, ngf=4).train()
     sample = {"cgn": digits.sample_cgn, "gan": digits.sample_gan}[kind]
     before = {k: v.clone() for k, v in net.state_dict().items()}
 

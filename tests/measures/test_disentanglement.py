@@ -1,16 +1,11 @@
-"""Disentanglement on toys whose answer is known, and the sources of parts."""
+"""Disentanglement on toys whose answer is known."""
 
 import pytest
 import torch
 
 from cgnlib.chance import generator
-from cgnlib.counterfactuals import interventions, mechanisms
-from cgnlib.counterfactuals.mechanisms import Digits, Renderer
-from cgnlib.data import menagerie
-from cgnlib.data.menagerie import Menagerie
-from cgnlib.experiments import VARIANTS
+from cgnlib.counterfactuals import interventions
 from cgnlib.measures import disentanglement as d
-from cgnlib.nets.readers import CueReader
 
 EVERY = (0, 1, 2)
 
@@ -68,31 +63,3 @@ def test_the_spread_is_that_of_the_noise():
     """0.25 apart: of masks in 0...1, and half of that for colours in -1...1."""
     _, _, scenes = measured([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
     assert torch.allclose(scenes.spread.mean(0), torch.tensor([0.25, 0.125, 0.125]))
-
-
-def test_the_renderer_composes_what_the_menagerie_renders():
-    data, index = Menagerie("decorrelated", 6, 3), torch.arange(6)
-    classes = torch.stack([data.y, data.texture, data.background], 1)
-    source = Renderer(3)
-    parts = [source.part(m, classes[:, m], 0, index) for m in range(3)]
-    assert torch.equal(source.compose(parts, index), data.batch(index)[0])
-    assert not torch.equal(source.part(0, data.y, 1, index), parts[0])
-    assert mechanisms.OTHER > 10**6 and menagerie.SIZE == 64
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_digits_keep_their_noise_when_a_class_changes(few_digits, variant):
-    source, index = Digits(variant, "mnist-5k", "procedural", 0), torch.arange(8)
-    y = torch.arange(8)
-    first = [source.part(m, y, 0, index) for m in range(3)]
-    for m in range(3):
-        assert torch.equal(source.part(m, y, 0, index), first[m])
-    x = source.compose(first, index)
-    assert x.shape == (8, 3, 32, 32) and x.isfinite().all() and x.abs().max() < 1.2
-
-
-def test_a_reader_answers_three_questions_image_by_image():
-    net, x = CueReader().eval(), torch.randn(4, 3, 32, 32, generator=generator(0))
-    with torch.no_grad():
-        whole, parts = net(x), torch.cat([net(one) for one in x.split(1)])
-    assert whole.shape == (4, 10, 3) and torch.allclose(whole, parts, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Heat maps against autograd by hand, their measures at known cases, embeddings and probes."""
+"""Heat maps against autograd by hand, and their measures at known cases."""
 
 from itertools import pairwise
 
@@ -10,34 +10,25 @@ from sklearn.metrics import average_precision_score
 from torch import nn
 
 from cgnlib.chance import seeded
-from cgnlib.measures import features
-from cgnlib.measures import heat as explain
-from cgnlib.measures.heat import HeatMaps
+from cgnlib.measures.heat import (
+    HeatMaps,
+    average_precision,
+    background_iou,
+    foreground_iou,
+    heat_inside,
+    normalised,
+    study_iou,
+)
 from cgnlib.nets.ensemble import SUBJECTS, Ensemble, Plain, small_resnet
 from cgnlib.nets.mnist import CNN
 
 MEASURES = [
-    explain.study_iou,
-    explain.foreground_iou,
-    explain.background_iou,
-    explain.heat_inside,
-    explain.average_precision,
+    study_iou,
+    foreground_iou,
+    background_iou,
+    heat_inside,
+    average_precision,
 ]
-
-
-@pytest.fixture
-def cnn(rng):
-    """A random CNN whose answers differ between images, with the memory layout of the book's."""
-    net = seeded(CNN, rng).to(memory_format=torch.channels_last)
-    with torch.no_grad():
-        net.cls[0].weight.mul_(20)
-    return net
-
-
-@pytest.fixture
-def x(rng):
-    """Noise images around a mean of their own each, [6, 3, 32, 32]."""
-    return torch.randn(6, 3, 32, 32, generator=rng) + torch.randn(6, 3, 1, 1, generator=rng)
 
 
 @pytest.fixture
@@ -173,21 +164,8 @@ def test_maps_do_not_depend_on_the_batch(cnn, x):
     assert torch.allclose(together.flip(0), turned, rtol=1e-4, atol=1e-7)
 
 
-def marks(net):
-    """What a visit must leave: weights, gradients, modes, hooks."""
-    values = {**net.state_dict(), **{f"grad {k}": p.grad for k, p in net.named_parameters()}}
-    modes = [layer.training for layer in net.modules()]
-    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in net.modules()]
-    return {k: v if v is None else v.clone() for k, v in values.items()}, modes, hooks
-
-
-def same(a, b):
-    equal = all(v is b[0][k] is None or torch.equal(v, b[0][k]) for k, v in a[0].items())
-    return equal and a[1:] == b[1:]
-
-
 @pytest.mark.parametrize("kind", ["cnn", "ensemble"])
-def test_the_net_is_as_before(kind, cnn, ensemble, x):
+def test_the_net_is_as_before(kind, cnn, ensemble, x, untouched):
     net, layer, subject = (
         (cnn, cnn.model[8], None)
         if kind == "cnn"
@@ -197,19 +175,18 @@ def test_the_net_is_as_before(kind, cnn, ensemble, x):
     first, second, *_ = net.parameters()
     first.grad = torch.ones_like(first)
     second.requires_grad_(False)
-    before, chance = marks(net), (torch.get_rng_state(), np.random.get_state()[1].tolist())
-    with HeatMaps(net, layer, subject) as maps:
+    chance = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    with untouched(net), HeatMaps(net, layer, subject) as maps:
         assert not any(m.training for m in net.modules()) and layer._forward_hooks
         maps(x)
-    assert same(before, marks(net)) and not second.requires_grad and first.requires_grad
+    assert not second.requires_grad and first.requires_grad
     assert torch.equal(torch.get_rng_state(), chance[0]) and torch.is_grad_enabled()
     assert np.random.get_state()[1].tolist() == chance[1]
     assert not x.requires_grad and x.grad is None
     for error in (IndexError, KeyError):  # the library's own block swallows an IndexError
-        with pytest.raises(error), HeatMaps(net, layer, subject) as maps:
+        with untouched(net), pytest.raises(error), HeatMaps(net, layer, subject) as maps:
             maps(x)
             raise error
-    assert same(before, marks(net))
 
 
 def test_maps_of_a_frozen_net_and_without_gradients_around(cnn, x):
@@ -248,18 +225,18 @@ def test_errors_of_heat_maps(cnn, ensemble, x):
 
 def test_normalised_maps_fill_the_range(heat):
     heat[2], heat[5] = 0, 0.3
-    scaled, constant = explain.normalised(heat * 7)
+    scaled, constant = normalised(heat * 7)
     assert constant.tolist() == [i in (2, 5) for i in range(8)]
     assert (scaled[constant] == 0).all()
     assert (scaled[~constant].amin((1, 2)) == 0).all()
     assert (scaled[~constant].amax((1, 2)) == 1).all()
-    again, _ = explain.normalised(scaled)
+    again, _ = normalised(scaled)
     assert torch.equal(again, scaled)
     by_hand = (heat[0] - heat[0].min()) / (heat[0].max() - heat[0].min())
     assert torch.allclose(scaled[0], by_hand)
     heat[1, 3, 3] = float("nan")
     with pytest.raises(ValueError, match="finite"):
-        explain.normalised(heat)
+        normalised(heat)
 
 
 def test_a_map_equal_to_the_mask_has_every_measure_at_1(masks):
@@ -273,18 +250,18 @@ def test_the_inverse_of_the_mask_has_every_measure_at_its_floor(masks):
     for measure in MEASURES[:4]:
         assert measure(inverse, masks).tolist() == [0] * 8
     # the mask's pixels come last, all at once: precision is their share
-    found = explain.average_precision(inverse, masks)
+    found = average_precision(inverse, masks)
     assert torch.allclose(found, masks.float().mean((1, 2)))
 
 
 def test_no_ranking_is_below_the_floor_of_average_precision(rng):
     mask = torch.arange(20).view(1, 4, 5) < 6
     worst = sum((k + 1) / (14 + k + 1) for k in range(6)) / 6
-    assert explain.average_precision(torch.arange(20.0).view(1, 4, 5), mask).item() == (
+    assert average_precision(torch.arange(20.0).view(1, 4, 5), mask).item() == (
         pytest.approx(worst)
     )
     ranks = torch.stack([torch.randperm(20, generator=rng) for _ in range(200)]).view(200, 4, 5)
-    found = explain.average_precision(ranks.float(), mask.expand(200, 4, 5))
+    found = average_precision(ranks.float(), mask.expand(200, 4, 5))
     assert (found >= worst - 1e-6).all() and found.max() < 1
 
 
@@ -293,11 +270,11 @@ def test_constant_maps(level, masks):
     """Empty predictions for the IoUs; chance, the mask's share, for the measures of heat."""
     flat, share = torch.full((8, 9, 11), level), masks.float().mean((1, 2))
     for threshold in (0.0, 0.5):
-        assert (explain.foreground_iou(flat, masks, threshold) == 0).all()
-        assert torch.allclose(explain.background_iou(flat, masks, threshold), 1 - share)
-        assert torch.allclose(explain.study_iou(flat, masks, threshold), (1 - share) / 2)
-    assert torch.allclose(explain.heat_inside(flat, masks), share)
-    assert torch.allclose(explain.average_precision(flat, masks), share)
+        assert (foreground_iou(flat, masks, threshold) == 0).all()
+        assert torch.allclose(background_iou(flat, masks, threshold), 1 - share)
+        assert torch.allclose(study_iou(flat, masks, threshold), (1 - share) / 2)
+    assert torch.allclose(heat_inside(flat, masks), share)
+    assert torch.allclose(average_precision(flat, masks), share)
 
 
 def slow_study_iou(heat, mask, threshold):
@@ -336,15 +313,13 @@ def test_measures_of_one_image_do_not_depend_on_the_others(heat, masks):
 def test_average_precision_equals_that_of_scikit_learn(heat, masks):
     few = (heat * 4).floor()  # many ties
     for maps in (heat, few, few / 3, masks.float() + few):
-        found = explain.average_precision(maps, masks)
+        found = average_precision(maps, masks)
         slow = [
             average_precision_score(mask.flatten().numpy(), one.flatten().numpy())
             for one, mask in zip(maps, masks, strict=True)
         ]
         assert found.tolist() == pytest.approx(slow, abs=1e-6)
-    assert torch.equal(
-        explain.average_precision(heat.exp(), masks), explain.average_precision(heat, masks)
-    )
+    assert torch.equal(average_precision(heat.exp(), masks), average_precision(heat, masks))
 
 
 def test_heat_inside_is_a_share_of_the_heat():
@@ -352,12 +327,12 @@ def test_heat_inside_is_a_share_of_the_heat():
     mask[:, :2] = True
     heat = torch.ones(3, 4, 4)
     heat[1, :2], heat[2, 2:] = 3, 4
-    assert explain.heat_inside(heat, mask).tolist() == pytest.approx([0.5, 0.75, 0.2])
+    assert heat_inside(heat, mask).tolist() == pytest.approx([0.5, 0.75, 0.2])
 
 
 def test_what_a_mask_covers_more_has_more_heat_inside(heat, rng):
     order = torch.rand(9, 11, generator=rng)
-    shares = [explain.heat_inside(heat, (order < t).expand(8, 9, 11)) for t in (0.1, 0.4, 0.8, 2)]
+    shares = [heat_inside(heat, (order < t).expand(8, 9, 11)) for t in (0.1, 0.4, 0.8, 2)]
     assert all((a < b).all() for a, b in pairwise(shares))
     assert torch.allclose(shares[-1], torch.ones(8))
 
@@ -370,99 +345,8 @@ def test_errors_of_measures(heat, masks):
         with pytest.raises(ValueError, match="finite"):
             measure(heat.masked_fill(masks, float("inf")), masks)
     with pytest.raises(ValueError, match="negative"):
-        explain.heat_inside(heat - 0.5, masks)
+        heat_inside(heat - 0.5, masks)
     masks[4] = False
     with pytest.raises(ValueError, match="empty"):
-        explain.average_precision(heat, masks)
-    assert explain.heat_inside(heat, masks)[4] == 0
-
-
-# --- features
-
-
-def test_features_are_what_the_linear_layer_sees(cnn, x):
-    cnn.train()
-    before = marks(cnn)
-    found = features.features(cnn, x.split(4))  # a short last batch
-    assert same(before, marks(cnn)) and not found.requires_grad
-    assert found.shape == (6, 64) and (found >= 0).all()
-    cnn.eval()
-    assert torch.allclose(found, cnn.model(x), rtol=1e-4, atol=1e-6)
-    assert torch.allclose(cnn.cls(found), cnn(x), rtol=1e-4, atol=1e-5)
-    assert torch.allclose(features.features(cnn, x.split(1)), found, rtol=1e-4, atol=1e-6)
-
-
-def test_features_leave_no_hook_behind_an_error(cnn, x):
-    before = marks(cnn)
-    with pytest.raises(RuntimeError):
-        features.features(cnn, [x, x[:, :2]])
-    assert same(before, marks(cnn))
-    with pytest.raises(ValueError, match="no images"):
-        features.features(cnn, [])
-
-
-@pytest.fixture
-def clusters(rng):
-    """Four far clusters of 20 points in 16 dimensions, and which one each point is of."""
-    labels = torch.arange(80) % 4
-    centres = 10 * torch.eye(4, 16)
-    return centres[labels] + torch.randn(80, 16, generator=rng), labels
-
-
-def test_tsne_keeps_neighbours_and_is_a_function_of_its_seed(clusters):
-    points, labels = clusters
-    torch.manual_seed(1)
-    found = features.tsne(points, 3)
-    torch.manual_seed(2)
-    assert torch.equal(features.tsne(points, 3), found)
-    assert not torch.allclose(features.tsne(points, 4), found)
-    assert found.shape == (80, 2) and found.dtype == torch.float32 and found.isfinite().all()
-    near = torch.cdist(found, found).fill_diagonal_(float("inf")).argmin(1)
-    assert (labels[near] == labels).all()
-
-
-def test_the_study_s_tsne_parameters_are_written_out(clusters, monkeypatch):
-    made = {}
-
-    class Stub:
-        def __init__(self, **parameters):
-            made.update(parameters)
-
-        def fit_transform(self, x):
-            return x[:, :2]
-
-    monkeypatch.setattr(explain, "TSNE", Stub)
-    assert torch.equal(features.tsne(clusters[0], 5), clusters[0][:, :2])
-    assert made == {
-        "n_components": 2,
-        "init": "random",
-        "learning_rate": 200,
-        "perplexity": 30,
-        "max_iter": 1000,
-        "random_state": 5,
-    }
-
-
-def test_a_probe_reads_what_is_there_and_nothing_else(rng):
-    labels = torch.arange(400) % 10
-    noise = torch.randn(400, 24, generator=rng)
-    clear = noise + 8 * torch.eye(10, 24)[labels]
-    shuffled = labels[torch.randperm(400, generator=rng)]
-    assert features.linear_probe(clear, labels, 0) > 0.99
-    assert abs(features.linear_probe(clear, shuffled, 0) - 0.1) < 0.05
-    faint = features.linear_probe(noise + torch.eye(10, 24)[labels], labels, 0)
-    assert 0.15 < faint < 0.7
-
-
-def test_a_probe_is_a_function_of_its_seed(rng):
-    labels = torch.arange(120) % 3
-    points = torch.randn(120, 6, generator=rng) + torch.eye(3, 6)[labels]
-    found = features.linear_probe(points, labels, 1)
-    torch.manual_seed(3)
-    assert features.linear_probe(points, labels, 1) == found
-    assert len({features.linear_probe(points, labels, seed) for seed in range(4)}) > 1
-    scaled = points * torch.tensor([1e-4, 1e-4, 1e-4, 1, 10, 100]) + 5  # small where it tells
-    assert features.linear_probe(scaled, labels, 1) == pytest.approx(found, abs=0.01)
-    assert features.linear_probe(points, labels, 1, folds=4) != found
-    with pytest.raises(ValueError, match="fewer than 41 images"):
-        features.linear_probe(points, labels, 1, folds=41)
+        average_precision(heat, masks)
+    assert heat_inside(heat, masks)[4] == 0

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cgnlib.data import sources, variants
-from cgnlib.nets import mnist as nets
-from cgnlib.nets import weights
+from cgnlib.nets import mnist, weights
 
 Y = torch.arange(10)
 
@@ -28,11 +27,11 @@ def n_parameters(net):
 @pytest.mark.parametrize(
     ("net", "n"),
     [
-        (nets.CGN(), 659_992),
-        (nets.GAN(), 831_460),
-        (nets.LinearDiscriminator(512, generator()), 2_104_421),
-        (nets.ConvDiscriminator(32), 413_642),
-        (nets.CNN(), 67_760),
+        (mnist.CGN(), 659_992),
+        (mnist.GAN(), 831_460),
+        (mnist.LinearDiscriminator(512, generator()), 2_104_421),
+        (mnist.ConvDiscriminator(32), 413_642),
+        (mnist.CNN(), 67_760),
     ],
     ids=lambda v: type(v).__name__,
 )
@@ -60,7 +59,7 @@ def test_cgn_keys_are_the_published_ones():
         expected |= {f"{name}.10.weight": (3, 32, 3, 3), f"{name}.10.bias": (3,)}
         expected |= batch_norm(f"{name}.4", 64) | batch_norm(f"{name}.8", 32)
         expected |= batch_norm(f"{name}.11", 3)
-    assert shapes(nets.CGN()) == expected
+    assert shapes(mnist.CGN()) == expected
 
 
 def test_gan_and_classifier_keys_are_the_published_ones():
@@ -69,12 +68,12 @@ def test_gan_and_classifier_keys_are_the_published_ones():
     gan |= {"model.9.weight": (64, 3, 4, 4)}
     for name, n in (("model.1", 256), ("model.4", 128), ("model.7", 64)):
         gan |= batch_norm(name, n)
-    assert shapes(nets.GAN()) == gan
+    assert shapes(mnist.GAN()) == gan
     cnn = batch_norm("model.0", 3) | {"cls.0.weight": (10, 64), "cls.0.bias": (10,)}
     for i, shape in ((1, (32, 3, 5, 5)), (4, (32, 32, 3, 3)), (6, (64, 32, 3, 3))):
         cnn |= {f"model.{i}.weight": shape, f"model.{i}.bias": shape[:1]}
     cnn |= {"model.8.weight": (64, 64, 3, 3), "model.8.bias": (64,)}
-    assert shapes(nets.CNN()) == cnn
+    assert shapes(mnist.CNN()) == cnn
 
 
 # --- the shape and texture mechanisms
@@ -82,7 +81,7 @@ def test_gan_and_classifier_keys_are_the_published_ones():
 
 @pytest.mark.parametrize("size", [4, 5, 8])
 def test_upconv_equals_upsampling_and_convolution(size, rng):
-    layer = nets.UpConv(3, 5).double()
+    layer = mnist.UpConv(3, 5).double()
     x = torch.randn(2, 3, size, size, generator=rng, dtype=torch.float64, requires_grad=True)
     plain = F.conv2d(F.interpolate(x, scale_factor=2), layer.weight, padding=1)
     fast = layer(x)
@@ -98,7 +97,7 @@ def plain_cgn(net):
     plain = copy.deepcopy(net)
     for mechanism in (plain.f_shape, plain.f_text1, plain.f_text2):
         for i, layer in enumerate(mechanism):
-            if isinstance(layer, nets.UpConv):
+            if isinstance(layer, mnist.UpConv):
                 mechanism[i - 1] = nn.Upsample(scale_factor=2)
                 mechanism[i] = nn.Conv2d(layer.in_channels, layer.out_channels, 3, 1, 1, bias=False)
                 mechanism[i].weight = layer.weight
@@ -107,7 +106,7 @@ def plain_cgn(net):
 
 
 def test_cgn_equals_the_published_layers(rng):
-    net = nets.CGN()
+    net = mnist.CGN()
     plain = plain_cgn(net)
     u = net.draw_latent(10, rng)
     e = torch.cat([u, net.label_emb(Y)], 1)
@@ -117,7 +116,7 @@ def test_cgn_equals_the_published_layers(rng):
 
 
 def test_shapes_and_ranges_of_the_mechanisms(rng):
-    net = nets.CGN(latent=6, ngf=4)
+    net = mnist.CGN(latent=6, ngf=4)
     u = net.draw_latent(10, rng)
     assert u.shape == (10, 6)
     mask, fg, bg = net(u, Y, rng)
@@ -128,7 +127,7 @@ def test_shapes_and_ranges_of_the_mechanisms(rng):
 
 
 def test_one_latent_and_one_generator_serve_all_mechanisms(rng):
-    net = nets.CGN(ngf=4).eval()
+    net = mnist.CGN(ngf=4).eval()
     u = net.draw_latent(10, rng)
     together = net(u, Y, generator(5))
     again = generator(5)
@@ -138,7 +137,7 @@ def test_one_latent_and_one_generator_serve_all_mechanisms(rng):
 
 @pytest.mark.parametrize("part", ["mask", "foreground", "background"])
 def test_each_mechanism_depends_on_latent_and_label(part, rng):
-    net = nets.CGN(ngf=4).eval()
+    net = mnist.CGN(ngf=4).eval()
     u = net.draw_latent(10, rng)
 
     def make(u, y):
@@ -150,7 +149,7 @@ def test_each_mechanism_depends_on_latent_and_label(part, rng):
 
 
 def test_an_image_does_not_depend_on_its_batch(rng):
-    net = nets.CGN(ngf=4).eval()
+    net = mnist.CGN(ngf=4).eval()
     u = net.draw_latent(10, rng)
     alone = torch.cat([net.mask(u[i : i + 1], Y[i : i + 1]) for i in range(10)])
     assert torch.allclose(net.mask(u, Y), alone, atol=1e-5)
@@ -159,9 +158,9 @@ def test_an_image_does_not_depend_on_its_batch(rng):
 def test_compose_takes_the_texture_where_the_mask_is(rng):
     fg, bg = torch.rand(2, 4, 3, 32, 32, generator=rng) * 2 - 1
     mask = torch.rand(4, 1, 32, 32, generator=rng)
-    assert torch.allclose(nets.compose(mask, fg, bg), mask * fg + (1 - mask) * bg, atol=1e-6)
-    assert torch.equal(nets.compose(torch.ones_like(mask), fg, bg), fg)
-    assert torch.equal(nets.compose(torch.zeros_like(mask), fg, bg), bg)
+    assert torch.allclose(mnist.compose(mask, fg, bg), mask * fg + (1 - mask) * bg, atol=1e-6)
+    assert torch.equal(mnist.compose(torch.ones_like(mask), fg, bg), fg)
+    assert torch.equal(mnist.compose(torch.zeros_like(mask), fg, bg), bg)
 
 
 # --- the texture shuffler
@@ -179,7 +178,7 @@ def numbered(n, size):
 
 def test_shuffling_equals_tiling_and_cropping(rng):
     x = numbered(50, 32)
-    shuffled = nets.shuffle_texture(x, rng)
+    shuffled = mnist.shuffle_texture(x, rng)
     for i, (row, column) in enumerate(offsets_of(shuffled, 32).T.tolist()):
         tiled = x[i].repeat(1, 2, 2)
         assert torch.equal(shuffled[i], tiled[:, row : row + 32, column : column + 32])
@@ -188,7 +187,7 @@ def test_shuffling_equals_tiling_and_cropping(rng):
 
 def test_offsets_are_those_of_the_published_code(rng):
     """Drawn from 0...H inclusive, rows and columns apart, so that a shift by 0 comes twice."""
-    rows, columns = offsets_of(nets.shuffle_texture(numbered(20_000, 4), rng), 4)
+    rows, columns = offsets_of(mnist.shuffle_texture(numbered(20_000, 4), rng), 4)
     expected = torch.tensor([2, 1, 1, 1]) / 5
     for line in (rows, columns):
         assert torch.allclose(torch.bincount(line) / 20_000, expected, atol=0.015)
@@ -198,11 +197,11 @@ def test_offsets_are_those_of_the_published_code(rng):
 
 def test_shuffling_is_differentiable_to_the_right_pixels(rng):
     x = torch.randn(3, 2, 4, 4, generator=rng, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda t: nets.shuffle_texture(t, generator(2)), x)
+    assert torch.autograd.gradcheck(lambda t: mnist.shuffle_texture(t, generator(2)), x)
 
 
 def test_shuffling_is_active_in_evaluation(rng):
-    net = nets.CGN(ngf=4).eval()
+    net = mnist.CGN(ngf=4).eval()
     u = net.draw_latent(10, rng)
     assert not torch.equal(net.foreground(u, Y, rng), net.foreground(u, Y, rng))
 
@@ -212,9 +211,9 @@ def test_shuffling_is_active_in_evaluation(rng):
 
 @pytest.mark.parametrize(("scheme", "gain"), [("orthogonal", 0.2), ("normal", 0.03)])
 def test_initialisation(scheme, gain):
-    net = nets.CGN()
+    net = mnist.CGN()
     embedding = net.label_emb.weight.clone()
-    nets.init_weights(net, scheme, gain, generator())
+    mnist.init_weights(net, scheme, gain, generator())
     assert torch.equal(net.label_emb.weight, embedding)
     norms = torch.cat([m.weight for m in net.modules() if isinstance(m, nn.BatchNorm2d)])
     assert abs(norms.mean() - 1) < gain / 3 and abs(norms.std() / gain - 1) < 0.2
@@ -232,8 +231,8 @@ def test_initialisation(scheme, gain):
 
 def test_initialisation_belongs_to_its_generator():
     def weights(seed):
-        net = nets.GAN(ngf=2)
-        nets.init_weights(net, "normal", 0.02, generator(seed))
+        net = mnist.GAN(ngf=2)
+        mnist.init_weights(net, "normal", 0.02, generator(seed))
         return net.model[0].weight
 
     assert torch.equal(weights(0), weights(0)) and not torch.equal(weights(0), weights(1))
@@ -243,7 +242,7 @@ def test_initialisation_belongs_to_its_generator():
 
 
 def test_gan_makes_images_of_a_class(rng):
-    net = nets.GAN(latent=5, ngf=4).eval()
+    net = mnist.GAN(latent=5, ngf=4).eval()
     u = net.draw_latent(10, rng)
     x = net(u, Y)
     assert x.shape == (10, 3, 32, 32) and x.abs().max() < 1
@@ -252,7 +251,7 @@ def test_gan_makes_images_of_a_class(rng):
 
 @pytest.mark.parametrize(
     "critic",
-    [nets.LinearDiscriminator(16, generator()), nets.ConvDiscriminator(4)],
+    [mnist.LinearDiscriminator(16, generator()), mnist.ConvDiscriminator(4)],
     ids=["linear", "conv"],
 )
 def test_a_score_depends_on_image_and_label_alone(critic, rng):
@@ -267,7 +266,7 @@ def test_a_score_depends_on_image_and_label_alone(critic, rng):
 
 
 def test_dropout_draws_from_its_own_generator(rng):
-    critic = nets.LinearDiscriminator(64, rng)
+    critic = mnist.LinearDiscriminator(64, rng)
     x = torch.rand(10, 3, 32, 32)
     state, before = rng.get_state(), torch.get_rng_state()
     first = critic(x, Y)
@@ -279,7 +278,7 @@ def test_dropout_draws_from_its_own_generator(rng):
 
 
 def test_dropout_keeps_three_fifths_and_the_mean(rng):
-    dropout = nets.LinearDiscriminator(4, rng).model[3]
+    dropout = mnist.LinearDiscriminator(4, rng).model[3]
     out = dropout(torch.ones(100_000))
     assert torch.allclose(out.unique(), torch.tensor([0, 1 / 0.6]))
     assert abs((out == 0).float().mean() - 0.4) < 0.01
@@ -300,7 +299,7 @@ def plain_cnn(net):
 @pytest.fixture
 def cnn(rng):
     """A classifier whose input norm is far from its start."""
-    net = nets.CNN()
+    net = mnist.CNN()
     with torch.no_grad():
         for value in (net.model[0].weight, net.model[0].bias, net.model[0].running_mean):
             value.add_(torch.rand(3, generator=rng))
@@ -351,7 +350,7 @@ def published():
     def make(variant):
         if variant not in made:
             rng = generator()
-            net = weights.load(nets.CGN(), sources.find(f"cgn-{variant}")).eval()
+            net = weights.load(mnist.CGN(), sources.find(f"cgn-{variant}")).eval()
             with torch.inference_mode():
                 y = Y.repeat_interleave(40)
                 made[variant] = [

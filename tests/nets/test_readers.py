@@ -1,10 +1,11 @@
-"""The menagerie's readers: shapes, sizes, and that they can learn."""
+"""Readers: shapes, sizes, and that they can learn."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from cgnlib.nets.readers import Reader
+from cgnlib.chance import generator
+from cgnlib.nets.readers import CueReader, Reader
 
 
 @pytest.fixture
@@ -72,3 +73,10 @@ def test_a_reader_learns_a_trivial_task(reader, rng):
         loss.backward()
         optimiser.step()
     assert history[-1] < history[0] / 4
+
+
+def test_a_reader_answers_three_questions_image_by_image():
+    net, x = CueReader().eval(), torch.randn(4, 3, 32, 32, generator=generator(0))
+    with torch.no_grad():
+        whole, parts = net(x), torch.cat([net(one) for one in x.split(1)])
+    assert whole.shape == (4, 10, 3) and torch.allclose(whole, parts, atol=1e-5)

@@ -9,9 +9,9 @@ import torch
 
 from cgnlib.chance import generator
 from cgnlib.counterfactuals.digits import interventions
-from cgnlib.data import digits as digits_data
-from cgnlib.data import variants
+from cgnlib.data import digits
 from cgnlib.errors import CGNError
+from cgnlib.experiments import VARIANTS
 from cgnlib.measures import metrics
 from cgnlib.nets import shipped
 from cgnlib.nets.mnist import CGN
@@ -153,7 +153,7 @@ def test_a_part_that_cannot_be_shipped_leaves_the_earlier_one():
     assert torch.equal(found.heads[0].weight, reader().heads[0].weight.half().float())
 
 
-@pytest.mark.parametrize("variant", variants.VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_shipped_cgns_make_digits(variant, monkeypatch):
     """Masks as like real digits as those are told to be that the oracle reads; labels rule them."""
     monkeypatch.setattr(shipped, "FOLDER", SHIPPED)
@@ -163,10 +163,10 @@ def test_shipped_cgns_make_digits(variant, monkeypatch):
     with torch.inference_mode():
         mask, *_ = next(interventions(net, y, generator(0, "shipped")))
     assert 0.1 < mask.mean() < 0.25 and ((mask < 0.1) | (mask > 0.9)).float().mean() > 0.9
-    digits = digits_data.load_digits("mnist-5k", "train", variant)
-    true = digits_data.digit_masks(digits, variant)
+    plain = digits.load_digits("mnist-5k", "train", variant)
+    true = digits.digit_masks(plain, variant)
     right, wrong = (
-        metrics.nearest_iou(mask > 0.5, labels, true, digits.labels).mean()
+        metrics.nearest_iou(mask > 0.5, labels, true, plain.labels).mean()
         for labels in (y, (y + 1) % 10)
     )
     assert right > 0.55 and right > wrong + 0.1

@@ -1,20 +1,21 @@
 """Training on a GPU: recorded steps, bits that come again, and the CPU as the oracle."""
 
+from functools import cache, partial
+
 import pytest
 import torch
 from stopping import StopAt
-from training.test_digits import CGN, CLASSIFIER, CONV, TINY, same
+from trainings import CLASSIFIER, of_every_kind, same, split, train
 
-from cgnlib import chance, experiments, runs
+from cgnlib import chance, experiments
 from cgnlib.counterfactuals import digits
 from cgnlib.data.images import Images, Union
-from cgnlib.data.variants import Variant
 from cgnlib.errors import CGNError, Interrupted
 from cgnlib.nets import mnist as nets
-from cgnlib.training import digits as train
-from cgnlib.training import loop as loop_training
+from cgnlib.runs import pool
 from cgnlib.training import replay
 from cgnlib.training.checkpoints import Checkpoint
+from cgnlib.training.loop import CPU, Loop
 
 NONE_HERE = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -26,29 +27,8 @@ def needs_gpu(test):
 GPU = torch.device("cuda")
 
 
-def split(variant):
-    return Variant(variant, "mnist-5k", "train", chance.generator(0, 0))
-
-
-def train_cgn(checkpoint=None, seed=0):
-    return train.train_cgn(split("double_colored").to(GPU), CGN, seed, checkpoint or Checkpoint())
-
-
-def train_conv(checkpoint=None, seed=0):
-    return train.train_cgn(split("wildlife").to(GPU), CONV, seed, checkpoint or Checkpoint())
-
-
-def train_gan(checkpoint=None, seed=0):
-    s = TINY | {"ndf": 8}
-    return train.train_gan(split("double_colored").to(GPU), s, seed, checkpoint or Checkpoint())
-
-
-def train_classifier(checkpoint=None, seed=0, device=GPU):
-    data = split("colored").freeze()
-    return train.train_classifier(data.to(device), CLASSIFIER, seed, checkpoint or Checkpoint())
-
-
-LOOPS = [train_cgn, train_conv, train_gan, train_classifier]
+train_there = partial(train, device=GPU)
+undisturbed = cache(train_there)
 
 
 @pytest.fixture(autouse=True)
@@ -68,40 +48,37 @@ def test_the_cpu_needs_no_other_generator_and_no_stream(monkeypatch):
 
 
 @needs_gpu
-@pytest.mark.parametrize("loop", LOOPS)
-def test_a_recorded_step_is_the_step(loop, monkeypatch):
-    replayed, rows = loop()
+@of_every_kind
+def test_a_recorded_step_is_the_step(recipe, monkeypatch):
+    replayed, rows = undisturbed(recipe)
     monkeypatch.setattr(replay, "WARM", 10**6)
-    plain, plain_rows = loop()
-    assert same(replayed.state_dict(), plain.state_dict()) and rows == plain_rows
+    plain, plain_rows = train_there(recipe)
+    assert same(replayed, plain) and rows == plain_rows
 
 
 @needs_gpu
-@pytest.mark.parametrize("loop", LOOPS)
-def test_the_same_seed_gives_the_same_bits(loop):
-    first, again, other = (loop(seed=seed)[0].state_dict() for seed in (0, 0, 1))
-    assert same(first, again) and not same(first, other)
+@of_every_kind
+def test_the_same_seed_gives_the_same_bits(recipe):
+    first, again, other = undisturbed(recipe), train_there(recipe), train_there(recipe, seed=1)
+    assert same(first[0], again[0]) and not same(first[0], other[0])
 
 
 @needs_gpu
-@pytest.mark.parametrize("loop", LOOPS)
+@of_every_kind
 @pytest.mark.parametrize("step", [2, 7])
-def test_a_stopped_loop_goes_on(loop, step, tmp_path):
-    whole, rows = loop()
+def test_a_stopped_loop_goes_on(recipe, step, tmp_path):
+    path = tmp_path / "c.pt"
     with pytest.raises(Interrupted):
-        loop(Checkpoint(tmp_path / "c.pt", stop=StopAt(step)))
-    resumed, resumed_rows = loop(Checkpoint(tmp_path / "c.pt"))
-    assert same(whole.state_dict(), resumed.state_dict()) and rows == resumed_rows
+        train_there(recipe, checkpoint=Checkpoint(path, stop=StopAt(step)))
+    resumed, rows = train_there(recipe, checkpoint=Checkpoint(path))
+    assert same(undisturbed(recipe)[0], resumed) and rows == undisturbed(recipe)[1]
 
 
 @needs_gpu
 def test_a_classifier_is_the_one_of_the_cpu(monkeypatch):
     """The CPU draws nothing else here; rates fall between recorded steps."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    (ours, rows), (theirs, their_rows) = (
-        train_classifier(),
-        train_classifier(device=loop_training.CPU),
-    )
+    (ours, rows), (theirs, their_rows) = train_there(CLASSIFIER), train(CLASSIFIER)
     for name, weights in theirs.state_dict().items():
         assert torch.allclose(ours.state_dict()[name].cpu().float(), weights.float(), atol=1e-3)
     for row, their_row in zip(rows, their_rows, strict=True):
@@ -135,7 +112,7 @@ def test_images_of_a_cgn_are_those_of_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     net = chance.seeded(lambda: nets.CGN(8, 4), chance.generator(1)).eval()
     sets = []
-    for device in (loop_training.CPU, GPU):
+    for device in (CPU, GPU):
         made = digits.sample_cgn(net.to(device), 400, 2, chance.generator(2))
         sets.append([(part.x, part.y) for part in made])
     for (x, y), (x_there, y_there) in zip(*sets, strict=True):
@@ -145,22 +122,20 @@ def test_images_of_a_cgn_are_those_of_the_cpu(monkeypatch):
 
 def test_a_gpu_has_as_many_runs_as_its_memory_holds(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    small = next(r for r in experiments.grid("full") if r.kind == "classifier")
-    monkeypatch.setattr(runs, "_gpu_memory_mb", lambda: 9_000)
-    assert runs._has_room(small, [small], 16) and not runs._has_room(small, [small] * 2, 16)
+    grid = experiments.grid("full")
+    small = next(run for run in grid if isinstance(run, experiments.Classifier))
+    monkeypatch.setattr(pool, "_gpu_memory_mb", lambda: 9_000)
+    assert pool._has_room(small, [small], 16) and not pool._has_room(small, [small] * 2, 16)
 
 
 def test_a_checkpoint_of_another_device_is_not_gone_on_with(tmp_path):
     path = tmp_path / "c.pt"
     with pytest.raises(Interrupted):
-        train_classifier(Checkpoint(path, stop=StopAt(2)), device=loop_training.CPU)
+        train(CLASSIFIER, checkpoint=Checkpoint(path, stop=StopAt(2)))
     written = path.read_bytes()
-    step = pytest.fail  # nothing is computed
-    s, elsewhere = {"steps": 9, "batch": 16}, torch.device("cuda")
-    with pytest.raises(
-        CGNError, match="on a cpu in float32 and this is a cuda in float32"
-    ) as error:
-        loop_training.run_loop(step, 40, s, 0, Checkpoint(path), {}, 3, device=elsewhere)
+    loop = Loop(pytest.fail, 40, 9, 16, 0, {}, 3, device=GPU)  # nothing is computed
+    with pytest.raises(CGNError, match="a cpu in float32 and this is a cuda in float32") as error:
+        loop.run(Checkpoint(path))
     assert "\n" not in str(error.value) and path.read_bytes() == written
 
 
@@ -171,9 +146,8 @@ def test_a_step_that_is_not_replayed_is_called_each_time_and_its_checkpoint_name
         seen.append(len(index))
         return {"loss": torch.zeros(())}
 
-    s, checkpoint = {"steps": 3, "batch": 16}, Checkpoint(path, stop=StopAt(2))
     with pytest.raises(Interrupted):
-        loop_training.run_loop(step, 40, s, 0, checkpoint, {}, 3, device=torch.device("cuda"))
+        Loop(step, 40, 3, 16, 0, {}, 3, device=GPU).run(Checkpoint(path, stop=StopAt(2)))
     assert seen == [16, 16]
     with pytest.raises(CGNError, match="on a cuda in float32 and this is a cpu in float32"):
-        loop_training.run_loop(step, 40, s, 0, Checkpoint(path), {}, 3)
+        Loop(step, 40, 3, 16, 0, {}, 3).run(Checkpoint(path))

@@ -1,6 +1,7 @@
 """Training of the classifiers over ResNets: a plain loop, orders, epochs, interruption, devices."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,28 +9,19 @@ import torch.nn.functional as F
 from stopping import StopAt
 from torch import nn
 from torch.multiprocessing import ProcessRaisedException
+from trainings import same
 
-from cgnlib import chance as train
-from cgnlib.chance import seeded
+from cgnlib import chance
 from cgnlib.data.images import Images
 from cgnlib.data.pictures import Stored
 from cgnlib.errors import CGNError, Interrupted
+from cgnlib.experiments.recipes import EnsembleRecipe
 from cgnlib.nets.ensemble import HEADS, Ensemble, Plain, small_resnet
-from cgnlib.training import classifiers
 from cgnlib.training.checkpoints import Checkpoint
-from cgnlib.training.classifiers import best_epoch, counterfactual_order
+from cgnlib.training.classifiers import best_epoch, counterfactual_order, devices, train_ensemble
 from cgnlib.training.loop import index_batches
 
-TINY = {
-    "batch": 4,
-    "ratio": 1.0,
-    "epochs": 3,
-    "lr": 0.01,
-    "momentum": 0.9,
-    "weight_decay": 0.01,
-    "decay_every": 2,
-    "decay": 0.1,
-}
+TINY = EnsembleRecipe(batch=4, epochs=3, lr=0.01, weight_decay=0.01, decay_every=2)
 COUNTERFACTUAL = ("loss_counterfactual", "train_counterfactual_top1")
 
 
@@ -93,25 +85,18 @@ def narrow():
 
 
 def ensemble():
-    return Ensemble(seeded(narrow, train.generator(1)), train.generator(2))
+    return Ensemble(chance.seeded(narrow, chance.generator(1)), chance.generator(2))
 
 
 def plain():
-    return Plain(seeded(narrow, train.generator(1)))
+    return Plain(chance.seeded(narrow, chance.generator(1)))
 
 
-def trained(net=None, n=10, cf=7, seed=0, checkpoint=None, exam=None, **settings):
+def trained(net=None, n=10, cf=7, seed=0, checkpoint=None, exam=None, **changes):
     """A trained net and its history."""
     net, counterfactual = net or ensemble(), images(cf, 3, seed=1) if cf else None
-    history = classifiers.train_ensemble(
-        net, images(n), counterfactual, TINY | settings, seed, checkpoint or Checkpoint(), exam
-    )
-    return net, history
-
-
-def same(a, b):
-    a, b = a.state_dict(), b.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    recipe, checkpoint = replace(TINY, **changes), checkpoint or Checkpoint()
+    return net, train_ensemble(net, images(n), counterfactual, recipe, seed, checkpoint, exam)
 
 
 def close(a, b):
@@ -122,13 +107,15 @@ def close(a, b):
 # --- the loop written plainly
 
 
-def plain_loop(net, n, cf, seed, s):
+def plain_loop(net, n, cf, seed, recipe):
     """method 5.8, with SGD by hand; the losses of all steps, and the shares of right answers."""
     real, counterfactual = images(n).images, images(cf, 3, seed=1).images if cf else None
     velocity = {name: torch.zeros_like(p) for name, p in net.named_parameters()}
-    per_epoch, rows = -(-n // s["batch"]), []
+    per_epoch, rows = -(-n // recipe.batch), []
     net.train()
-    for step, index in enumerate(index_batches(n, s["batch"], seed, 0, per_epoch * s["epochs"])):
+    for step, index in enumerate(
+        index_batches(n, recipe.batch, seed, 0, per_epoch * recipe.epochs)
+    ):
         epoch, at = divmod(step, per_epoch)
         x, y = real.batch(index)
         scores = net(x)
@@ -137,7 +124,7 @@ def plain_loop(net, n, cf, seed, s):
         row = {"n": len(y), "loss_real": loss.item()}
         row["train_real_top1"] = (scores.argmax(1) == y).double().mean().item()
         if cf:
-            size = round(s["ratio"] * s["batch"])
+            size = round(recipe.ratio * recipe.batch)
             order = counterfactual_order(cf, per_epoch * size, seed, epoch)
             x, y = counterfactual.batch(order[at * size : (at + 1) * size])
             scores, hits = net(x), 0
@@ -150,11 +137,12 @@ def plain_loop(net, n, cf, seed, s):
             row["train_counterfactual_top1"] = hits
         net.zero_grad()
         loss.backward()
-        rate = s["lr"] * s["decay"] ** (epoch // s["decay_every"])
+        rate = recipe.lr * recipe.decay ** (epoch // recipe.decay_every)
         with torch.no_grad():
             for name, p in net.named_parameters():
                 if p.grad is not None:
-                    velocity[name] = s["momentum"] * velocity[name] + p.grad + s["weight_decay"] * p
+                    decayed = p.grad + recipe.weight_decay * p
+                    velocity[name] = recipe.momentum * velocity[name] + decayed
                     p -= rate * velocity[name]
         rows.append(row)
     return [mean_row(rows[i : i + per_epoch]) for i in range(0, len(rows), per_epoch)]
@@ -166,7 +154,7 @@ def mean_row(rows):
 
 
 @pytest.mark.parametrize(
-    ("net", "n", "cf", "settings"),
+    ("net", "n", "cf", "changes"),
     [
         (ensemble, 8, 7, {}),
         (ensemble, 8, 30, {"ratio": 2.0}),
@@ -175,11 +163,11 @@ def mean_row(rows):
     ],
     ids=["ensemble", "ratio", "short", "plain"],
 )
-def test_training_equals_a_plain_loop(net, n, cf, settings):
+def test_training_equals_a_plain_loop(net, n, cf, changes):
     """Also the history: means over the images of an epoch, though its last batch may be short."""
     theirs = net()
-    wanted = plain_loop(theirs, n, cf, 3, TINY | settings)
-    ours, history = trained(net(), n, cf, seed=3, **settings)
+    wanted = plain_loop(theirs, n, cf, 3, replace(TINY, **changes))
+    ours, history = trained(net(), n, cf, seed=3, **changes)
     assert close(ours, theirs)
     per_epoch = -(-n // 4)
     assert [row.pop("step") for row in history] == [per_epoch * i for i in (1, 2, 3)]
@@ -192,10 +180,8 @@ def test_training_equals_a_plain_loop(net, n, cf, settings):
 
 def test_a_control_sees_real_images_alone():
     """All heads move, and all as one: their mean is what learns."""
-    start, (net, history) = ensemble(), trained(cf=None)
+    start, (net, history) = ensemble(), trained(cf=None, weight_decay=0.0)
     assert all(row.keys() == {"step", "loss_real", "train_real_top1"} for row in history)
-    s = TINY | {"weight_decay": 0.0}
-    net, _ = trained(cf=None, **s)
     steps = [getattr(net, f"m_{h}")[1].weight - getattr(start, f"m_{h}")[1].weight for h in HEADS]
     assert steps[0].abs().max() > 0
     assert all(torch.allclose(step, steps[0], atol=1e-6) for step in steps)
@@ -251,8 +237,8 @@ def test_the_order_of_counterfactuals_has_a_seed_and_an_epoch():
 @pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0])
 def test_each_step_sees_as_many_counterfactuals_as_the_ratio_says(ratio):
     real, counterfactual = Noted(10), Noted(7, 3)
-    s = TINY | {"ratio": ratio, "epochs": 2}
-    classifiers.train_ensemble(ensemble(), real, counterfactual, s, 5, Checkpoint())
+    recipe = replace(TINY, ratio=ratio, epochs=2)
+    train_ensemble(ensemble(), real, counterfactual, recipe, 5, Checkpoint())
     size = int(4 * ratio)
     assert [step for step, _ in counterfactual.asked] == list(range(6))
     assert [len(index) for _, index in real.asked] == [4, 4, 2] * 2
@@ -389,9 +375,9 @@ def test_devices_are_those_that_are_told_or_in_sight(monkeypatch):
     for there, told, n in ((0, "", 1), (4, "", 4), (4, "2", 2), (0, "3", 3)):
         monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: there)
         monkeypatch.setenv("CGN_DEVICES", told)
-        assert classifiers.devices() == n
+        assert devices() == n
     monkeypatch.delenv("CGN_DEVICES")
-    assert classifiers.devices() == 1
+    assert devices() == 1
 
 
 def test_what_goes_to_other_processes_can_be_pickled():
@@ -422,8 +408,8 @@ def test_each_head_learns_its_own_mechanism():
     """Shape, texture and background are always 1, 2 and 3: soon each head says its own."""
     y = torch.tensor([1, 2, 3]).expand(16, 3)
     counterfactual = Stored(Images(images(16).images.x, y))
-    net, s = ensemble(), TINY | {"batch": 8, "lr": 3e-3}
-    history = classifiers.train_ensemble(net, images(16), counterfactual, s, 0, Checkpoint())
+    net, recipe = ensemble(), replace(TINY, batch=8, lr=3e-3)
+    history = train_ensemble(net, images(16), counterfactual, recipe, 0, Checkpoint())
     assert history[-1]["loss_counterfactual"] < history[0]["loss_counterfactual"]
     with torch.no_grad():
         found = net.eval()(counterfactual.images.batch(torch.arange(16))[0])

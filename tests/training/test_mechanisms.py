@@ -2,24 +2,31 @@
 
 import math
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 from stopping import StopAt
+from trainings import same
 
-from cgnlib import chance, experiments
-from cgnlib.chance import seeded
+from cgnlib import chance
 from cgnlib.counterfactuals.draws import truncated_noise
 from cgnlib.errors import CGNError, Interrupted
-from cgnlib.imagenet import ABLATIONS, loss_weights
+from cgnlib.experiments import profile
+from cgnlib.experiments.recipes import (
+    ABLATIONS,
+    MENAGERIE_LOSSES,
+    Losses,
+    MechanismsRecipe,
+    Patches,
+)
 from cgnlib.nets import biggan, perceptual
 from cgnlib.nets.biggan import BIGGAN_MENAGERIE
 from cgnlib.nets.imagenet import FROZEN, TRAINED, ImageNetCGN, Mechanisms
 from cgnlib.nets.u2net import U2Net
-from cgnlib.training import mechanisms as train_imagenet
+from cgnlib.training import mechanisms
 from cgnlib.training.checkpoints import Checkpoint
-from cgnlib.training.mechanisms import loss_terms, train_imagenet_cgn
+from cgnlib.training.mechanisms import loss_terms, train_mechanisms
 from cgnlib.training.patches import texture_grid
 
 TINY = replace(
@@ -31,17 +38,16 @@ TINY = replace(
     layers=((False, 16, 16), (True, 16, 8), (True, 8, 4), (True, 4, 1)),
     attention_layer_position=2,
 )
-PATCHES = {"size": 16, "patch": 5, "best": 12, "grid": 3}
-TINY_TRAINING = {
-    "batch": 2,
-    "accumulate": 1,
-    "steps": 3,
-    "lr": (1e-3, 2e-3, 3e-3),
-    "truncation": 1.0,
-    "weights": loss_weights("menagerie"),
-    "patches": PATCHES,
-    "window": 1,
-}
+PATCHES = Patches(size=16, patch=5, best=12, grid=3)
+RECIPE = MechanismsRecipe(
+    MENAGERIE_LOSSES, batch=2, accumulate=1, steps=3, lr=(1e-3, 2e-3, 3e-3), patches=PATCHES
+)
+NAMES = tuple(field.name for field in fields(Losses))
+
+
+def only(*names, of=MENAGERIE_LOSSES):
+    """These losses and no others."""
+    return replace(of, **{name: None for name in NAMES if name not in names})
 
 
 @pytest.fixture(scope="module")
@@ -69,20 +75,15 @@ def start(random_biggan, random_u2net):
 def trained(start, features):
     """Trains a CGN; returns it and its history."""
 
-    def run(seed=0, checkpoint=None, after=lambda step: None, net=None, **settings):
-        net = start() if net is None else net
-        s = TINY_TRAINING | settings
-        return net, train_imagenet_cgn(net, features, s, seed, checkpoint or Checkpoint(), after)
+    def run(seed=0, checkpoint=None, after=lambda step: None, net=None, **changes):
+        net, recipe = net or start(), replace(RECIPE, **changes)
+        return net, train_mechanisms(net, features, recipe, seed, checkpoint or Checkpoint(), after)
 
     return run
 
 
 def snapshot(net):
     return {key: value.clone() for key, value in net.state_dict().items()}
-
-
-def same(a, b):
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 def moved(net, before):
@@ -136,52 +137,58 @@ def plain_terms(made, weights, features, rng):
     """The table of the losses, written out."""
     m, f, b = made.mask, made.fg, made.bg
     x_gen = m * f + (1 - m) * b
-    grid = texture_grid(made.x_gt, m, rng, **PATCHES)
+    grid = texture_grid(made.x_gt, m, rng, PATCHES)
     mean = m.mean((1, 2, 3))
     low, high = (0.1 - mean).clamp(min=0), (mean - 0.9).clamp(min=0)
-    w = {name: 0.0 for name in loss_weights("menagerie")} | weights
-    nothing = (0.0,) * len(features.chosen)
     return {
-        "l1": w["l1"] * (x_gen - made.x_gt).abs().mean(),
-        "perc": plain_gram_distance(features, x_gen, made.x_gt, w["perc"] or nothing),
-        "binary": w["binary"] * -(m * m.log2() + (1 - m) * (1 - m).log2()).mean(),
-        "mask": w["mask"] * (low + high).mean(),
-        "text": plain_gram_distance(features, f, grid, w["text"] or nothing),
-        "bg": w["bg"] * made.bg_mask.mean(),
+        "l1": weights.l1 * (x_gen - made.x_gt).abs().mean(),
+        "perc": plain_gram_distance(features, x_gen, made.x_gt, weights.perc),
+        "binary": weights.binary * -(m * m.log2() + (1 - m) * (1 - m).log2()).mean(),
+        "mask": weights.mask * (low + high).mean(),
+        "text": plain_gram_distance(features, f, grid, weights.text),
+        "bg": weights.bg * made.bg_mask.mean(),
     }
 
 
-@pytest.mark.parametrize("ablation", ABLATIONS)
-def test_losses_equal_the_table_written_out(ablation, made, features):
-    weights = loss_weights("menagerie", ablation)
+@pytest.mark.parametrize(
+    ("weights", "layers"),
+    [(MENAGERIE_LOSSES, (0, 1)), (Losses(), (0, 1, 2, 3))],
+    ids=["menagerie", "code"],
+)
+def test_losses_equal_the_table_written_out(weights, layers, made):
+    features = perceptual.build("efficientnet-lite0", layers)
     found = loss_terms(made, weights, features, PATCHES, chance.generator(3))
     plain = plain_terms(made, weights, features, chance.generator(3))
-    assert list(found) == list(weights)
-    for name, value in found.items():
-        assert value.shape == () and value > 0
-        assert value.item() == pytest.approx(float(plain[name]), rel=1e-4), name
+    assert tuple(found) == NAMES
+    assert all(value.shape == () and value > 0 for value in found.values())
+    wanted = {name: pytest.approx(float(value), rel=1e-4) for name, value in plain.items()}
+    assert {name: value.item() for name, value in found.items()} == wanted
 
 
-def test_the_codes_weights_belong_to_four_layers(made):
-    features = perceptual.build("efficientnet-lite0", (0, 1, 2, 3))
-    weights = loss_weights("code")
-    found = loss_terms(made, weights, features, PATCHES, chance.generator(3))
-    plain = plain_terms(made, weights, features, chance.generator(3))
-    for name, value in found.items():
-        assert value.item() == pytest.approx(float(plain[name]), rel=1e-4), name
+def test_an_ablation_leaves_the_other_losses_as_they_are(made, features):
+    whole = loss_terms(made, MENAGERIE_LOSSES, features, PATCHES, chance.generator(3))
+    for ablation, left_out in ABLATIONS.items():
+        weights = MENAGERIE_LOSSES.without(ablation)
+        found = loss_terms(made, weights, features, PATCHES, chance.generator(3))
+        assert found == {name: value for name, value in whole.items() if name not in left_out}
+
+
+def test_each_layer_has_a_weight(made, features):
     with pytest.raises(ValueError, match="zip"):  # two layers, four weights
-        loss_terms(made, weights, perceptual.build("efficientnet-lite0", (0, 1)), PATCHES, None)
+        loss_terms(made, Losses(), features, PATCHES, chance.generator(3))
 
 
-@pytest.mark.parametrize("name", loss_weights("menagerie"))
-def test_a_loss_is_linear_in_its_weight(name, made, features):
-    weight = loss_weights("menagerie")[name]
-    double = tuple(2 * w for w in weight) if isinstance(weight, tuple) else 2 * weight
-    once, twice = (
-        loss_terms(made, {name: w}, features, PATCHES, chance.generator(3))[name]
-        for w in (weight, double)
+def test_a_loss_is_linear_in_its_weight(made, features):
+    def doubled(weight):
+        return tuple(2 * w for w in weight) if isinstance(weight, tuple) else 2 * weight
+
+    twice = Losses(*(doubled(getattr(MENAGERIE_LOSSES, name)) for name in NAMES))
+    once, found = (
+        loss_terms(made, weights, features, PATCHES, chance.generator(3))
+        for weights in (MENAGERIE_LOSSES, twice)
     )
-    assert twice.item() == pytest.approx(2 * once.item(), rel=1e-5)
+    wanted = {name: pytest.approx(2 * value.item(), rel=1e-5) for name, value in once.items()}
+    assert {name: value.item() for name, value in found.items()} == wanted
 
 
 def test_a_loss_that_is_left_out_costs_nothing(made):
@@ -190,46 +197,35 @@ def test_a_loss_that_is_left_out_costs_nothing(made):
 
     rng = chance.generator(3)
     before = rng.get_state()
-    loss_terms(made, {"text": (1.0,)}, lambda x: [x], PATCHES, rng)
+    loss_terms(made, replace(only("text"), text=(1.0,)), lambda x: [x], PATCHES, rng)
     assert not torch.equal(rng.get_state(), before)  # the patches were drawn
     before = rng.get_state()
-    weights = {"l1": 1.0, "binary": 1.0, "mask": 1.0, "bg": 1.0}
-    assert list(loss_terms(made, weights, features, {}, rng)) == list(weights)
-    assert loss_terms(made, {}, features, {}, rng) == {}
+    cheap = ("l1", "binary", "mask", "bg")
+    assert tuple(loss_terms(made, only(*cheap), features, PATCHES, rng)) == cheap
+    assert loss_terms(made, only(), features, PATCHES, rng) == {}
     assert torch.equal(rng.get_state(), before)
 
 
-def test_an_unknown_loss_is_an_error(made, features):
-    with pytest.raises(KeyError, match="edge"):
-        loss_terms(made, {"edge": 1.0}, features, PATCHES, chance.generator(3))
-
-
-@pytest.mark.parametrize(
-    ("name", "reached"),
-    [
-        ("l1", {"mask", "fg", "bg"}),
-        ("perc", {"mask", "fg", "bg"}),
-        ("binary", {"mask"}),
-        ("mask", {"mask"}),
-        ("text", {"fg"}),
-        ("bg", {"bg_mask"}),
-    ],
-)
-def test_gradients_take_the_published_routes(name, reached, made, features):
-    weights = {name: loss_weights("menagerie")[name]}
-    loss_terms(made, weights, features, PATCHES, chance.generator(3))[name].backward()
-    grads = {field: getattr(made, field).grad for field in Mechanisms._fields}
-    assert {field for field, grad in grads.items() if grad is not None} == reached
-    assert all(grads[field].abs().sum() > 0 for field in reached)
+def test_gradients_take_the_published_routes(made, features):
+    leaves, taken = ("mask", "fg", "bg", "bg_mask"), {}
+    for name in NAMES:
+        loss = loss_terms(made, only(name), features, PATCHES, chance.generator(3))[name]
+        grads = torch.autograd.grad(loss, [getattr(made, f) for f in leaves], allow_unused=True)
+        pairs = zip(leaves, grads, strict=True)
+        taken[name] = {leaf: bool(grad.any()) for leaf, grad in pairs if grad is not None}
+    composed = {"mask": True, "fg": True, "bg": True}
+    assert taken == {
+        "l1": composed, "perc": composed, "binary": {"mask": True}, "mask": {"mask": True},
+        "text": {"fg": True}, "bg": {"bg_mask": True},
+    }  # fmt: skip
 
 
 def test_perfect_images_have_no_reconstruction_loss(made, features):
     m = made.mask.detach()
     perfect = made._replace(x_gt=made.x_gen.detach())
-    weights = {name: loss_weights("menagerie")[name] for name in ("l1", "perc", "bg")}
     clean = perfect._replace(bg_mask=torch.zeros_like(m))
-    for value in loss_terms(clean, weights, features, PATCHES, None).values():
-        assert value.item() == pytest.approx(0, abs=1e-4)
+    found = loss_terms(clean, only("l1", "perc", "bg"), features, PATCHES, chance.generator(3))
+    assert [value.item() for value in found.values()] == pytest.approx([0, 0, 0], abs=1e-4)
 
 
 # --- who moves
@@ -244,15 +240,14 @@ def test_perfect_images_have_no_reconstruction_loss(made, features):
         (("text",), {"f_text"}),
         (("bg",), {"f_bg"}),
         (("text", "bg"), {"f_text", "f_bg"}),
-        (tuple(loss_weights("menagerie")), set(TRAINED)),
+        (NAMES, set(TRAINED)),
     ],
     ids=lambda names: "-".join(sorted(names)),
 )
 def test_a_step_moves_the_mechanisms_that_a_loss_reaches(left, mechanisms, start, trained):
     net = start()
     before = snapshot(net)
-    weights = {name: loss_weights("menagerie")[name] for name in left}
-    trained(net=net, steps=1, weights=weights)
+    trained(net=net, steps=1, weights=only(*left))
     assert moved(net, before) == mechanisms
 
 
@@ -277,16 +272,11 @@ def test_each_mechanism_has_a_rate_of_its_own(place, start, trained):
     assert moved(net, before) == {("f_shape", "f_text", "f_bg")[place]}
 
 
-def test_there_is_a_rate_for_each_mechanism(trained):
-    with pytest.raises(ValueError, match="zip"):
-        trained(lr=(1e-3, 1e-3))
-
-
 def test_a_first_step_of_adam_is_as_long_as_its_rate(start, trained):
     net = start()
     before = snapshot(net)
     trained(net=net, steps=1)
-    for name, lr in zip(TRAINED, TINY_TRAINING["lr"], strict=True):
+    for name, lr in zip(TRAINED, RECIPE.lr, strict=True):
         key = f"{name}.generator.layers.0.conv_1.weight_orig"
         step = (net.state_dict()[key] - before[key]).abs()
         assert step.median().item() == pytest.approx(lr, rel=0.01)
@@ -310,15 +300,15 @@ def plain_steps(monkeypatch):
 
 def test_training_equals_a_plain_loop(start, trained, features, plain_steps):
     """A class for each image, shared by the mechanisms; gradients of two passes are summed."""
-    lr, weights = (1e-6, 2e-6, 3e-6), loss_weights("menagerie")
+    lr = (1e-6, 2e-6, 3e-6)
     net, rng, history = start().train(), chance.generator(4, "imagenet-cgn"), []
     for step in range(2):
-        row = dict.fromkeys((*weights, "mask_mean"), 0.0)
+        row = dict.fromkeys((*NAMES, "mask_mean"), 0.0)
         for _ in range(2):
             y = torch.randint(10, (3,), generator=rng)
             u = truncated_noise(3, 6, 0.5, rng)
             made = net(u, y, y, y, 0.5)
-            terms = loss_terms(made, weights, features, PATCHES, rng)
+            terms = loss_terms(made, MENAGERIE_LOSSES, features, PATCHES, rng)
             sum(terms.values()).backward()
             for name, value in (terms | {"mask_mean": made.mask.mean()}).items():
                 row[name] += value.item() / 2
@@ -352,9 +342,9 @@ def test_accumulated_gradients_are_summed_and_not_averaged(
         first = sum(given) - n
         return bank[first : first + n]
 
-    monkeypatch.setattr(train_imagenet, "truncated_noise", noise)
+    monkeypatch.setattr(mechanisms, "truncated_noise", noise)
     one_class = replace(TINY, num_classes=1)
-    patches = PATCHES | {"best": 1}  # nothing else is left to chance
+    patches = replace(PATCHES, best=1)  # nothing else is left to chance
     far = start(one_class).train()
     with torch.no_grad():
         for _ in range(30):  # power iterations: from here on they hardly move
@@ -389,7 +379,7 @@ def test_history_has_a_row_for_each_window(trained):
     called.clear()
     _, rows = trained(window=2, after=called.append)
     assert called == [2, 3] == [row["step"] for row in rows]
-    assert all(list(row) == ["step", *loss_weights("menagerie"), "mask_mean"] for row in rows)
+    assert all(list(row) == ["step", *NAMES, "mask_mean"] for row in rows)
     for name in rows[0]:
         if name != "step":
             pair = (every[0][name] + every[1][name]) / 2
@@ -399,7 +389,7 @@ def test_history_has_a_row_for_each_window(trained):
 
 
 def test_an_ablation_has_no_column_of_what_it_leaves_out(trained):
-    _, (row,) = trained(steps=1, weights=loss_weights("menagerie", "reconstruction"))
+    _, (row,) = trained(steps=1, weights=MENAGERIE_LOSSES.without("reconstruction"))
     assert set(row) == {"step", "binary", "mask", "text", "bg", "mask_mean"}
 
 
@@ -408,22 +398,22 @@ def test_same_seed_same_bits_whatever_the_global_state(trained):
     first, history = trained(steps=2)
     torch.manual_seed(2)
     second, again = trained(steps=2)
-    assert same(first.state_dict(), second.state_dict()) and history == again
+    assert same(first, second) and history == again
     other, rows = trained(seed=1, steps=2)
-    assert not same(first.state_dict(), other.state_dict()) and rows != history
+    assert not same(first, other) and rows != history
 
 
 def test_a_stopped_training_ends_as_an_undisturbed_one(trained, tmp_path):
     stops = (1, 2, 3)
-    settings = {"window": 2, "batch": 1}
-    net, history = trained(**settings)
+    changes = {"window": 2, "batch": 1}
+    net, history = trained(**changes)
     called = []
     checkpoint = Checkpoint(tmp_path / "checkpoint.pt", stop=StopAt(*stops))
     for stop in stops:
         with pytest.raises(Interrupted, match=f"step {stop}$"):
-            trained(checkpoint=checkpoint, after=called.append, **settings)
-    resumed, rows = trained(checkpoint=checkpoint, after=called.append, **settings)
-    assert same(net.state_dict(), resumed.state_dict()) and rows == history
+            trained(checkpoint=checkpoint, after=called.append, **changes)
+    resumed, rows = trained(checkpoint=checkpoint, after=called.append, **changes)
+    assert same(net, resumed) and rows == history
     assert called == [2, 3]  # each window once, over all resumptions
 
 
@@ -432,7 +422,7 @@ def test_training_in_bfloat16_is_near_and_repeatable(start, trained, monkeypatch
     _, whole = trained(steps=1)
     monkeypatch.setenv("CGN_PRECISION", "bfloat16")
     (net, history), (again, _) = trained(steps=2), trained(steps=2)
-    assert same(snapshot(net), snapshot(again))
+    assert same(net, again)
     for name, value in whole[0].items():
         assert history[0][name] == pytest.approx(value, rel=0.05, abs=0.02), name
     assert history[0] != whole[0]
@@ -465,30 +455,28 @@ def test_training_lowers_what_it_is_trained_on(trained, start):
         for name in ("f_text", "f_bg"):
             getattr(net, name).generator.conv_to_rgb.bias.add_(0.8)
     lr = (0, 0.02, 0.02)
-    _, history = trained(net=net, steps=12, batch=4, weights={"l1": 100.0}, lr=lr)
+    _, history = trained(net=net, steps=12, batch=4, weights=only("l1"), lr=lr)
     assert history[-1]["l1"] < history[0]["l1"] / 2
 
 
 @pytest.mark.slow
 def test_a_training_step_of_the_papers_size():
     """Published settings, 256 pixels, random weights: six finite losses, every weight moves."""
-    run = experiments.mechanisms(experiments.profile("paper"), "none", 0)
-    s = dict(run.settings) | {key: dict(run[key]) for key in ("weights", "patches")}
-    s |= {"accumulate": 1, "steps": 1}
+    recipe = replace(profile("paper").world.mechanisms, accumulate=1, steps=1)
     rng = torch.Generator().manual_seed(0)
-    start = seeded(lambda: biggan.build(biggan.BIGGAN_256), rng).train()
+    start = chance.seeded(lambda: biggan.build(biggan.BIGGAN_256), rng).train()
     start.generator.layers[8].gamma.data.fill_(0.1)  # at 0 nothing reaches the attention's weights
     u = truncated_noise(1, 128, 1.0, rng)
     with torch.no_grad():  # random spectral vectors need some power iterations first
         for _ in range(3):
             biggan.generate(start, u, torch.tensor([0]), 1.0)
-    net = ImageNetCGN(biggan.BIGGAN_256, seeded(U2Net.published, rng)).start_from(start)
+    net = ImageNetCGN(biggan.BIGGAN_256, chance.seeded(U2Net.published, rng)).start_from(start)
     before = {name: parameter.clone() for name, parameter in net.named_parameters()}
-    features = seeded(lambda: perceptual.vgg16(s["layers"], pretrained=False), rng)
-    (row,) = train_imagenet_cgn(net, features, s, 0, Checkpoint())
-    assert set(row) == {"step", "l1", "perc", "binary", "mask", "text", "bg", "mask_mean"}
+    features = chance.seeded(lambda: perceptual.vgg16(recipe.layers, pretrained=False), rng)
+    (row,) = train_mechanisms(net, features, recipe, 0, Checkpoint())
+    assert set(row) == {"step", *NAMES, "mask_mean"}
     assert all(math.isfinite(value) for value in row.values()), row
-    for name, parameter in net.named_parameters():
-        moved = not torch.equal(parameter, before[name])
-        assert parameter.isfinite().all(), name
-        assert moved == name.startswith(("f_shape.", "f_text.", "f_bg.")), name
+    after = dict(net.named_parameters())
+    assert [name for name, parameter in after.items() if not parameter.isfinite().all()] == []
+    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    assert changed == {name for name in after if name.startswith(("f_shape.", "f_text.", "f_bg."))}

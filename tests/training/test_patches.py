@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from cgnlib.errors import CGNError
+from cgnlib.experiments.recipes import MENAGERIE_MECHANISMS, Patches
 from cgnlib.training.patches import texture_grid
 
 
@@ -16,8 +17,9 @@ def resize(x, side):
     return F.interpolate(x, (side, side), mode="bicubic", align_corners=False)
 
 
-def slow_texture_grid(x, mask, rng, size, patch, best, grid, out):
+def slow_texture_grid(x, mask, rng, patches):
     """One image, one window, one cell at a time."""
+    size, patch, best, grid = patches.size, patches.patch, patches.best, patches.grid
     draws = torch.randint(best, (len(x), grid**2), generator=rng)
     targets = []
     for image, m, chosen in zip(resize(x, size), resize(mask, size), draws, strict=True):
@@ -35,7 +37,7 @@ def slow_texture_grid(x, mask, rng, size, patch, best, grid, out):
                 cells.append(image[:, i : i + patch, j : j + patch])
             rows.append(torch.cat(cells, 2))
         targets.append(torch.cat(rows, 1))
-    return resize(torch.stack(targets), out)
+    return resize(torch.stack(targets), x.shape[-1])
 
 
 @pytest.fixture
@@ -55,28 +57,23 @@ def cells(tiled, patch, grid):
 
 
 @pytest.mark.parametrize(
-    ("size", "patch", "best", "grid", "out"),
-    [(20, 5, 30, 4, 40), (24, 4, 12, 3, 17), (40, 9, 1, 2, 18), (12, 12, 1, 2, 24)],
+    ("side", "patches"),
+    [
+        (40, Patches(size=20, patch=5, best=30, grid=4)),
+        (40, Patches(size=24, patch=4, best=12, grid=3)),
+        (40, Patches(size=40, patch=9, best=1, grid=2)),
+        (40, Patches(size=12, patch=12, best=1, grid=2)),
+        (64, MENAGERIE_MECHANISMS.patches),
+        (256, Patches()),
+    ],
+    ids=["smaller", "gaps", "one", "whole", "menagerie", "paper"],
 )
-def test_the_same_as_a_loop_over_images(size, patch, best, grid, out, x, mask):
-    found = texture_grid(x, mask, seeded(), size, patch, best, grid, out)
-    slow = slow_texture_grid(x, mask, seeded(), size, patch, best, grid, out)
-    assert found.shape == (3, 3, out, out)
-    assert torch.equal(found, slow)
-
-
-def test_the_papers_sizes(rng):
-    x, mask = torch.rand(1, 3, 256, 256, generator=rng), torch.rand(1, 1, 256, 256, generator=rng)
-    found = texture_grid(x, mask, seeded())
+def test_the_same_as_a_loop_over_images(side, patches, rng):
+    n = 1 if side == 256 else 3
+    x, mask = (torch.rand(n, c, side, side, generator=rng) for c in (3, 1))
+    found = texture_grid(x, mask, seeded(), patches)
     assert found.shape == x.shape
-    assert torch.equal(found, slow_texture_grid(x, mask, seeded(), 128, 15, 100, 6, 256))
-
-
-def test_small_images_have_sizes_of_their_own(rng):
-    x, mask = torch.rand(2, 3, 64, 64, generator=rng), torch.rand(2, 1, 64, 64, generator=rng)
-    found = texture_grid(x, mask, seeded(), size=64, patch=9, best=64, grid=4)
-    assert found.shape == x.shape
-    assert torch.equal(found, slow_texture_grid(x, mask, seeded(), 64, 9, 64, 4, 64))
+    assert torch.equal(found, slow_texture_grid(x, mask, seeded(), patches))
 
 
 def test_patches_come_from_inside_the_object():
@@ -84,42 +81,41 @@ def test_patches_come_from_inside_the_object():
     mask = torch.zeros(2, 1, 32, 32)
     mask[0, :, 4:20, 6:22] = 1
     mask[1, :, 14:30, 2:18] = 1
-    inside = texture_grid(mask.expand(-1, 3, -1, -1), mask, seeded(), 32, 5, 100, 3, 15)
-    assert (inside == 1).all()
-    outside = texture_grid(mask.expand(-1, 3, -1, -1), 1 - mask, seeded(), 32, 5, 100, 3, 15)
-    assert (outside == 0).all()
+    patches = Patches(size=32, patch=8, best=50, grid=4)  # tiled, they are as large as the image
+    x = mask.expand(-1, 3, -1, -1)
+    assert (texture_grid(x, mask, seeded(), patches) == 1).all()
+    assert (texture_grid(x, 1 - mask, seeded(), patches) == 0).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 0.9999])
 def test_a_constant_mask_gives_windows_of_the_image(value, x):
     mask = torch.full((3, 1, 40, 40), value)
-    found = cells(texture_grid(x, mask, seeded(), 40, 7, 50, 3, 21), 7, 3)
-    windows = x.unfold(2, 7, 1).unfold(3, 7, 1).permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
+    found = cells(texture_grid(x, mask, seeded(), Patches(40, 8, 50, 5)), 8, 5)
+    windows = x.unfold(2, 8, 1).unfold(3, 8, 1).permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
     for drawn, all_of_them in zip(found, windows, strict=True):
         assert all((cell == all_of_them).flatten(1).all(1).any() for cell in drawn)
 
 
 def test_an_image_does_not_depend_on_the_rest_of_the_batch(x, mask):
-    together = texture_grid(x, mask, seeded(), 20, 5, 30, 4)
-    draws = seeded()
-    alone = [
-        texture_grid(x[i : i + 1], mask[i : i + 1], draws, 20, 5, 30, 4) for i in range(len(x))
-    ]
-    assert torch.equal(together, torch.cat(alone))
+    patches, draws = Patches(size=20, patch=5, best=30, grid=4), seeded()
+    pairs = zip(x.split(1), mask.split(1), strict=True)
+    alone = [texture_grid(image, its_mask, draws, patches) for image, its_mask in pairs]
+    assert torch.equal(texture_grid(x, mask, seeded(), patches), torch.cat(alone))
 
 
 def test_windows_are_drawn_anew_and_with_replacement(x, mask):
     def draw(seed):
-        return texture_grid(x, mask, seeded(seed), 40, 5, 10, 4, 20)
+        return texture_grid(x, mask, seeded(seed), Patches(40, 10, 10, 4))
 
     assert torch.equal(draw(0), draw(0)) and not torch.equal(draw(0), draw(1))
-    distinct = [len(torch.unique(c.flatten(1), dim=0)) for c in cells(draw(0), 5, 4)]
+    distinct = [len(torch.unique(c.flatten(1), dim=0)) for c in cells(draw(0), 10, 4)]
     assert all(1 < n <= 10 for n in distinct)  # 16 cells of 10 windows
 
 
 def test_the_global_state_is_left_alone_and_nothing_has_a_gradient(x, mask):
     before = torch.get_rng_state()
-    found = texture_grid(x.requires_grad_(), mask.requires_grad_(), seeded(), 20, 5, 30, 4)
+    patches = Patches(size=20, patch=5, best=30, grid=4)
+    found = texture_grid(x.requires_grad_(), mask.requires_grad_(), seeded(), patches)
     assert not found.requires_grad
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -132,9 +128,8 @@ def test_the_global_state_is_left_alone_and_nothing_has_a_gradient(x, mask):
         ({"size": 20, "patch": 15, "best": 37}, "cannot keep 37 of 36 windows"),
         ({"best": 0}, "cannot keep 0"),
         ({"grid": 0}, "a grid of 0 x 0"),
-        ({"out": 0}, "at 0 pixels"),
     ],
 )
 def test_impossible_sizes_are_errors(sizes, message, x, mask):
     with pytest.raises(CGNError, match=message):
-        texture_grid(x, mask, seeded(), **sizes)
+        texture_grid(x, mask, seeded(), Patches(**sizes))

@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from cgnlib.classifier_data import SPLITS, TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WORLDS
 from PIL import Image
 
 from cgnlib import classifier_data, experiments
-from cgnlib.classifier_data import SPLITS, TEST_SEED, TRAIN_SEED, VALIDATION_SEED, WORLDS
 from cgnlib.counterfactuals.datasets import Writer
 from cgnlib.data import menagerie, preprocessing, public, sources
 from cgnlib.data.images import to_bytes

@@ -90,6 +90,7 @@ def facts(this: Page) -> dict[str, object]:
         **{
             f"usable-{key(v)}-{recipe}": float(of.mean())
             for (v, recipe), of in again.groupby(["variant", "recipe"]).usable
+            if recipe != "published"
         },
     }
 

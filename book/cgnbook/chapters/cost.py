@@ -42,7 +42,7 @@ def benchmarks() -> pd.DataFrame:
 
 
 def facts(measured: pd.DataFrame) -> dict[str, object]:
-    """Every number of the text but this run's `hours`: GiB, GPU hours.  measured: of `benchmarks`."""
+    """Every number of the text but `hours`: GiB, GPU hours.  measured: of `benchmarks`."""
     done, short = reached(measured)
     grown = growth(measured).values()
     value = measured.drop_duplicates("metric").set_index("metric").value

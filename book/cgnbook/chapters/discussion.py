@@ -44,7 +44,7 @@ _HOURS = {
 
 
 def facts(this: Page) -> Facts:
-    """Every number and remark of the discussion, besides `verdicts`.  this: all claims, with BEHIND."""
+    """Every number and remark of the text, besides `verdicts`.  this: all claims, with BEHIND."""
     page = welcome.of_claim(this, "claim-3-mnist")
     live, there = accuracies(page.live, "trained"), accuracies(page.reference)
     full = experiments.profile(FULL).digits

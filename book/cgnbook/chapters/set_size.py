@@ -155,7 +155,7 @@ def facts(this: Page) -> dict[str, object]:
         **{
             f"rule-{source}-{key(variant)}": judge(of.get(variant))
             for source, of in found.items()
-            for variant in VARIANTS
+            for variant in (of if source == "live" else VARIANTS)
         },
         "rule-held": held(found),
         "behind-live-colored": behind(longer),

@@ -10,7 +10,7 @@ import pandas as pd
 from cgnbook import boxes
 from cgnbook.digits import accuracies
 from cgnbook.drawing import STYLE
-from cgnbook.names import NAMES, SETTINGS, key
+from cgnbook.names import NAMES, SETTINGS
 from cgnbook.page import Page
 from cgnbook.records import FULL
 from cgnbook.tables import pct, spread
@@ -93,11 +93,9 @@ def facts(this: Page) -> dict[str, object]:
     mixed = shares[(shares.variant == "wildlife") & (shares.metric == "train_images")]
     return {
         **{
-            f"{source}-{CALLED.get(train_on, train_on)}-{_called(metric)}": 100 * value
-            for source, of in looks.items()
-            for train_on, metrics in of.items()
-            for metric, value in metrics.items()
-            if not metric.endswith("images")
+            f"{source}-{who}-{name}": 100 * looks[source][CALLED[who]][_metric(name)]
+            for (source, who), names in NAMED.items()
+            for name in names
         },
         **{f"answer-{source}": explain(change(of)) for source, of in looks.items()},
         **{
@@ -105,8 +103,8 @@ def facts(this: Page) -> dict[str, object]:
             for source, of in looks.items()
         },
         **{
-            f"part-{part}": 100 * value
-            for part, value in effects(there["original+cgn"], "background").items()
+            f"part-{part}": 100 * effects(there["original+cgn"], "background")[part]
+            for part in ("strokes", "background")
         },
         **mixtures(this),
         "reference-fall": 100 * fall,
@@ -130,11 +128,25 @@ def facts(this: Page) -> dict[str, object]:
     }
 
 
-CALLED = {"cgn": "alone", "original+cgn": "union", "original+decorrelated": "control"}
+CALLED = {"original": "original", "alone": "cgn", "union": "original+cgn"}
+CALLED |= {"control": "original+decorrelated"}
+# What the text tells of a classifier: of which images it names which cue, and the probe.
+NAMED = {
+    ("live", "control"): ("real-shape", "real-background", "cgn-shape"),
+    ("reference", "control"): ("real-shape", "real-background"),
+    ("reference", "original"): ("real-real-cgn-background",),
+    ("reference", "alone"): ("real-background", "cgn-background", "real-real-cgn-shape", "probe"),
+    ("reference", "union"): (
+        *("real-background", "cgn-background", "real-real-cgn-background", "probe"),
+        *("real-real-real-shape", "real-real-cgn-shape"),
+    ),
+}
 
 
-def _called(metric: str) -> str:
-    return key(metric.replace("_follows", "").replace("domain_read", "probe"))
+def _metric(name: str) -> str:
+    """What the records call it: `real_follows_shape`."""
+    images, _, cue = name.rpartition("-")
+    return f"{images.replace('-', '_')}_follows_{cue}" if images else "domain_read"
 
 
 def renderings(profile: str) -> int:

@@ -120,7 +120,7 @@ def test_trends_of_several_seeds_are_counted_seed_by_seed():
     base = {"inception_score": [100.0, 100.0], "mask_coverage": [0.3, 0.3]}
     without = {"inception_score": [50.0, 100.0], "mask_coverage": [0.3, 0.3]}
     found = claim.finding({"none": base} | dict.fromkeys(AS_TOLD, without))
-    assert found.effects == ("2 of 6 trends (0 to 2)",) and found.values == (2, 6)
+    assert found.effects == ("2 of 6 trends (0 to 2)",) and found.values == {"met": 2, "of": 6}
 
 
 def test_a_loss_is_needed_where_fewer_parts_are_read_without_it():

@@ -1,4 +1,4 @@
-"""The numbers of the discussion and of the lessons: from the records that they are said to be of."""
+"""The numbers of the discussion and of the lessons: from the records that they are of."""
 
 import re
 

@@ -22,7 +22,7 @@ def test_the_released_weights_stand_beside_the_factors_they_amount_to():
 
 def test_the_settings_of_the_losses_differ_where_paper_and_code_do():
     table = method.imagenet_losses().set_index("Weight")
-    assert list(table) == ["code", "paper", "menagerie"] and list(table.index)[0] == "λ1"
+    assert list(table) == ["code", "paper", "menagerie"] and table.index[0] == "λ1"
     assert table.loc["λ2", "code"] == " / ".join(["80,000"] * 4)
     differ = table.index[table["code"] != table["paper"]]
     assert list(differ) == ["λ2"]
