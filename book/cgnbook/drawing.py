@@ -7,7 +7,6 @@ from cgnbook import drawn
 from cgnlib.data.images import to_bytes
 from cgnlib.runs import Result
 
-SHEET_SEED = 2022
 STYLE = {
     "figure.dpi": 110,
     "savefig.dpi": 110,

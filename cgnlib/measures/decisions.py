@@ -174,12 +174,6 @@ def top5(table: Table) -> float:
     return _share(table["rank"] <= 5)
 
 
-def accuracy_by_condition(table: Table) -> dict[str, float]:
-    """The share of right decisions in each condition, by name."""
-    names = np.unique(table["condition"]).tolist()
-    return {name: top1(table.where(condition=name)) for name in names}
-
-
 def bg_gap(table: Table) -> float:
     """The accuracy on mixed_same less that on mixed_rand, -1...1.
 

@@ -234,12 +234,6 @@ def test_accuracies_count_right_decisions(mixed):
         top5(accurate("0", 8, 2))
 
 
-def test_accuracy_by_condition():
-    table = join([accurate("b", 4, 1), accurate("a", 8, 4), accurate("b", 4, 3)])
-    assert decisions.accuracy_by_condition(table) == {"a": 0.5, "b": 0.5}
-    assert decisions.accuracy_by_condition(accurate("c", 4, 1)) == {"c": 0.25}
-
-
 def test_bg_gap_is_a_difference_of_accuracies():
     same_, rand = accurate("mixed_same", 8, 6), accurate("mixed_rand", 8, 4)
     assert bg_gap(join([same_, rand, accurate("original", 3, 0)])) == 0.25

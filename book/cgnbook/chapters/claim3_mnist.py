@@ -9,12 +9,13 @@ import torch
 
 from cgnbook import boxes, digits
 from cgnbook.digits import RECIPES, Accuracies, accuracies, means
-from cgnbook.drawing import SHEET_SEED, SOURCES, STYLE, bytes_of, tile
+from cgnbook.drawing import SOURCES, STYLE, bytes_of, tile
 from cgnbook.names import NAMES, SETTINGS, WEIGHTS, key
 from cgnbook.page import Page
 from cgnbook.tables import pct, spread
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points
 from cgnbook.words import NUMBERS, listed, sorted_out
+from cgnlib import chance
 from cgnlib.chance import generator
 from cgnlib.counterfactuals.digits import interventions
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
@@ -289,7 +290,9 @@ def sheet(this: Page, nets: Mapping[str, CGN], n: int = 2) -> boxes.Shown:
         for axis, (variant, net) in zip(axes, nets.items(), strict=True):
             y = torch.arange(10).repeat(n)
             with torch.inference_mode():
-                mask, fg, bg, _, _ = next(interventions(net, y, generator(SHEET_SEED, variant)))
+                mask, fg, bg, _, _ = next(
+                    interventions(net, y, generator(chance.DIGITS_SHEET, variant))
+                )
                 images = bytes_of(compose(mask, fg, bg))
             tile(axis, images.reshape(n, 10, *images.shape[1:]))
             axis.set_ylabel(NAMES[variant], fontsize=12, fontweight="bold")
