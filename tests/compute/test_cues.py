@@ -7,8 +7,7 @@ import torch
 
 from cgnlib import experiments as e
 from cgnlib.chance import generator, seeded
-from cgnlib.compute import Job, compute, cues
-from cgnlib.compute.digits import test_of as tested
+from cgnlib.compute import Job, compute, cues, digits
 from cgnlib.compute.nets_of import WEIGHTS
 from cgnlib.data.variants import Variant
 from cgnlib.experiments import declared
@@ -115,4 +114,4 @@ def test_a_run_measures_the_nets_it_needs_on_the_test_images(kind, few_digits, t
         weights.save(net, tmp_path / role / WEIGHTS)
     found = compute(run, Job(tmp_path, {role: tmp_path / role for role in nets}))
     pure = {e.Following: cues.following, e.Crossing: cues.crossing}[kind]
-    assert found == pure(*nets.values(), tested(run), 30, 3)
+    assert found == pure(*nets.values(), digits.test_of(run), 30, 3)

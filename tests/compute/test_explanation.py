@@ -9,7 +9,7 @@ import torch
 from cgnlib import experiments as e
 from cgnlib.chance import generator, seeded
 from cgnlib.compute import Job, compute
-from cgnlib.compute.digits import test_of as tested
+from cgnlib.compute import digits as on_digits
 from cgnlib.compute.nets_of import WEIGHTS
 from cgnlib.data import digits
 from cgnlib.experiments import declared
@@ -36,7 +36,7 @@ def explained(tmp_path):
         run = replace(declared.explanation(MINI, classifier), embedded=150)
         metrics, history = compute(run, Job(tmp_path, {"classifier": tmp_path}))
         assert history is None
-        return metrics, tested(classifier)
+        return metrics, on_digits.test_of(classifier)
 
     return make
 

@@ -10,8 +10,7 @@ from PIL import Image
 from cgnlib import experiments
 from cgnlib.data import categories, preprocessing, public, sources
 from cgnlib.errors import CGNError
-from cgnlib.experiments import declared
-from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
+from cgnlib.experiments import declared, recipes
 from cgnlib.nets.perceptual import LITE0
 from cgnlib.runs.inputs import checksums
 from cgnlib.worlds import imagenet
@@ -41,7 +40,7 @@ def ids(*classes):
 def test_real_images_are_cropped_flipped_and_normalised(put):
     a, b = ids(3, 700)
     put(f"in-mini/train/{a}/x.png", f"in-mini/train/{b}/y.png", size=300)
-    real = WORLD.real(EnsembleRecipe(), 0)
+    real = WORLD.real(recipes.EnsembleRecipe(), 0)
     asked = [(step, torch.tensor([1, 0])) for step in range(3)]
     batches = list(real.batches(asked))
     assert len(real) == 2
@@ -78,7 +77,7 @@ def test_each_benchmark_is_decided_by_its_own_rule(put, shown):
     put("cue_conflict/airplane/airplane1-bicycle2.png")
     put(*(f"in9/mixed_rand/val/{f}/1.JPEG" for f in ("01_bird", "08_fish")))
     names = ("cue_conflict", "in9/mixed_rand", "imagenet-a", "sketch")
-    recipe = TestsRecipe(names, data="in-mini", preprocessing="paper")
+    recipe = recipes.TestsRecipe(names, data="in-mini", preprocessing="paper")
     tests = {t.condition: t for t in (WORLD.validation(recipe), *WORLD.tests(recipe))}
     assert tuple(tests) == ("real", "cue_conflict", "mixed_rand", "imagenet-a", "sketch")
     for test in tests.values():
@@ -104,7 +103,7 @@ def test_inputs_are_what_a_run_reads(put, monkeypatch):
     put(f"in-mini/train/{a}/1.JPEG", f"in-mini/val/{a}/1.JPEG")
     put("cue_conflict/airplane/airplane1-bicycle2.png")
     learns = replace(declared.ensemble(PAPER, "real", 0), conditions=("cue_conflict",))
-    tests = TestsRecipe(("cue_conflict",), data="in-mini")
+    tests = recipes.TestsRecipe(("cue_conflict",), data="in-mini")
     tested = replace(declared.robustness(PAPER, learns, 0), recipe=tests)
     found = checksums(learns.reads())
     assert set(found) == {"train", "val", "cue_conflict"}
@@ -131,7 +130,7 @@ def test_the_packaged_classifier_knows_a_thousand_classes():
 
 def test_the_packaged_classifier_has_constants_of_its_own(put, shown):
     put("cue_conflict/airplane/airplane1-bicycle2.png")
-    recipe = TestsRecipe(("cue_conflict",), preprocessing="authors")
+    recipe = recipes.TestsRecipe(("cue_conflict",), preprocessing="authors")
     ours, usual = (shown(*WORLD.tests(recipe, normalise)) for normalise in (LITE0, None))
     assert torch.allclose(ours * 128 + 127, (ours * 128 + 127).round(), atol=1e-3)
     assert not torch.allclose(ours, usual, atol=0.1)

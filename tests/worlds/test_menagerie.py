@@ -8,11 +8,12 @@ import torch
 from cgnlib import chance
 from cgnlib.data.images import to_bytes
 from cgnlib.data.menagerie import CLASSES, Menagerie
-from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
+from cgnlib.experiments import recipes
 from cgnlib.worlds import menagerie
 
 CONDITIONS = ("cue_conflict", "original", "mixed_same", "mixed_rand")
-TRAINING, TESTS = EnsembleRecipe("agree", train=12, val=9), TestsRecipe(CONDITIONS, val=9)
+TRAINING = recipes.EnsembleRecipe("agree", train=12, val=9)
+TESTS = recipes.TestsRecipe(CONDITIONS, val=9)
 WORLD, SPLITS = menagerie.Menagerie(), menagerie.SPLITS
 
 
@@ -58,7 +59,7 @@ def test_objects_are_the_same_before_other_backgrounds(shown):
 def test_training_validation_and_test_images_are_apart(shown):
     assert len({chance.TRAIN, chance.TEST, chance.VALIDATION}) == 3
     validation = WORLD.validation(TESTS)
-    (original,) = WORLD.tests(TestsRecipe(("original",), val=9))
+    (original,) = WORLD.tests(recipes.TestsRecipe(("original",), val=9))
     assert validation.condition == "real"
     x, _ = next(WORLD.real(TRAINING, 0).batches([(0, torch.arange(12))]))
     sets = [to_bytes(part[:9]) for part in (x, shown(validation), shown(original))]
