@@ -3,6 +3,7 @@
 import pkgutil
 from collections import Counter
 from importlib import import_module
+from typing import get_args
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ KINDS = {c for c in classes(e.Run) if "kind" in vars(c)}
 
 def test_every_kind_is_declared_and_computed_by_one_module():
     """One that is forgotten, in a grid or in a module, is named here."""
-    assert RUNS.keys() == KINDS
+    assert RUNS.keys() == KINDS == set(get_args(e.AnyRun))
     assert Counter(kind for m in MODULES for kind in getattr(m, "KINDS", ())) == Counter(KINDS)
 
 
@@ -44,7 +45,7 @@ def test_the_board_sends_every_kind_to_its_module(monkeypatch, tmp_path):
     job = Job(tmp_path)
     wrong = [k for k, run in RUNS.items() if compute.compute(run, job) != k.__name__]
     assert not wrong
-    with pytest.raises(TypeError, match="nothing is said to compute a Run"):
+    with pytest.raises(AssertionError, match="Run"):
         compute.compute(e.Run(variant="colored", profile="mini"), job)
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from PIL import Image
@@ -13,6 +14,11 @@ from stopping import StopAt
 from torch.multiprocessing import ProcessRaisedException
 from torchvision.models import resnet50
 
+from cgnbook import heads, page
+from cgnbook.chapters import claim3_backgrounds as backgrounds
+from cgnbook.chapters import claim3_shape_bias as shape_bias
+from cgnbook.chapters import out_of_distribution
+from cgnbook.names import NONE
 from cgnlib import compute, runs
 from cgnlib import experiments as e
 from cgnlib.chance import seeded
@@ -394,6 +400,25 @@ def small_imagenet(tmp_path, monkeypatch, random_biggan, random_u2net):
     return data
 
 
+def shown(results, monkeypatch):
+    """What the chapters show of the results is drawn, though no background is known here."""
+    drawn = []
+    monkeypatch.setattr(plt, "show", lambda: drawn.append(plt.gcf()))
+    this = page.gather("claim-3-imagenet", results)
+    shape_bias.cue_shares(results)
+    backgrounds.background_lines(results)
+    assert len(drawn) == 2
+    plt.close("all")
+    for table in (shape_bias.table(this), backgrounds.table(this)):
+        assert (table[this.label] != NONE).any()
+    assert len(backgrounds.head_by_head(this)) == 1 + 2 * len(SUBJECTS)
+    accuracies = out_of_distribution.table(this).set_index("Images")
+    assert (accuracies.loc["IN-A", ["paper, plain", "paper, ensemble"]] != NONE).all()
+    declared = [result.run.train_on for result in results]
+    for train_on, of_heads in heads.measured(this.live).items():
+        assert all(len(of["real_top1"]) == declared.count(train_on) for of in of_heads.values())
+
+
 @pytest.mark.slow
 def test_the_papers_runs_reach_both_tables(small_imagenet, monkeypatch):
     """All of claim 3 from the profile's own declarations; a second time computes nothing."""
@@ -432,6 +457,8 @@ def test_the_papers_runs_reach_both_tables(small_imagenet, monkeypatch):
             assert result.metrics["train_images"] == 4
             assert result.metrics.get("counterfactual_images", 6) == 6
             assert {"val", "train", "cue_conflict"} <= result.spec["inputs"].keys()
+
+    shown(results, monkeypatch)
 
     def refuse(*_):
         raise AssertionError("nothing is computed twice")

@@ -9,7 +9,7 @@ from cgnlib import experiments as e
 from cgnlib.chance import generator, seeded
 from cgnlib.compute import Job, compute, cues, digits
 from cgnlib.compute.nets_of import WEIGHTS
-from cgnlib.data.variants import Variant
+from cgnlib.data import variants
 from cgnlib.experiments import declared
 from cgnlib.measures.cues import follow
 from cgnlib.nets import mnist, weights
@@ -39,7 +39,7 @@ def cgn():
 
 @pytest.fixture
 def split(few_digits):
-    return Variant("wildlife", "mnist-5k", "test", generator(5))
+    return variants.load("wildlife", "mnist-5k", "test", generator(5))
 
 
 def test_held_out_images_are_shapes_with_recorded_cues(cgn):
