@@ -28,18 +28,20 @@ import race
 import rows
 import torch
 
-from cgnlib import paths, precision, processor, runs
-from cgnlib.data import images as loadset
+from cgnlib import paths, precision, processor
+from cgnlib.data.images import load_set
 from cgnlib.errors import CGNError, reason
+from cgnlib.experiments.recipes import ClassifierRecipe
 from cgnlib.runs import provenance
-from cgnlib.training import digits
+from cgnlib.runs.process import keep_memory
 from cgnlib.training.checkpoints import Checkpoint
+from cgnlib.training.digits import train_classifier
 
 SIZES = (1, 2, 4)
 SCALED = {  # what is timed at three sizes: the side, its units in the smallest, images of a unit
     "Counterfactuals, one a shape": (20, 100),
     "Classifier training": (60, rows.BATCH),
-    "CGN training, W-MNIST, profile full": (15, rows.settings("wildlife")["batch"]),
+    "CGN training, W-MNIST, profile full": (15, rows.CGN_BATCH),
 }
 MILLION = 10**6
 COLUMNS = (
@@ -72,7 +74,7 @@ def scaling(row: race.Row, units: int) -> list[float]:
 
 
 def _stamped(side: race.Side, wanted: int) -> list[float]:
-    runs.keep_memory()
+    keep_memory()
     stamps = Stamps(wanted)
     with suppress(race.Ended):
         side(stamps)
@@ -99,7 +101,7 @@ def million(steps: int = 200) -> dict[str, float]:
 
 
 def _trained(folder: Path, steps: int) -> dict[str, float]:
-    data, private = loadset.load_set(folder), []
+    data, private = load_set(folder), []
 
     def clock() -> bool:
         private.append(_status("RssAnon"))
@@ -107,9 +109,8 @@ def _trained(folder: Path, steps: int) -> dict[str, float]:
             raise race.Ended
         return False
 
-    s = {"batch": 640, "epochs": 1, "lr": 1.0, "gamma": 1.0}
     with suppress(race.Ended):
-        digits.train_classifier(data, s, 0, Checkpoint(stop=clock))
+        train_classifier(data, ClassifierRecipe(epochs=1, batch=640), 0, Checkpoint(stop=clock))
     return {
         "private": max(private),
         "mapped": _status("VmHWM") - max(private),

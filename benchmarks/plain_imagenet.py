@@ -11,24 +11,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgnlib.counterfactuals.draws import truncated_noise
+from cgnlib.experiments.recipes import MechanismsRecipe, Patches
 from cgnlib.nets.imagenet import TRAINED, ImageNetCGN
 from cgnlib.nets.mnist import compose
 from cgnlib.training import losses
 
 
-def texture_grid(x: Tensor, mask: Tensor, s: dict) -> Tensor:
-    """The texture loss's target.  s: size, patch, best and grid, as of `patches.texture_grid`."""
-    grids = []
+def texture_grid(x: Tensor, mask: Tensor, patches: Patches) -> Tensor:
+    """The texture loss's target, as of `patches.texture_grid`."""
+    size, patch, grid, grids = (patches.size,) * 2, patches.patch, patches.grid, []
     for image, shape in zip(x, mask, strict=True):
-        small, scores = (
-            F.interpolate(part[None], (s["size"],) * 2, mode="bicubic") for part in (image, shape)
-        )
-        windows = F.unfold(small, s["patch"])[0].T
-        score = F.unfold(scores, s["patch"])[0].mean(0)
-        best = score.topk(s["best"]).indices
-        chosen = best[torch.randint(s["best"], (s["grid"] ** 2,))]
-        cut = windows[chosen].view(s["grid"], s["grid"], 3, s["patch"], s["patch"])
-        tiled = cut.permute(2, 0, 3, 1, 4).reshape(1, 3, *(s["grid"] * s["patch"],) * 2)
+        small, scores = (F.interpolate(part[None], size, mode="bicubic") for part in (image, shape))
+        windows = F.unfold(small, patch)[0].T
+        score = F.unfold(scores, patch)[0].mean(0)
+        best = score.topk(patches.best).indices
+        chosen = best[torch.randint(patches.best, (grid**2,))]
+        cut = windows[chosen].view(grid, grid, 3, patch, patch)
+        tiled = cut.permute(2, 0, 3, 1, 4).reshape(1, 3, *(grid * patch,) * 2)
         grids.append(F.interpolate(tiled, image.shape[-2:], mode="bicubic"))
     return torch.cat(grids)
 
@@ -43,30 +42,30 @@ def made(net: ImageNetCGN, u: Tensor, y: Tensor, truncation: float) -> tuple[Ten
     return x_gt, mask, fg, bg, net.u2net(bg)
 
 
-def loss(net: ImageNetCGN, features: nn.Module, parts: tuple[Tensor, ...], s: dict) -> Tensor:
-    """The six losses.  features: gives the maps that the Gram distances are taken of."""
+def loss(features: nn.Module, parts: tuple[Tensor, ...], recipe: MechanismsRecipe) -> Tensor:
+    """The sum of all six losses.  features: gives the maps that the Gram distances are taken of."""
     x_gt, mask, fg, bg, bg_mask = parts
-    w, x_gen = s["weights"], compose(mask, fg, bg)
-    perceptual = losses.gram_distance(features(x_gen), features(x_gt), w["perc"])
-    grid = texture_grid(x_gt, mask.detach(), s["patches"])
-    texture = losses.gram_distance(features(fg), features(grid), w["text"])
-    l1 = w["l1"] * losses.l1(x_gen, x_gt)
-    binary, bounds = w["binary"] * losses.mask_entropy(mask), w["mask"] * losses.mask_bounds(mask)
-    return l1 + perceptual + binary + bounds + texture + w["bg"] * losses.background_leak(bg_mask)
+    w, x_gen = recipe.weights, compose(mask, fg, bg)
+    perceptual = losses.gram_distance(features(x_gen), features(x_gt), w.perc)
+    grid = texture_grid(x_gt, mask.detach(), recipe.patches)
+    texture = losses.gram_distance(features(fg), features(grid), w.text)
+    l1 = w.l1 * losses.l1(x_gen, x_gt)
+    binary, bounds = w.binary * losses.mask_entropy(mask), w.mask * losses.mask_bounds(mask)
+    return l1 + perceptual + binary + bounds + texture + w.bg * losses.background_leak(bg_mask)
 
 
-def steps(net: ImageNetCGN, features: nn.Module, s: dict) -> Iterator[None]:
-    """Training, a step at a time, for ever.  s: as `train_imagenet.train_imagenet_cgn`."""
+def steps(net: ImageNetCGN, features: nn.Module, recipe: MechanismsRecipe) -> Iterator[None]:
+    """Training, a step of one pass at a time, for ever."""
     net.train()
     optimisers = [
         torch.optim.Adam(getattr(net, name).parameters(), lr)
-        for name, lr in zip(TRAINED, s["lr"], strict=True)
+        for name, lr in zip(TRAINED, recipe.lr, strict=True)
     ]
     rng = torch.Generator().manual_seed(0)
     while True:
-        y = torch.randint(net.config.num_classes, (s["batch"],))
-        u = truncated_noise(s["batch"], net.config.z_dim, s["truncation"], rng)
-        loss(net, features, made(net, u, y, s["truncation"]), s).backward()
+        y = torch.randint(net.config.num_classes, (recipe.batch,))
+        u = truncated_noise(recipe.batch, net.config.z_dim, recipe.truncation, rng)
+        loss(features, made(net, u, y, recipe.truncation), recipe).backward()
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad()

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from cgnlib.data import categories, textures
 from cgnlib.data.digits import Digits
+from cgnlib.experiments.recipes import CGNRecipe
 from cgnlib.nets import mnist as nets
 from cgnlib.training import losses
 
@@ -163,26 +164,23 @@ class Perceptual(nn.Module):
         return total
 
 
-def cgn_steps(
-    data: Dataset, batch: int, s: dict, perceptual: nn.Module, workers: int
-) -> Iterator[None]:
-    """CGN training, a step at a time, for ever.  s: as `train.train_cgn`."""
-    net = CGN(s["latent"], s["ngf"])
-    critic = {"conv": ConvDiscriminator, "linear": LinearDiscriminator}[s["discriminator"]](
-        s["ndf"]
-    )
-    nets.init_weights(net, s["init"], s["gain"], torch.Generator().manual_seed(0))
+def cgn_steps(data: Dataset, recipe: CGNRecipe, workers: int) -> Iterator[None]:
+    """CGN training, a step at a time, for ever."""
+    net, conv = CGN(recipe.latent, recipe.ngf), recipe.discriminator == "conv"
+    critic = (ConvDiscriminator if conv else LinearDiscriminator)(recipe.ndf)
+    perceptual = Perceptual(recipe.layers, recipe.factors)
+    nets.init_weights(net, recipe.init, recipe.gain, torch.Generator().manual_seed(0))
     opt_g, opt_d = (
-        torch.optim.Adam(part.parameters(), lr, tuple(s["betas"]))
-        for part, lr in ((net, s["lr"]), (critic, s["lr_critic"]))
+        torch.optim.Adam(part.parameters(), lr, recipe.betas)
+        for part, lr in ((net, recipe.lr), (critic, recipe.lr_critic))
     )
     while True:
-        for x, y in DataLoader(data, batch, shuffle=True, num_workers=workers):
+        for x, y in DataLoader(data, recipe.batch, shuffle=True, num_workers=workers):
             y_gen = torch.randint(0, 10, y.shape)
             mask, fg, bg = net(y_gen)
             x_gen = mask * fg + (1 - mask) * bg
             loss = losses.generator_mse(critic(x_gen, y_gen))
-            loss = loss + s["mask"] * losses.mask_entropy(mask) + perceptual(x_gen, x)
+            loss = loss + recipe.mask * losses.mask_entropy(mask) + perceptual(x_gen, x)
             opt_g.zero_grad()
             loss.backward()
             opt_g.step()

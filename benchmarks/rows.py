@@ -5,6 +5,7 @@ of the paper's size have random weights, which cost as much as trained ones.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import count
 
@@ -15,26 +16,23 @@ from race import Clock, Row
 from torch import nn
 from torch.utils.data import DataLoader
 
-from cgnlib import chance, experiments, imagenet, worlds
-from cgnlib.counterfactuals import digits as counterfactuals
+from cgnlib import chance, worlds
+from cgnlib.counterfactuals.digits import sample_cgn
 from cgnlib.data import categories, digits, variants
+from cgnlib.experiments import profile
+from cgnlib.experiments.recipes import PUBLISHED, CGNRecipe, ClassifierRecipe, MechanismsRecipe
 from cgnlib.nets import biggan, perceptual
 from cgnlib.nets import mnist as nets
 from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.u2net import U2Net
-from cgnlib.training import digits as train
 from cgnlib.training.checkpoints import Checkpoint
-from cgnlib.training.mechanisms import train_imagenet_cgn
+from cgnlib.training.digits import train_cgn, train_classifier
+from cgnlib.training.mechanisms import train_mechanisms
 
 LONG = 10**9  # steps or images: more than anybody waits for
 BATCH = 64
-PUBLISHED_BATCH = 16
+CGN_BATCH = PUBLISHED["wildlife"].batch  # that of all variants
 WORKERS = 2  # loading processes of the plain renditions
-# Losses and factors of the published configurations, w^2 * 5000 for each of VGG-16's layers.
-VGG = {
-    "wildlife": {"layers": (3, 8, 22), "factors": (0.5, 12.5, 0.5)},
-    "double_colored": {"layers": (8, 22), "factors": (12.5, 12.5)},
-}
 
 
 def each(steps: Iterator[None], clock: Clock) -> None:
@@ -71,29 +69,27 @@ def fast_rendering(clock: Clock) -> None:
 # --- training on the MNISTs
 
 
-def settings(name: str, profile: str = "full") -> dict:
-    return experiments.profile(profile).cgn[name] | {"steps": LONG}
-
-
 def plain_cgn(clock: Clock, name: str) -> None:
     data: object = plain_mnist.Wildlife(digits.load_digits("mnist-5k", "train"))
     if name != "wildlife":
         frozen = variant(name).freeze()  # its cues cost nothing: kind to the plain side
         data = torch.utils.data.TensorDataset(frozen.x.permute(0, 3, 1, 2).contiguous(), frozen.y)
-    gram = plain_mnist.Perceptual(**VGG[name])
-    each(plain_mnist.cgn_steps(data, PUBLISHED_BATCH, settings(name), gram, WORKERS), clock)
+    each(plain_mnist.cgn_steps(data, PUBLISHED[name], WORKERS), clock)
 
 
 def fast_cgn(clock: Clock, name: str) -> None:
     """The same work: the same nets, batch and layers of VGG-16."""
     perceptual.build = lambda _, layers: perceptual.vgg16(layers, pretrained=False)
-    s = settings(name) | {"batch": PUBLISHED_BATCH, "perceptual": "vgg16"} | VGG[name]
-    train.train_cgn(variant(name), s, 0, Checkpoint(stop=clock))
+    _train_cgn(clock, name, PUBLISHED[name])
 
 
 def full_cgn(clock: Clock, name: str) -> None:
     """The profile `full` as it is."""
-    train.train_cgn(variant(name), settings(name), 0, Checkpoint(stop=clock))
+    _train_cgn(clock, name, profile("full").digits.cgn[name])
+
+
+def _train_cgn(clock: Clock, name: str, recipe: CGNRecipe) -> None:
+    train_cgn(variant(name), replace(recipe, steps=LONG), 0, Checkpoint(stop=clock))
 
 
 def plain_generation(clock: Clock, per_shape: int) -> None:
@@ -105,7 +101,7 @@ def plain_generation(clock: Clock, per_shape: int) -> None:
 
 def fast_generation(clock: Clock, per_shape: int) -> None:
     net = nets.CGN().to(memory_format=torch.channels_last)
-    for _ in counterfactuals.sample_cgn(net, LONG, per_shape, rng()):
+    for _ in sample_cgn(net, LONG, per_shape, rng()):
         clock()
 
 
@@ -115,8 +111,8 @@ def plain_classifier(clock: Clock) -> None:
 
 
 def fast_classifier(clock: Clock) -> None:
-    s = {"batch": BATCH, "epochs": 10**6, "lr": 1.0, "gamma": 1.0}
-    train.train_classifier(variant("wildlife").freeze(), s, 0, Checkpoint(stop=clock))
+    recipe = ClassifierRecipe(epochs=10**6, batch=BATCH, gamma=1.0)
+    train_classifier(variant("wildlife").freeze(), recipe, 0, Checkpoint(stop=clock))
 
 
 # --- decisions
@@ -145,35 +141,34 @@ def fast_decisions(clock: Clock) -> None:
 # --- the CGN over BigGAN
 
 
-def menagerie() -> tuple[ImageNetCGN, nn.Module, dict]:
-    s = experiments.profile("mini").mechanisms | {"steps": LONG, "window": 50}
-    features = perceptual.build(s["perceptual"], s["layers"])
-    return worlds.start("menagerie"), features, _weighted(s)
+Started = tuple[ImageNetCGN, nn.Module, MechanismsRecipe]
 
 
-def large() -> tuple[ImageNetCGN, nn.Module, dict]:
+def menagerie() -> Started:
+    recipe = replace(profile("mini").world.mechanisms, steps=LONG, window=50)
+    features = perceptual.build(recipe.perceptual, recipe.layers)
+    return worlds.find("menagerie").start(), features, recipe
+
+
+def large() -> Started:
     """The paper's size, 256 pixels: one image a pass, one pass a step."""
-    s = experiments.profile("paper").mechanisms | {"steps": LONG, "accumulate": 1}
-    features = perceptual.vgg16(s["layers"], pretrained=False)
-    return ImageNetCGN(biggan.BIGGAN_256, U2Net.published()), features, _weighted(s)
-
-
-def _weighted(s: dict) -> dict:
-    return s | {"weights": imagenet.loss_weights(s["weights"])}
+    recipe = replace(profile("paper").world.mechanisms, steps=LONG, accumulate=1)
+    features = perceptual.vgg16(recipe.layers, pretrained=False)
+    return ImageNetCGN(biggan.BIGGAN_256, U2Net.published()), features, recipe
 
 
 WORLDS = {"menagerie": menagerie, "large": large}
 
 
 def plain_mechanisms(clock: Clock, world: str) -> None:
-    net, features, s = WORLDS[world]()
+    net, features, recipe = WORLDS[world]()
     features.to(memory_format=torch.contiguous_format)
-    each(plain_imagenet.steps(net, features, s), clock)
+    each(plain_imagenet.steps(net, features, recipe), clock)
 
 
 def fast_mechanisms(clock: Clock, world: str) -> None:
-    net, features, s = WORLDS[world]()
-    train_imagenet_cgn(net, features, s, 0, Checkpoint(stop=clock))
+    net, features, recipe = WORLDS[world]()
+    train_mechanisms(net, features, recipe, 0, Checkpoint(stop=clock))
 
 
 # --- the table
@@ -185,7 +180,7 @@ ROWS = (
         "CGN training, W-MNIST, same work",
         partial(plain_cgn, name="wildlife"),
         partial(fast_cgn, name="wildlife"),
-        (PUBLISHED_BATCH, PUBLISHED_BATCH),
+        (CGN_BATCH, CGN_BATCH),
         1.7,
         2.99,
         each_core=True,
@@ -194,7 +189,7 @@ ROWS = (
         "CGN training, DC-MNIST, same work",
         partial(plain_cgn, name="double_colored"),
         partial(fast_cgn, name="double_colored"),
-        (PUBLISHED_BATCH, PUBLISHED_BATCH),
+        (CGN_BATCH, CGN_BATCH),
         1.7,
         2.2,
         each_core=True,
@@ -203,7 +198,7 @@ ROWS = (
         "CGN training, W-MNIST, profile full",
         partial(plain_cgn, name="wildlife"),
         partial(full_cgn, name="wildlife"),
-        (PUBLISHED_BATCH, settings("wildlife")["batch"]),
+        (CGN_BATCH, CGN_BATCH),
         6,
         each_core=True,
     ),

@@ -212,7 +212,7 @@ def fill_statistics(net: nn.Module, batches: int = 4, size: int = 128) -> None:
 @torch.inference_mode()
 def measure(net: nn.Module, n: int = 2000, truncation: float = 0.5) -> dict[str, float]:
     """How its samples fare with the shipped classifier, next to true images."""
-    judge = worlds.judge("menagerie", "standard")
+    judge = worlds.find("menagerie").judge("standard")
     rng = generator(SEED, "menagerie", "measure")
     y = torch.randint(0, CONFIG.num_classes, (n,), generator=rng)
     u = truncated_noise(n, CONFIG.z_dim, truncation, rng)

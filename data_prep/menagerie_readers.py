@@ -11,6 +11,7 @@ u2net: the true mask, from both kinds of image and from backgrounds without an o
 import argparse
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,12 +28,21 @@ from cgnlib.nets.u2net import U2Net
 from cgnlib.training.loop import index_batches
 
 SEED = 0
-PLANS = {
-    "classifier": {"images": 8_000, "epochs": 6, "batch": 32, "rate": 3e-3},
-    "probe": {"images": 24_000, "epochs": 6, "batch": 32, "rate": 3e-3},
-    "u2net": {"images": 12_000, "epochs": 3, "batch": 16, "rate": 4e-3},
-}
 TEST = 2_000
+
+
+class Plan(NamedTuple):
+    images: int
+    epochs: int
+    batch: int
+    rate: float
+
+
+PLANS = {
+    "classifier": Plan(8_000, epochs=6, batch=32, rate=3e-3),
+    "probe": Plan(24_000, epochs=6, batch=32, rate=3e-3),
+    "u2net": Plan(12_000, epochs=3, batch=16, rate=4e-3),
+}
 
 
 def train(name: str) -> tuple[nn.Module, dict]:
@@ -41,11 +51,11 @@ def train(name: str) -> tuple[nn.Module, dict]:
     nets = {"classifier": Reader, "probe": lambda: Reader((10, 10, 10)), "u2net": U2Net.small}
     net = seeded(nets[name], generator(SEED, "menagerie", name))
     net.to(memory_format=torch.channels_last).train()
-    optimiser = torch.optim.AdamW(net.parameters(), plan["rate"], weight_decay=1e-4)
-    steps = plan["epochs"] * -(-plan["images"] // plan["batch"])
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan["rate"], steps)
-    images = store(name, plan["images"], PARTS_TRAIN)
-    batches = index_batches(plan["images"], plan["batch"], SEED, 0, steps)
+    optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-4)
+    steps = plan.epochs * -(-plan.images // plan.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, steps)
+    images = store(name, plan.images, PARTS_TRAIN)
+    batches = index_batches(plan.images, plan.batch, SEED, 0, steps)
     for index in tqdm(batches, total=steps, unit="step"):
         loss = loss_of(name, net, *(part[index] for part in images))
         optimiser.zero_grad(set_to_none=True)
@@ -53,7 +63,7 @@ def train(name: str) -> tuple[nn.Module, dict]:
         optimiser.step()
         schedule.step()
     net.eval()
-    return net, plan | measure(name, net)
+    return net, plan._asdict() | measure(name, net)
 
 
 def store(name: str, n: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What tests/test_browser.py drives: a server for the built book, and a Chromium to open it in."""
+"""What test_browser drives: a server for the built book, and a Chromium to open it in."""
 
 import os
 import shutil

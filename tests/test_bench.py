@@ -3,6 +3,9 @@
 import csv
 import subprocess
 import sys
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -12,9 +15,11 @@ from cgnlib import paths, worlds
 from cgnlib.data import categories
 from cgnlib.data import digits as mnists
 from cgnlib.errors import CGNError
+from cgnlib.experiments.recipes import MENAGERIE_MECHANISMS, PUBLISHED
 from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
 from cgnlib.training import losses
+from cgnlib.training.mechanisms import loss_terms
 
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
 import bench
@@ -72,11 +77,12 @@ def test_the_discriminators_are_the_same(critic):
 
 
 def test_the_gram_distance_is_the_same():
-    s = rows.VGG["wildlife"]
-    fast, plain = perceptual.vgg16(s["layers"], pretrained=False), plain_mnist.Perceptual(**s)
+    recipe = PUBLISHED["wildlife"]
+    fast = perceptual.vgg16(recipe.layers, pretrained=False)
+    plain = plain_mnist.Perceptual(recipe.layers, recipe.factors)
     plain.features.load_state_dict(fast.stages.state_dict())
     x, target = torch.randn(2, 4, 3, 32, 32)
-    expected = losses.gram_distance(fast(x), fast(target), s["factors"])
+    expected = losses.gram_distance(fast(x), fast(target), recipe.factors)
     assert torch.allclose(plain(x, target), expected, rtol=1e-4)
 
 
@@ -98,20 +104,36 @@ def test_decisions_are_the_same():
     assert plain_mnist.nine(probabilities.numpy()) == nine and len(set(nine)) > 1
 
 
-def test_the_cgn_over_biggan_is_the_same(shipped, monkeypatch):
-    monkeypatch.setattr("cgnlib.nets.parts.FOLDER", shipped)
-    net = worlds.start("menagerie").eval()
+def test_the_cgn_over_biggan_and_its_loss_are_the_same(shipped, monkeypatch):
+    monkeypatch.setattr("cgnlib.nets.shipped.FOLDER", shipped)
+    net = worlds.find("menagerie").start().eval()
     u, y = latents(2, net.config.z_dim)[0].clamp(-2, 2), torch.tensor([3, 7])
     made = net(u, y, y, y, 1.0)
-    x_gt, mask, fg, bg, bg_mask = plain_imagenet.made(net, u, y, 1.0)
-    for ours, theirs in (
-        (made.x_gt, x_gt),
-        (made.mask, mask),
-        (made.fg, fg),
-        (made.bg, bg),
-        (made.bg_mask, bg_mask),
-    ):
-        assert torch.allclose(ours, theirs, atol=2e-3)
+    plain = plain_imagenet.made(net, u, y, 1.0)
+    ours = made.x_gt, made.mask, made.fg, made.bg, made.bg_mask
+    assert all(map(partial(torch.allclose, atol=2e-3), ours, plain))
+
+    patches = replace(MENAGERIE_MECHANISMS.patches, best=1)  # nothing is left to chance
+    recipe = replace(MENAGERIE_MECHANISMS, patches=patches)
+    features = perceptual.build(recipe.perceptual, recipe.layers)
+    terms = loss_terms(made, recipe.weights, features, patches, torch.Generator())
+    assert torch.allclose(plain_imagenet.loss(features, ours, recipe), sum(terms.values()))
+
+
+@pytest.mark.parametrize("row", [r for r in rows.ROWS if "256" not in r.name], ids=lambda r: r.name)
+def test_both_sides_of_a_row_do_a_unit_of_work(row, monkeypatch):
+    monkeypatch.setattr(perceptual, "build", perceptual.build)  # one side puts another there
+    monkeypatch.setattr(rows, "WORKERS", 0)
+    ended = []
+
+    def clock():
+        ended.append(1)
+        raise race.Ended
+
+    for side in (row.plain, row.fast):
+        with suppress(race.Ended):
+            side(clock)
+    assert len(ended) == 2
 
 
 def waits(clock):

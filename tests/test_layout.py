@@ -6,8 +6,6 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 from cgnlib.experiments import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,8 +36,8 @@ SCRIPTS = python_in("data_prep", "benchmarks")
 
 
 @cache
-def tree(path):
-    return ast.parse(path.read_text())
+def nodes_of(path):
+    return list(ast.walk(ast.parse(path.read_text())))
 
 
 def name_of(path):
@@ -51,16 +49,32 @@ def name_of(path):
 MODULES = {name_of(path) for path in (*CGNLIB, *BOOK)}
 
 
-def imported(path, nodes=ast.walk):
-    """Every module that a file imports; `a.b` for `from a import b` where that is one."""
-    for node in nodes(tree(path)):
+@cache
+def imported(path, deferred=True):
+    """Every module that a file imports; `a.b` for `from a import b` where that is one.
+
+    deferred: also what functions import when they are called.
+    """
+    found = set()
+    for node in nodes_of(path) if deferred else at_once(nodes_of(path)[0]):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: relative import"
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                yield whole if whole in MODULES else node.module
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (whole & MODULES) | ({node.module} if whole - MODULES else set())
+    return found
+
+
+def at_once(module):
+    """What is run when a module is imported: all but the bodies of functions and type checks."""
+    todo = list(module.body)
+    while todo:
+        node = todo.pop()
+        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not typing and not isinstance(node, ast.FunctionDef):
+            yield node
+            todo += ast.iter_child_nodes(node)
 
 
 def room(name):
@@ -87,19 +101,8 @@ def test_rooms_import_what_stands_below_them():
     assert not wrong
 
 
-def at_once(module):
-    """What is run when a module is imported: all but the bodies of functions and type checks."""
-    todo = list(module.body)
-    while todo:
-        node = todo.pop()
-        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if not typing and not isinstance(node, ast.FunctionDef):
-            yield node
-            todo += ast.iter_child_nodes(node)
-
-
 def test_no_modules_import_each_other_in_a_circle():
-    needs = {name_of(p): set(imported(p, at_once)) & MODULES for p in (*CGNLIB, *BOOK)}
+    needs = {name_of(p): imported(p, deferred=False) & MODULES for p in (*CGNLIB, *BOOK)}
     TopologicalSorter(needs).prepare()  # names the circle
 
 
@@ -151,21 +154,20 @@ def test_runs_name_no_kind():
     said = [
         f"{name_of(path)} says {word}"
         for path in python_in("cgnlib/runs")
-        for node in ast.walk(tree(path))
+        for node in nodes_of(path)
         for word in words(node)
         if word in names
     ]
     assert not said
 
 
-@pytest.mark.xfail(strict=True, reason="records and kept ask a run for its kind")
 def test_no_kind_is_compared_above_the_declarations():
     """A type is asked with isinstance or match, and says the rest of itself."""
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
         for path in (*CGNLIB, *BOOK, *SCRIPTS)
         if room(name_of(path)) != "experiments"
-        for node in ast.walk(tree(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Compare)
         and any(isinstance(side, ast.Attribute) and side.attr == "kind" for side in ast.walk(node))
     ]
@@ -178,7 +180,7 @@ def test_no_module_is_called_utils():
 
 
 def calls(path, name):
-    for node in ast.walk(tree(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(name):
             yield node, {k.arg: ast.unparse(k.value) for k in node.keywords}
 

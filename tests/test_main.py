@@ -4,29 +4,27 @@ import hashlib
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
+from tiny import TINY
 
-from cgnlib import __version__, experiments, runs, worlds
+from cgnlib import __main__, __version__, experiments, runs, worlds
 from cgnlib.__main__ import main
 from cgnlib.counterfactuals import datasets
 from cgnlib.errors import CGNError, Interrupted
 from cgnlib.nets import shipped as parts
-
-COMPUTE = runs._compute  # before it is refused
+from cgnlib.runs import pool
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """An empty CGN_RUNS; nothing is computed here, whatever happens."""
+    """An empty CGN_RUNS; no workers start, whatever happens."""
 
     def refuse(*_):
         raise AssertionError("this would compute")
 
     monkeypatch.setenv("CGN_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr(runs, "_compute", refuse)
+    monkeypatch.setattr(pool, "_compute", refuse)
     return tmp_path / "runs"
 
 
@@ -51,7 +49,7 @@ def test_list_shows_every_run_of_a_profile(profile, capsys, folder):
 
 
 def test_list_says_what_is_done(capsys, monkeypatch):
-    monkeypatch.setattr(runs, "is_done", lambda run: run.kind == "gan")
+    monkeypatch.setattr(runs, "is_done", lambda run: isinstance(run, experiments.GAN))
     assert main(["list", "claim-3-mnist"]) == 0
     lines, summary = listed(capsys.readouterr().out)
     assert {run_id.split("-")[0] for state, run_id in lines if state == "done"} == {"gan"}
@@ -107,11 +105,23 @@ def test_one_run_needs_no_second_process(monkeypatch, capsys):
     assert [run.id for run in computed] == ["gan-colored-s0"]
 
 
-@pytest.mark.parametrize("command", ["list", "run", "record", "generate", "bench"])
-def test_every_command_has_an_example(command, capsys):
+@pytest.mark.parametrize("command", ["list", "run", "generate"])
+def test_every_command_has_examples_and_they_are_right_usage(command, monkeypatch, capsys):
+    generated = []
+
+    def _generate(args):
+        generated.append(experiments.find(args.profile, args.run))
+
+    monkeypatch.setattr(__main__, "_generate", _generate)
+    monkeypatch.setattr(runs, "missing", lambda r: [])
+    monkeypatch.setattr(runs, "ensure", lambda r, *_: r)
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
-    assert end.value.code == 0 and f"python -m cgnlib {command}" in capsys.readouterr().out
+    assert end.value.code == 0
+    examples = re.findall(rf"python -m cgnlib ({command} .*?)(?:   |\n|$)", capsys.readouterr().out)
+    assert examples and all(main(example.split()) == 0 for example in examples)
+    assert all(isinstance(run, experiments.Mechanisms) for run in generated)
+    assert bool(generated) == (command == "generate")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +132,6 @@ def test_every_command_has_an_example(command, capsys):
         ["run", "--dry-run", "cgn-colored-s99"],
         ["run", "--profile", "tiny", "all"],
         ["run", "claim-9"],
-        ["record", "--profile", "tiny"],
         ["generate", "mechanisms-menagerie-none-s99", "data"],
         ["generate", "--profile", "tiny", "mechanisms-menagerie-none-s0", "data"],
     ],
@@ -169,89 +178,34 @@ def test_bad_usage_is_exit_code_2(arguments, capsys, monkeypatch):
     assert capsys.readouterr().err.startswith("usage:")
 
 
-def test_record_says_what_it_wrote(capsys, monkeypatch):
-    from cgnbook import records
-
-    monkeypatch.setattr(records, "write", lambda profile: [(f"claim-{profile}.csv", 7)])
-    assert main(["record", "--profile", "full"]) == 0
-    assert capsys.readouterr().out == "claim-full.csv: 7 rows\n"
-
-
-def test_record_says_that_nothing_is_done(capsys, monkeypatch):
-    from cgnbook import records
-
-    monkeypatch.setattr(records, "write", lambda profile: [])
-    assert main(["record", "--profile", "paper"]) == 0
+def test_help_shows_every_command_and_the_exit_codes(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
     out = capsys.readouterr().out
-    assert "nothing was written" in out and "python -m cgnlib run --profile paper" in out
+    assert end.value.code == 0 and "exit codes: 0 done" in out
+    assert all(f"    {command} " in out for command in ("list", "run", "generate"))
 
 
-def test_records_that_cannot_be_written_are_one_line(capsys, monkeypatch):
-    from cgnbook import records
-
-    def write(profile):
-        raise PermissionError("no right to write")
-        yield
-
-    monkeypatch.setattr(records, "write", write)
-    assert main(["record"]) == 1
-    assert "error: cannot write (no right to write): make" in capsys.readouterr().err
-
-
-def test_help_shows_examples_and_commands():
-    command = [sys.executable, "-m", "cgnlib", "--help"]
+def test_the_package_is_a_command_and_its_version_the_packages():
+    command = [sys.executable, "-m", "cgnlib", "--version"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "examples:" in out and "python -m cgnlib run claim-3-mnist" in out
-    assert all(name in out for name in ("list", "run", "record", "generate", "bench"))
-
-
-def test_every_example_of_the_help_is_right_usage(monkeypatch, capsys):
-    from cgnbook import records
-    from cgnlib import __main__
-    from cgnlib.__main__ import EXAMPLES
-
-    generated = []
-    monkeypatch.setitem(__main__.COMMANDS, "generate", generated.append)
-    monkeypatch.setitem(__main__.COMMANDS, "bench", lambda args: True)
-    monkeypatch.setattr(runs, "missing", lambda r: [])
-    monkeypatch.setattr(runs, "ensure", lambda r, *_: r)
-    monkeypatch.setattr(records, "write", lambda profile: [])
-    every = "\n".join(EXAMPLES.values()).splitlines()
-    lines = [line.split("python -m cgnlib ")[1] for line in every]
-    for line in lines:
-        assert main(line.split("   ")[0].split()) == 0, line
-    assert len(lines) >= 6
-    for args in generated:
-        assert experiments.find(args.profile, args.run).kind == "mechanisms"
-
-
-def test_the_version_is_the_packages(capsys):
-    with pytest.raises(SystemExit) as left:
-        main(["--version"])
-    assert left.value.code == 0 and capsys.readouterr().out == f"{__version__}\n"
+    assert out == f"{__version__}\n"
 
 
 # --- generate
 
 RUN = "mechanisms-menagerie-none-s0"
-MINI = experiments.profile("mini")
-TINY = replace(
-    MINI, mechanisms=MINI.mechanisms | {"steps": 1, "batch": 1, "window": 1, "lr": (1e-3,) * 3}
-)
 
 
 @pytest.fixture(scope="module")
 def trained(shipped, tmp_path_factory):
-    """CGN_RUNS with one training of one step, computed by the command line."""
+    """CGN_RUNS with one training of a few steps, computed by the command line."""
     root = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CGN_RUNS", str(root))
         patch.setattr(parts, "FOLDER", shipped)
         patch.setitem(experiments.PROFILES, "mini", TINY)
-        patch.setattr(runs, "_compute", COMPUTE)
-        # workers are threads of this process, which see its patches
-        patch.setattr(runs, "ProcessPoolExecutor", lambda n, *_: ThreadPoolExecutor(n))
-        assert main(["run", "--workers", "1", RUN]) == 0
+        assert main(["run", RUN]) == 0
     return root
 
 
@@ -291,7 +245,7 @@ def test_generate_writes_the_counterfactuals_of_a_run(weights, tmp_path, capsys)
     expected = {"mode": "random", "n": 5, "seed": 3, "truncation": 0.3, "weights": digest}
     expected |= {"num_classes": 10, "latent": 64, "stretch": "minmax"}
     assert made.spec | expected == made.spec
-    net = worlds.load("menagerie", weights).fold(0.3)
+    net = worlds.find("menagerie").load(weights, "").fold(0.3)
     datasets.write_dataset(
         net, tmp_path / "other", 5, "random", 0.3, 3, name=RUN, weights=digest, num_classes=10,
         latent=64, batch=2,

@@ -115,9 +115,7 @@ def test_a_step_is_near_that_of_float32(recipe, few_digits, monkeypatch):
 
 
 @of_every_kind
-def test_the_same_seed_gives_the_same_bits_also_to_a_stopped_training(
-    recipe, half, few_digits, tmp_path
-):
+def test_the_same_seed_gives_the_same_bits_though_stopped(recipe, half, few_digits, tmp_path):
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Interrupted):
         train(recipe, checkpoint=Checkpoint(path, stop=StopAt(5)))

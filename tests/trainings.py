@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cgnlib import chance
-from cgnlib.data.variants import Variant
+from cgnlib.data import variants
 from cgnlib.experiments.recipes import CGNRecipe, ClassifierRecipe, GANRecipe
 from cgnlib.training.checkpoints import Checkpoint
 from cgnlib.training.digits import train_cgn, train_classifier, train_gan
@@ -29,7 +29,7 @@ of_every_kind = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 
 def split(variant):
     """The training split, whose cues are those of the label."""
-    return Variant(variant, "mnist-5k", "train", chance.generator(0, 0))
+    return variants.load(variant, "mnist-5k", "train", chance.generator(0, 0))
 
 
 def train(recipe, seed=0, checkpoint=None, device=CPU):

@@ -1,4 +1,4 @@
-"""Figures of the chapters.  Each draws, shows and returns its box."""
+"""What the figures of the chapters share: their looks, their colours by source, tiles of pixels."""
 
 import numpy as np
 from torch import Tensor

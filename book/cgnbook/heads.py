@@ -11,6 +11,7 @@ from cgnbook import reported
 from cgnbook.names import INVARIANT, NONE, PLAIN, SUBJECTS
 from cgnbook.page import Page
 from cgnbook.tables import bare_spread
+from cgnlib.measures.naming import Measure
 
 # Whose numbers stand beside ours, and the data that their invariant classifier learned from.
 TOLD = {"Paper": "imagenet", "Study": "in-mini"}
@@ -33,10 +34,10 @@ def measured(rows: pd.DataFrame) -> Measured:
     """Every measure by training set (plain, real, real+cgn) and subject, one value a run."""
     by: Measured = {}
     for row in rows.itertuples():
-        subject, slash, measure = row.metric.partition("/")
-        if slash:
+        what, subject, layer = Measure.of(row.metric)
+        if subject and not layer:
             of = by.setdefault(row.train_on, {}).setdefault(subject, {})
-            of.setdefault(measure, []).append(float(row.value))
+            of.setdefault(what, []).append(float(row.value))
     return by
 
 

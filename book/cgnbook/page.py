@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import myst_nb
+import numpy as np
 import pandas as pd
 
 from cgnbook import boxes, records, reported, tables
@@ -102,10 +103,14 @@ def tracked(claim: str, profile: str, *beside: str) -> Page:
 
 
 def glue(facts: Mapping[str, object]) -> None:
-    """Put facts where the text names them: a verdict as its badge, all else as it is."""
+    """Put facts where the text names them: a verdict as its badge, a number as Python's own, since
+    a text formats no other, all else as it is."""
     for name, fact in facts.items():
-        shown = boxes.Shown(badge(fact.outcome)) if isinstance(fact, Verdict | Finding) else fact
-        myst_nb.glue(name, shown, display=False)
+        if isinstance(fact, Verdict | Finding):
+            fact = boxes.Shown(badge(fact.outcome))
+        elif isinstance(fact, np.generic):
+            fact = fact.item()
+        myst_nb.glue(name, fact, display=False)
 
 
 def summary(this: Page, *behind: boxes.Source) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 from cgnlib import experiments, paths, runs
 from cgnlib.errors import CGNError, reason
 from cgnlib.measures import decisions
+from cgnlib.measures.naming import FOLLOWS, Measure
 from cgnlib.runs import Result
 
 # fmt: off
@@ -151,7 +152,7 @@ def _rows(result: Result) -> Iterator[dict]:
     }
     for metric, value in result.metrics.items():
         n = result.metrics.get(_count_of(metric), evaluated)
-        if "_follows_" in metric:
+        if FOLLOWS in metric:
             # a share of the images whose cues differ; `following` did not count how many these are
             n = result.metrics.get("conflicting_images", "")
         yield shared | {
@@ -170,7 +171,7 @@ def _settings(run: experiments.Run, names: list[str]) -> dict:
 
 def _count_of(metric: str) -> str:
     """The name of the number of images behind a metric."""
-    name = metric.rpartition("/")[2]  # of `subject/measure`
+    name = Measure.of(metric).what
     if name.endswith("_images"):
         return name
     if name.startswith(("shape_bias", "cue_")):

@@ -15,6 +15,7 @@ from cgnlib.counterfactuals.datasets import read_dataset, write_dataset
 from cgnlib.data import sources
 from cgnlib.measures import decisions
 from cgnlib.measures.decisions import Table
+from cgnlib.measures.naming import Measure
 from cgnlib.nets import ensemble as nets
 from cgnlib.nets import weights
 from cgnlib.training.classifiers import best_epoch, train_ensemble
@@ -98,7 +99,11 @@ class _Exam:
     """All tests after each epoch; keeps the weights of the best on real validation images."""
 
     def __init__(self, folder: Path, subject: str, tests: list[Stimuli]):
-        self.path, self.metric, self.tests = folder / WEIGHTS, f"{subject}/real_top1", tests
+        self.path, self.metric, self.tests = (
+            folder / WEIGHTS,
+            Measure("real_top1", subject).name,
+            tests,
+        )
         self.best = -1.0
 
     def __call__(self, net: nn.Module, epoch: int) -> dict[str, float]:
@@ -137,9 +142,9 @@ def measures(table: Table) -> dict[str, float]:
             part = mine.where(condition=condition)
             found[f"{condition}_images"] = len(part)
             for name, value in _measures_of(condition, part):
-                found[f"{subject}/{name}"] = value
+                found[Measure(name, subject).name] = value
         if {"mixed_same", "mixed_rand"} <= conditions.keys():
-            found[f"{subject}/bg_gap"] = decisions.bg_gap(mine)
+            found[Measure("bg_gap", subject).name] = decisions.bg_gap(mine)
     return found
 
 

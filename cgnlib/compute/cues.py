@@ -19,6 +19,7 @@ from cgnlib.data.images import Images, to_signed
 from cgnlib.data.variants import Variant
 from cgnlib.measures import features
 from cgnlib.measures.cues import conflicting, follow
+from cgnlib.measures.naming import follows
 from cgnlib.nets.mnist import CGN, CNN, compose
 
 DOMAINS = ("real", "cgn")
@@ -50,7 +51,9 @@ def following(net: CNN, cgn: CGN, test: Variant, n: int, seed: int) -> Found:
         parts = [images.batch(index)[0] for index in torch.arange(n).split(CHUNK)]
         with torch.inference_mode():
             predicted = torch.cat([net(x).argmax(1) for x in parts])
-        found |= {f"{name}_{k}": v for k, v in follow(predicted, images.y, *cues).items()}
+        found[f"{name}_accuracy"] = (predicted == images.y).float().mean().item()
+        for cue, share in follow(predicted, images.y, *cues).items():
+            found[follows([name], cue)] = share
         z.append(features.features(net, parts))
     domain = torch.arange(2).repeat_interleave(n)
     read = features.linear_probe(torch.cat(z), domain, seed)
@@ -61,8 +64,7 @@ def crossing(net: CNN, cgn: CGN, test: Variant, n: int, seed: int) -> Found:
     """Cue following on images put together from real and generated parts, W-MNIST alone.
 
     Each of strokes, foreground and background is real or made by the CGN: eight kinds of images,
-    all of the classes of the same n test images.  `real_real_cgn_follows_shape` is for real strokes
-    and foregrounds on generated backgrounds.  conflicting_images: behind each share.
+    all of the classes of the same n test images.  conflicting_images: behind each share.
     """
     n = min(n, len(test))
     predicted = {parts: [] for parts in product(DOMAINS, repeat=3)}
@@ -72,9 +74,8 @@ def crossing(net: CNN, cgn: CGN, test: Variant, n: int, seed: int) -> Found:
     cues = test.y[:n], test.fg[:n], test.bg[:n]
     found = {"conflicting_images": float(conflicting(*cues).sum())}
     for parts, answers in predicted.items():
-        shares = follow(torch.cat(answers), *cues)
-        del shares["accuracy"]
-        found |= {"_".join((*parts, name)): share for name, share in shares.items()}
+        for cue, share in follow(torch.cat(answers), *cues).items():
+            found[follows(parts, cue)] = share
     return Found(found)
 
 

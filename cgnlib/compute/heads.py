@@ -16,6 +16,7 @@ from cgnlib.compute.nets_of import net_of
 from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.data.menagerie import Menagerie
 from cgnlib.measures import heat
+from cgnlib.measures.naming import Measure
 from cgnlib.nets import ensemble as nets
 from cgnlib.worlds.menagerie import SPLITS
 
@@ -30,10 +31,7 @@ LAYERS: dict[str, Callable[[list[nn.Module]], nn.Module]] = {
 
 
 def _head_maps(run: e.HeadMaps, job: Job) -> Found:
-    """Heat maps of every subject of a classifier, against the true masks of the objects.
-
-    Metrics are named layer/subject/measure.
-    """
+    """Heat maps of every subject of a classifier, against the true masks of the objects."""
     net = net_of(run.classifier, job.needs["classifier"])
     x, true = images(run.condition, run.evaluated)
     stored = {"x": to_stored(x[:SHOWN]).numpy(), "mask": true[:SHOWN].numpy()}
@@ -42,7 +40,7 @@ def _head_maps(run: e.HeadMaps, job: Job) -> Found:
         for subject in subjects(net):
             raw = heat_of(net, layer, subject, x)
             for name, value in overlap(raw, true).items():
-                found[f"{layer}/{subject}/{name}"] = value
+                found[Measure(name, subject, layer).name] = value
             if layer == "fine":
                 stored[subject] = heat.normalised(raw[:SHOWN])[0].numpy()
     np.savez_compressed(job.folder / "samples.npz", **stored)

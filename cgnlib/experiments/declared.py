@@ -109,13 +109,11 @@ def classifier(
 ) -> Classifier:
     """A classifier of claim 3: on real images, on those of `generator`, or on both."""
     return Classifier(
-        **_on(p, variant),
-        name=f"{train_on}-{_tag(generator)}" if generator else train_on,
-        seed=seed,
-        train_on=train_on,
+        **_on(p, variant), name=f"{train_on}-{_tag(generator)}" if generator else train_on,
+        seed=seed, train_on=train_on,
         recipe=p.digits.classifier if generator else p.digits.original,
         set=image_set(p, generator, seed) if generator else None,
-    )
+    )  # fmt: skip
 
 
 def sized(
@@ -143,24 +141,18 @@ def control(p: Profile, variant: str, seed: int) -> Classifier:
     As many as W-MNIST has counterfactuals, and trained as the union is.
     """
     return Classifier(
-        **_on(p, variant),
-        name="original+decorrelated",
-        seed=seed,
-        train_on="original+decorrelated",
-        recipe=p.digits.classifier,
+        **_on(p, variant), name="original+decorrelated", seed=seed,
+        train_on="original+decorrelated", recipe=p.digits.classifier,
         renderings=p.digits.control_renderings,
-    )
+    )  # fmt: skip
 
 
 def oracle(p: Profile, variant: str) -> Classifier:
     """A reader without a shortcut: trained on true digits whose cues were drawn at random."""
     return Classifier(
-        **_on(p, variant),
-        name="decorrelated",
-        train_on="decorrelated",
-        recipe=p.digits.oracle,
+        **_on(p, variant), name="decorrelated", train_on="decorrelated", recipe=p.digits.oracle,
         renderings=p.digits.oracle_renderings,
-    )
+    )  # fmt: skip
 
 
 def probe(p: Profile) -> Classifier:
@@ -171,25 +163,17 @@ def probe(p: Profile) -> Classifier:
 def evaluation(p: Profile, generator: AnyCGN) -> Evaluation:
     """The quality of a CGN's masks and counterfactuals."""
     return Evaluation(
-        **_on(p, generator.variant),
-        name=_tag(generator),
-        generator=generator,
-        oracle=oracle(p, generator.variant),
-        probe=probe(p),
-        evaluated=p.digits.evaluated,
-    )
+        **_on(p, generator.variant), name=_tag(generator), generator=generator,
+        oracle=oracle(p, generator.variant), probe=probe(p), evaluated=p.digits.evaluated,
+    )  # fmt: skip
 
 
 def explanation(p: Profile, explained: Classifier) -> Explanation:
     """What an MNIST classifier looks at, and what its features keep."""
     return Explanation(
-        **_on(p, explained.variant),
-        name=explained.name,
-        seed=explained.seed,
-        classifier=explained,
-        train_on=explained.train_on,
-        embedded=p.digits.embedded,
-    )
+        **_on(p, explained.variant), name=explained.name, seed=explained.seed, classifier=explained,
+        train_on=explained.train_on, embedded=p.digits.embedded,
+    )  # fmt: skip
 
 
 def following(
@@ -197,14 +181,9 @@ def following(
 ) -> Following:
     """Which cue a classifier follows, on real images and on counterfactuals of `generator`."""
     return of(
-        **_on(p, followed.variant),
-        name=followed.name,
-        seed=followed.seed,
-        classifier=followed,
-        generator=generator,
-        train_on=followed.train_on,
-        evaluated=p.digits.evaluated,
-    )
+        **_on(p, followed.variant), name=followed.name, seed=followed.seed, classifier=followed,
+        generator=generator, train_on=followed.train_on, evaluated=p.digits.evaluated,
+    )  # fmt: skip
 
 
 def crossing(p: Profile, followed: Classifier, generator: AnyCGN) -> Following:
@@ -220,15 +199,11 @@ def reader(p: Profile, variant: str) -> Reader:
 def disentanglement(p: Profile, variant: str, generator: AnyCGN | None) -> Disentanglement:
     """What interventions on a CGN change; on the true renderer where it is None."""
     return Disentanglement(
-        variant=variant,
-        profile=p.name,
-        name=_tag(generator) if generator else "truth",
-        evaluated=p.digits.scenes,
-        reader=reader(p, variant),
-        generator=generator,
+        variant=variant, profile=p.name, name=_tag(generator) if generator else "truth",
+        evaluated=p.digits.scenes, reader=reader(p, variant), generator=generator,
         digits=None if generator else p.digits.digits,
         textures=None if generator else p.digits.textures,
-    )
+    )  # fmt: skip
 
 
 def mechanisms(p: Profile, ablation: str, seed: int) -> Mechanisms:
@@ -246,13 +221,11 @@ def published_mechanisms(p: Profile) -> PublishedMechanisms:
 def quality(p: Profile, generator: AnyMechanisms | None) -> Quality:
     """What a CGN is worth; BigGAN itself where it is None."""
     return Quality(
-        **_in(p),
-        name=generator.name if generator else "biggan",
+        **_in(p), name=generator.name if generator else "biggan",
         seed=generator.seed if generator else 0,
-        ablation=generator.ablation if generator else "biggan",
-        recipe=p.world.quality,
+        ablation=generator.ablation if generator else "biggan", recipe=p.world.quality,
         generator=generator,
-    )
+    )  # fmt: skip
 
 
 def images(p: Profile, generator: AnyMechanisms) -> Images:
@@ -283,63 +256,45 @@ def ensemble(p: Profile, train_on: str, seed: int, ablation: str = "none") -> En
     """
     made = images_for(p, seed, ablation) if train_on == "real+cgn" else None
     return Ensemble(
-        **_in(p),
-        name=f"{train_on}-{made.name}" if made else train_on,
-        seed=seed,
-        train_on=train_on,
-        recipe=p.world.ensemble,
-        conditions=p.world.exam,
-        start=plain(p, seed),
+        **_in(p), name=f"{train_on}-{made.name}" if made else train_on, seed=seed,
+        train_on=train_on, recipe=p.world.ensemble, conditions=p.world.exam, start=plain(p, seed),
         images=made,
-    )
+    )  # fmt: skip
 
 
 def robustness(p: Profile, classifier: AnyPlain | Ensemble, seed: int) -> Robustness:
     """A classifier of a world put to every test."""
     tested = classifier if isinstance(classifier, Ensemble) else None
     return Robustness(
-        **_in(p),
-        name=classifier.name or classifier.kind,
-        seed=classifier.seed,
-        train_on=tested.train_on if tested else "plain",
-        recipe=p.world.tests,
-        classifier=classifier,
-        images=(tested and tested.images) or images_for(p, seed),
-    )
+        **_in(p), name=classifier.name or classifier.kind, seed=classifier.seed,
+        train_on=tested.train_on if tested else "plain", recipe=p.world.tests,
+        classifier=classifier, images=(tested and tested.images) or images_for(p, seed),
+    )  # fmt: skip
 
 
 def packaged_robustness(p: Profile, preprocessing: str) -> PackagedRobustness:
     """A pretrained network from a package on the real cue-conflict images."""
     return PackagedRobustness(
-        variant="imagenet",
-        profile=p.name,
-        name=f"efficientnet-lite0-{preprocessing}",
-        train_on="plain",
-        recipe=TestsRecipe(("cue_conflict",), preprocessing=preprocessing),
-    )
+        variant="imagenet", profile=p.name, name=f"efficientnet-lite0-{preprocessing}",
+        train_on="plain", recipe=TestsRecipe(("cue_conflict",), preprocessing=preprocessing),
+    )  # fmt: skip
 
 
 def head_maps(p: Profile, classifier: AnyPlain | Ensemble) -> HeadMaps:
     """Where each head looks."""
     return HeadMaps(
-        **_in(p),
-        name=classifier.name or classifier.kind,
-        seed=classifier.seed,
+        **_in(p), name=classifier.name or classifier.kind, seed=classifier.seed,
         classifier=classifier,
         train_on=classifier.train_on if isinstance(classifier, Ensemble) else "plain",
-        condition="cue_conflict",
-        evaluated=p.world.explained,
-    )
+        condition="cue_conflict", evaluated=p.world.explained,
+    )  # fmt: skip
 
 
 def menagerie_disentanglement(p: Profile, generator: Mechanisms | None) -> MenagerieDisentanglement:
     """What interventions on a CGN change; on the true renderer where it is None."""
     return MenagerieDisentanglement(
-        **_in(p),
-        name=generator.name if generator else "truth",
-        seed=generator.seed if generator else 0,
-        evaluated=p.world.scenes or 0,
-        ablation=generator.ablation if generator else "truth",
-        generator=generator,
+        **_in(p), name=generator.name if generator else "truth",
+        seed=generator.seed if generator else 0, evaluated=p.world.scenes or 0,
+        ablation=generator.ablation if generator else "truth", generator=generator,
         truncation=p.world.quality.truncation if generator else None,
-    )
+    )  # fmt: skip

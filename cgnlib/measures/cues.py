@@ -9,16 +9,15 @@ def conflicting(y: Tensor, fg: Tensor, bg: Tensor) -> Tensor:
 
 
 def follow(predicted: Tensor, y: Tensor, fg: Tensor, bg: Tensor) -> dict[str, float]:
-    """Accuracy, and shares of predictions that name the shape, the foreground, the background.
+    """Shares of predictions that name the shape, the foreground and the background.
 
-    The shares are over images whose three cues name three classes.  All: [N] int64.
+    They are over images whose three cues name three classes.  All: [N] int64.
     Raises ValueError where there is no such image.
     """
     apart = conflicting(y, fg, bg)
     if not apart.any():
         raise ValueError("no image has three cues of three classes; whom it follows is undefined")
-    shares = {
-        f"follows_{cue}": (predicted == of)[apart].float().mean().item()
+    return {
+        cue: (predicted == of)[apart].float().mean().item()
         for cue, of in (("shape", y), ("foreground", fg), ("background", bg))
     }
-    return {"accuracy": (predicted == y).float().mean().item()} | shares

@@ -1,5 +1,6 @@
 """A page: every source in one frame, and what it puts into the text."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -45,6 +46,7 @@ def test_glue_shows_a_verdict_as_its_badge_and_all_else_as_it_is(monkeypatch):
     monkeypatch.setattr(
         page.myst_nb, "glue", lambda name, value, display: glued.update({name: value})
     )
-    page.glue({"verdict": UNRUN, "words": NOT_RUN, "share": 0.5})
+    page.glue({"verdict": UNRUN, "words": NOT_RUN, "share": 0.5, "n": np.int64(3)})
     assert glued["verdict"].markup == f'<span class="verdict-not-run">{NOT_RUN}</span>'
     assert (glued["words"], glued["share"]) == (NOT_RUN, 0.5)
+    assert repr(glued["n"]) == "3"  # a text would print np.int64(3)

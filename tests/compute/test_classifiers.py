@@ -1,11 +1,11 @@
 """Runs behind claim 3 on ImageNet and the menagerie: what they leave and measure, end to end."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
 import matplotlib.pyplot as plt
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -14,42 +14,55 @@ from stopping import StopAt
 from torch.multiprocessing import ProcessRaisedException
 from torchvision.models import resnet50
 
-from cgnbook import heads as robustness
-from cgnbook import records, robustness_figures
-from cgnlib import experiments, runs, worlds
+from cgnbook import heads, page
+from cgnbook.chapters import claim3_backgrounds as backgrounds
+from cgnbook.chapters import claim3_shape_bias as shape_bias
+from cgnbook.chapters import out_of_distribution
+from cgnbook.names import NONE
+from cgnlib import compute, runs
+from cgnlib import experiments as e
 from cgnlib.chance import seeded
-from cgnlib.compute import classifiers, digits, mechanisms
+from cgnlib.compute import Job, classifiers, mechanisms
 from cgnlib.compute.classifiers import measures
+from cgnlib.compute.nets_of import WEIGHTS
 from cgnlib.counterfactuals.datasets import read_dataset
 from cgnlib.data import preprocessing, public, sources
 from cgnlib.data.categories import SIXTEEN, imagenet_a, wordnet
-from cgnlib.errors import Interrupted
+from cgnlib.errors import CGNError, Interrupted
 from cgnlib.experiments import PROFILES, grid, with_needs
+from cgnlib.experiments.claims import claim_3_imagenet
 from cgnlib.measures import decisions
-from cgnlib.nets import biggan
+from cgnlib.nets import biggan, weights
 from cgnlib.nets import shipped as parts
 from cgnlib.nets.ensemble import SUBJECTS
 from cgnlib.nets.imagenet import ImageNetCGN, load_cgn
 from cgnlib.nets.u2net import U2Net
+from cgnlib.runs import pool, process
 from cgnlib.training.checkpoints import Checkpoint
+from cgnlib.worlds import imagenet
 
-MINI, PAPER = experiments.profile("mini"), experiments.profile("paper")
-SMALL = {"train": 10, "val": 6, "batch": 4}
-TINY = replace(
+MINI, PAPER = e.profile("mini"), e.profile("paper")
+
+
+def scaled(profile, seeds, **recipes):
+    """A profile with other settings in the recipes of its world."""
+    changed = {n: replace(getattr(profile.world, n), **of) for n, of in recipes.items()}
+    return replace(profile, world=replace(profile.world, ensemble_seeds=seeds, **changed))
+
+
+TINY = scaled(
     MINI,
-    mechanisms=MINI.mechanisms | {"steps": 1, "batch": 1, "window": 1},
-    images=MINI.images | {"train": 7, "val": 5},
-    plain=MINI.plain | SMALL,
-    ensemble=MINI.ensemble | SMALL | {"batch": 6},
-    ensemble_seeds=(0,),
-    robustness=MINI.robustness | {"val": 7},
+    (0,),
+    mechanisms={"steps": 1, "batch": 1, "window": 1},
+    images={"train": 7, "val": 5},
+    plain={"train": 10, "val": 6, "batch": 4},
+    ensemble={"train": 10, "val": 6, "batch": 6},
+    tests={"val": 7},
 )
 TESTS = ("cue_conflict", "original", "mixed_same", "mixed_rand")
 
 
 def on_the_cpu(patch):
-    for kinds in (mechanisms, classifiers):
-        patch.setattr(kinds, "DEVICE", torch.device("cpu"))
     patch.setattr(torch.cuda, "is_available", lambda: False)
     patch.setattr(torch.cuda, "device_count", lambda: 0)
     patch.delenv("CGN_DEVICES", raising=False)
@@ -70,9 +83,9 @@ def finished(shipped, tmp_path_factory):
         patch.setattr(mechanisms, "_save_samples", lambda *_: None)
         patch.setenv("CGN_RUNS", str(tmp_path_factory.mktemp("runs")))
         found = {}
-        for run in with_needs(experiments.claim_3_imagenet(TINY)):
-            runs._compute_one(run)
-            found[run.kind, dict(run.settings).get("train_on")] = runs.load(run)
+        for run in with_needs(claim_3_imagenet(TINY)):
+            process.compute_one(run)
+            found[run.kind, run.settings.get("train_on")] = runs.load(run)
         return found
 
 
@@ -81,7 +94,7 @@ def files(result):
 
 
 def same_files(a, b):
-    a, b = load_file(a / "weights.safetensors"), load_file(b / "weights.safetensors")
+    a, b = load_file(a / WEIGHTS), load_file(b / WEIGHTS)
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
@@ -93,8 +106,8 @@ COMMON = {"spec.json", "env.json", "metrics.json", "attempt-001.log"}
 def test_each_kind_leaves_its_files_and_nothing_else(finished):
     kinds = {
         "images": {"train", "val"},
-        "plain": {"weights.safetensors", "history.csv"},
-        "ensemble": {"weights.safetensors", "history.csv"},
+        "plain": {WEIGHTS, "history.csv"},
+        "ensemble": {WEIGHTS, "history.csv"},
         "robustness": {"decisions.csv"},
     }
     for (kind, _), result in finished.items():
@@ -112,8 +125,7 @@ def test_images_are_two_sets_of_their_own(finished):
     assert (train.spec["truncation"], train.spec["stretch"]) == (0.5, "plain")
     assert train.spec["seed"] != val.spec["seed"]
     assert not torch.equal(train.classes[:5], val.classes)
-    weights = finished["mechanisms", None].folder / "weights.safetensors"
-    assert train.spec["weights"] == sources.sha256(weights)
+    assert train.spec["weights"] == sources.sha256(finished["mechanisms", None].folder / WEIGHTS)
 
 
 def test_trainings_count_their_images_and_name_their_epoch(finished):
@@ -173,51 +185,40 @@ def test_the_weights_kept_are_those_of_the_best_epoch(tmp_path, monkeypatch, fin
         value = next(made)
         return {"avg/real_top1": value, "avg/mixed_rand": 1 - value, "real_images": 3}
 
-    states, save = [], classifiers._save
+    states, save = [], weights.save
 
-    def noted(net, folder):
+    def noted(net, path):
         states.append({key: value.clone() for key, value in net.state_dict().items()})
-        save(net, folder)
+        save(net, path)
 
     monkeypatch.setattr(classifiers, "measures", judge)
-    monkeypatch.setattr(classifiers, "_save", noted)
-    run, needs = ensemble_run(finished)
-    found, history = classifiers.ensemble(run, tmp_path, needs, Checkpoint())
+    monkeypatch.setattr(weights, "save", noted)
+    found, history = trained(finished, tmp_path)
     assert (found["epoch"], found["real_top1"], found["epochs"]) == (2, 0.6, 3)
     assert [row["avg/real_top1"] for row in history] == [0.3, 0.6, 0.5]
     assert "real_images" not in history[0] and len(states) == 2
-    kept = load_file(tmp_path / "weights.safetensors")
+    kept = load_file(tmp_path / WEIGHTS)
     assert all(torch.equal(kept[key], states[1][key]) for key in kept)
     assert any(not torch.equal(kept[key], states[0][key]) for key in kept)
 
 
-def ensemble_run(finished):
-    run = finished["ensemble", "real+cgn"].run
-    return run, {role: runs.load(need).folder for role, need in run.needs}
-
-
-@pytest.fixture
-def same_runs(finished, monkeypatch):
-    """CGN_RUNS of the finished runs."""
-    monkeypatch.setenv("CGN_RUNS", str(finished["plain", None].folder.parents[1]))
-
-
-@pytest.fixture(autouse=True)
-def _find_runs(same_runs):
-    """So that needs are found."""
+def trained(finished, folder, seed=0, **job):
+    """The invariant classifier once more."""
+    needs = {"start": finished["plain", None].folder, "images": finished["images", None].folder}
+    run = replace(finished["ensemble", "real+cgn"].run, seed=seed)
+    return compute.compute(run, Job(folder, needs, **job))
 
 
 def test_a_stopped_run_ends_as_an_undisturbed_one(finished, tmp_path):
     """Also where it stopped between its best epoch and its last."""
-    run, needs = ensemble_run(finished)
     checkpoint = Checkpoint(tmp_path / "checkpoint.pt", stop=StopAt(1, 4, 6))
     folder = tmp_path / "run"
     folder.mkdir()
     for _ in range(3):
         torch.manual_seed(5)  # chance has an owner
         with pytest.raises(Interrupted):
-            classifiers.ensemble(run, folder, needs, checkpoint)
-    found, history = classifiers.ensemble(run, folder, needs, checkpoint)
+            trained(finished, folder, checkpoint=checkpoint)
+    found, history = trained(finished, folder, checkpoint=checkpoint)
     whole = finished["ensemble", "real+cgn"]
     assert found == whole.metrics and same_files(folder, whole.folder)
     assert [{k: float(v) for k, v in row.items()} for row in history] == whole.history()
@@ -227,9 +228,8 @@ def test_a_stopped_run_ends_as_an_undisturbed_one(finished, tmp_path):
 def test_two_devices_leave_what_one_does(finished, tmp_path, monkeypatch):
     """Tests of each epoch included, which the first device takes."""
     monkeypatch.setenv("CGN_DEVICES", "2")
-    run, needs = ensemble_run(finished)
     try:
-        found, history = classifiers.ensemble(run, tmp_path, needs, Checkpoint())
+        found, history = trained(finished, tmp_path)
     except ProcessRaisedException as error:
         if "process group" in str(error).lower() or "gloo" in str(error).lower():
             pytest.skip(f"no process group here: {str(error).splitlines()[-1]}")
@@ -239,15 +239,13 @@ def test_two_devices_leave_what_one_does(finished, tmp_path, monkeypatch):
     assert len(history) == 3
     for ours, theirs in zip(history, whole.history(), strict=True):
         assert ours == pytest.approx(theirs, rel=1e-3)
-    kept, other = (load_file(p / "weights.safetensors") for p in (tmp_path, whole.folder))
+    kept, other = (load_file(p / WEIGHTS) for p in (tmp_path, whole.folder))
     assert all(torch.allclose(kept[key], other[key], rtol=1e-3, atol=1e-5) for key in other)
 
 
 def test_seeds_are_of_heads_and_order(finished, tmp_path):
-    run, needs = ensemble_run(finished)
-    whole = finished["ensemble", "real+cgn"]
-    classifiers.ensemble(replace(run, seed=1), tmp_path, needs, Checkpoint())
-    assert not same_files(tmp_path, whole.folder)
+    trained(finished, tmp_path, seed=1)
+    assert not same_files(tmp_path, finished["ensemble", "real+cgn"].folder)
 
 
 # --- measures
@@ -335,10 +333,11 @@ SMALL_CGN = replace(
     layers=((False, 16, 16), (True, 16, 8), (True, 8, 4), (True, 4, 1)),
     attention_layer_position=2,
 )
-SMALL_PAPER = replace(
+SMALL_PAPER = scaled(
     PAPER,
-    images=PAPER.images | {"train": 6, "val": 3},
-    ensemble=PAPER.ensemble | {"batch": 2, "epochs": 2, "decay_every": 1},
+    PAPER.world.ensemble_seeds,
+    images={"train": 6, "val": 3},
+    ensemble={"batch": 2, "epochs": 2, "decay_every": 1},
 )
 
 
@@ -393,46 +392,40 @@ def small_imagenet(tmp_path, monkeypatch, random_biggan, random_u2net):
     monkeypatch.setattr(sources, "table", lambda: table)
     monkeypatch.setattr(public, "read", partial(public.read, check=False))
     monkeypatch.setattr(preprocessing, "SIZE", EDGE)
-    world = replace(worlds.WORLDS["imagenet"], config=SMALL_CGN, empty_u2net=U2Net.small)
-    monkeypatch.setitem(worlds.WORLDS, "imagenet", world)
     small = partial(load_cgn, config=SMALL_CGN, u2net=U2Net.small())
-    monkeypatch.setattr(worlds, "published", lambda _: small(sources.find("cgn-imagenet")))
-    monkeypatch.setattr(runs, "ProcessPoolExecutor", lambda n, *_: ThreadPoolExecutor(n))
+    monkeypatch.setattr(imagenet.ImageNet, "config", SMALL_CGN)
+    monkeypatch.setattr(imagenet.ImageNet, "load", lambda _, path, mend: small(path, mend=mend))
+    monkeypatch.setattr(imagenet, "published", lambda: small(sources.find("cgn-imagenet")))
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", lambda n, *_: ThreadPoolExecutor(n))
     return data
 
 
-@pytest.mark.slow
 def shown(results, monkeypatch):
     """What the chapters show of the results is drawn, though no background is known here."""
     drawn = []
     monkeypatch.setattr(plt, "show", lambda: drawn.append(plt.gcf()))
-    live = records.frame(results)
-    robustness_figures.cue_shares(results)
-    robustness_figures.background_lines(results)
+    this = page.gather("claim-3-imagenet", results)
+    shape_bias.cue_shares(results)
+    backgrounds.background_lines(results)
     assert len(drawn) == 2
     plt.close("all")
-    none = pd.DataFrame(columns=records.COLUMNS)
-    for table in (robustness.shape_bias, robustness.backgrounds):
-        assert (table(none, live, "here")["here"] != "–").any()
-    assert len(robustness.head_by_head(live)) == 1 + 2 * len(SUBJECTS)
-    accuracies = robustness.out_of_distribution({"here": live}).set_index("Images")
-    assert (accuracies.loc["IN-A", ["here, plain", "here, ensemble"]] != "–").all()
-    declared = [result.run["train_on"] for result in results]
-    for train_on, heads in robustness.measured(live).items():
-        assert all(len(of["real_top1"]) == declared.count(train_on) for of in heads.values())
+    for table in (shape_bias.table(this), backgrounds.table(this)):
+        assert (table[this.label] != NONE).any()
+    assert len(backgrounds.head_by_head(this)) == 1 + 2 * len(SUBJECTS)
+    accuracies = out_of_distribution.table(this).set_index("Images")
+    assert (accuracies.loc["IN-A", ["paper, plain", "paper, ensemble"]] != NONE).all()
+    declared = [result.run.train_on for result in results]
+    for train_on, of_heads in heads.measured(this.live).items():
+        assert all(len(of["real_top1"]) == declared.count(train_on) for of in of_heads.values())
 
 
+@pytest.mark.slow
 def test_the_papers_runs_reach_both_tables(small_imagenet, monkeypatch):
     """All of claim 3 from the profile's own declarations; a second time computes nothing."""
     declared = grid("paper", "claim-3-imagenet")
-    kinds = [run.kind for run in with_needs(declared)]
-    assert {kind: kinds.count(kind) for kind in kinds} == {
-        "mechanisms": 1,
-        "images": 1,
-        "plain": 1,
-        "ensemble": 6,
-        "robustness": 7,
-    }
+    assert Counter(type(run) for run in with_needs(declared)) == {
+        e.PublishedMechanisms: 1, e.Images: 1, e.PretrainedPlain: 1, e.Ensemble: 6, e.Robustness: 7,
+    }  # fmt: skip
     results = runs.ensure(declared, workers=1)
     sizes = {"real": 4, "cue_conflict": 16, "original": 3, "mixed_same": 3, "mixed_rand": 3}
     sizes |= {"imagenet-a": 2, "sketch": 4, "counterfactual": 3}
@@ -440,7 +433,7 @@ def test_the_papers_runs_reach_both_tables(small_imagenet, monkeypatch):
     for result in results:
         found = result.metrics
         table = decisions.read(result.folder / "decisions.csv")
-        plain = result.run["train_on"] == "plain"
+        plain = result.run.train_on == "plain"
         for subject in ("plain",) if plain else SUBJECTS:
             for condition, n in sizes.items():
                 assert found[f"{condition}_images"] == n
@@ -458,7 +451,7 @@ def test_the_papers_runs_reach_both_tables(small_imagenet, monkeypatch):
         assert set(table["subj"].tolist()) == set(("plain",) if plain else SUBJECTS)
     assert biased > 15  # of 31; by chance seven of eight have a bias
     for run in with_needs(declared):
-        if run.kind == "ensemble":
+        if isinstance(run, e.Ensemble):
             result = runs.load(run)
             assert result.metrics["epochs"] == len(result.history()) == 2
             assert result.metrics["train_images"] == 4
@@ -470,14 +463,14 @@ def test_the_papers_runs_reach_both_tables(small_imagenet, monkeypatch):
     def refuse(*_):
         raise AssertionError("nothing is computed twice")
 
-    monkeypatch.setattr(digits, "execute", refuse)
+    monkeypatch.setattr(compute, "compute", refuse)
     again = runs.ensure(declared, workers=1)
     assert [result.metrics for result in again] == [result.metrics for result in results]
     write_image(
         small_imagenet / "in-mini" / "val" / wordnet()[6] / "new.JPEG",
         torch.Generator().manual_seed(1),
     )
-    with pytest.raises(experiments.CGNError, match="made from another spec"):
+    with pytest.raises(CGNError, match="made from another spec"):
         runs.ensure(declared, workers=1)
 
 
@@ -488,7 +481,7 @@ def test_a_packaged_network_is_put_to_the_real_stimuli(small_imagenet, monkeypat
     for path in root.rglob("*.png"):
         write_image(path, torch.Generator().manual_seed(2), 224)
     results = runs.ensure(grid("paper", "real-stimuli"), workers=1)
-    assert [result.run["preprocessing"] for result in results] == ["paper", "authors"]
+    assert [result.run.recipe.preprocessing for result in results] == ["paper", "authors"]
     for result in results:
         table = decisions.read(result.folder / "decisions.csv")
         assert len(table) == 16 and set(table["subj"].tolist()) == {"efficientnet-lite0"}

@@ -5,34 +5,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from cgnlib import experiments, worlds
+from cgnlib import experiments as e
+from cgnlib import worlds
 from cgnlib.chance import generator, seeded
-from cgnlib.compute import digits, disentanglement
-from cgnlib.compute import disentanglement as kinds
-from cgnlib.experiments import VARIANTS
-from cgnlib.nets import mnist as nets
-from cgnlib.nets import weights
+from cgnlib.compute import Job, compute, disentanglement
+from cgnlib.compute.nets_of import WEIGHTS, net_of
+from cgnlib.experiments import declared
+from cgnlib.measures.disentanglement import FACTORS
+from cgnlib.nets import mnist, weights
 from cgnlib.nets.readers import CueReader
-from cgnlib.training.checkpoints import Checkpoint
 
-MINI = experiments.profile("mini")
-FACTORS = ("shape", "texture", "background")
-
-
-def factors_of(variant):
-    return FACTORS[:2] if variant == "colored" else FACTORS
-
-
-def tiny(run, **settings):
-    return replace(run, settings=tuple(sorted((dict(run.settings) | settings).items())))
+MINI = e.profile("mini")
 
 
 def save(net, folder):
     folder.mkdir(exist_ok=True)
-    state = {key: value.contiguous() for key, value in net.state_dict().items()}
-    save_file(state, folder / "weights.safetensors")
+    weights.save(net, folder / WEIGHTS)
     return folder
 
 
@@ -68,12 +57,11 @@ def measured(monkeypatch, tmp_path):
     """Metrics of a toy source, read by something that sees its channels."""
 
     def measure(mix, read=channels):
-        monkeypatch.setattr(kinds, "_source", lambda run, needs: Toy(mix))
+        monkeypatch.setattr(disentanglement, "DigitRenderer", lambda *_: Toy(mix))
         monkeypatch.setattr(disentanglement, "of_digits", lambda net: read)
-        run = tiny(experiments.disentanglement(MINI, "wildlife", None), evaluated=200)
-        found, history = kinds.disentanglement(
-            run, tmp_path, {"reader": save(CueReader(), tmp_path / "reader")}, None
-        )
+        run = replace(declared.disentanglement(MINI, "wildlife", None), evaluated=200)
+        needs = {"reader": save(CueReader(), tmp_path / "reader")}
+        found, history = compute(run, Job(tmp_path, needs))
         assert history is None
         return found
 
@@ -89,7 +77,7 @@ def test_mechanisms_that_rule_their_own_factor_score_one(measured, tmp_path):
             assert found[f"moved_{a}_{b}"] == (a == b) and found[f"noise_{a}_{b}"] == 0
     assert all(found[f"shape_read_{c}"] == 1 for c in range(10))
     with np.load(tmp_path / "samples.npz") as stored:
-        assert stored["base"].shape == (kinds.SHOWN, 4, 4, 3)
+        assert stored["base"].shape == (disentanglement.SHOWN, 4, 4, 3)
         assert (stored["shape"][..., 0] != stored["base"][..., 0]).all()  # y is another class
         assert np.array_equal(stored["shape"][..., 1:], stored["base"][..., 1:])
 
@@ -111,39 +99,38 @@ def test_a_reader_that_guesses_finds_no_disentanglement(measured):
 # --- end to end
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", e.VARIANTS)
 def test_a_reader_is_trained_tested_and_kept(few_digits, tmp_path, variant):
-    run = tiny(experiments.reader(MINI, variant), renderings=2)
-    found, history = digits.execute(run, tmp_path, {}, Checkpoint())
-    names = [f"{factor}_accuracy" for factor in factors_of(variant)]
+    run = declared.reader(MINI, variant)
+    run = replace(run, recipe=replace(run.recipe, renderings=2))
+    found, history = compute(run, Job(tmp_path))
+    names = [f"{factor}_accuracy" for factor in run.factors]
     assert set(found) == {*names, "train_images", "test_images"}
     assert (found["train_images"], found["test_images"]) == (80, 40)
     assert all(0 <= found[name] <= 1 for name in names)
     assert len(history) == 1 and 0 <= history[0]["train_accuracy"] <= 1
-    again = weights.load(CueReader(), tmp_path / "weights.safetensors")
-    assert sum(value.isfinite().all() for value in again.state_dict().values()) > 10
+    assert all(value.isfinite().all() for value in net_of(run, tmp_path).state_dict().values())
 
 
 def test_a_reader_learns_cues_that_are_there(few_digits, tmp_path):
     """The foreground of DC-MNIST, which covers most of these images, and its ten colours."""
-    run = tiny(experiments.reader(MINI, "double_colored"), renderings=40, epochs=2, batch=16)
-    found, _ = digits.execute(run, tmp_path, {}, Checkpoint())
-    assert found["texture_accuracy"] > 0.9
+    run = declared.reader(MINI, "double_colored")
+    run = replace(run, recipe=replace(run.recipe, renderings=40, epochs=2, batch=16))
+    assert compute(run, Job(tmp_path)).metrics["texture_accuracy"] > 0.9
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", e.VARIANTS)
 @pytest.mark.parametrize("of_cgn", [False, True])
 def test_digits_are_intervened_on(few_digits, tmp_path, variant, of_cgn):
-    source = experiments.cgn(MINI, variant, 0) if of_cgn else None
-    run = tiny(experiments.disentanglement(MINI, variant, source), evaluated=60)
+    cgn = declared.cgn(MINI, variant, 0) if of_cgn else None
+    run = replace(declared.disentanglement(MINI, variant, cgn), evaluated=60)
     needs = {"reader": save(seeded(CueReader, generator(1)), tmp_path / "reader")}
     if of_cgn:
-        cgn = seeded(lambda: nets.CGN(source["latent"], source["ngf"]), generator(2))
-        needs["generator"] = save(cgn, tmp_path / "cgn")
-    found, _ = digits.execute(run, tmp_path, needs, None)
-    again, _ = digits.execute(run, tmp_path, needs, None)
-    assert found == again  # its chance has an owner
-    factors = factors_of(variant)
+        net = seeded(lambda: mnist.CGN(cgn.recipe.latent, cgn.recipe.ngf), generator(2))
+        needs["generator"] = save(net, tmp_path / "cgn")
+    found, _ = compute(run, Job(tmp_path, needs))
+    assert found == compute(run, Job(tmp_path, needs)).metrics  # its chance has an owner
+    factors = FACTORS[:2] if variant == "colored" else FACTORS
     assert {name for name in found if name.startswith("read_")} == {f"read_{f}" for f in factors}
     assert len([n for n in found if n.startswith("moved_")]) == 3 * len(factors)
     assert found["disentanglement"] == pytest.approx(found["control"] - found["leak"])
@@ -155,22 +142,15 @@ def test_digits_are_intervened_on(few_digits, tmp_path, variant, of_cgn):
 
 @pytest.mark.parametrize("of_cgn", [False, True])
 def test_the_menagerie_is_intervened_on(random_parts, tmp_path, monkeypatch, of_cgn):
-    monkeypatch.setattr(kinds, "POOL", 100)
-    source = experiments.mechanisms(MINI, "none", 0) if of_cgn else None
-    run = tiny(experiments.disentanglement(MINI, "menagerie", source), evaluated=10)
-    needs = {"generator": save(worlds.start("menagerie"), tmp_path / "cgn")} if of_cgn else {}
-    found, _ = digits.execute(run, tmp_path, needs, None)
+    monkeypatch.setattr(disentanglement, "POOL", 100)
+    cgn = declared.mechanisms(MINI, "none", 0) if of_cgn else None
+    run = replace(declared.menagerie_disentanglement(MINI, cgn), evaluated=10)
+    start = worlds.find("menagerie").start
+    needs = {"generator": save(start(), tmp_path / "cgn")} if of_cgn else {}
+    found, _ = compute(run, Job(tmp_path, needs))
     assert {f"read_{f}" for f in FACTORS} < set(found)
     assert 0 <= found["nearest_iou"] <= 1
     if not of_cgn:
         assert found["nearest_iou"] > 0.6  # true shapes resemble true shapes
     with np.load(tmp_path / "samples.npz") as stored:
         assert stored["base"].shape == (8, 64, 64, 3)
-
-
-def test_the_parts_that_the_menagerie_is_judged_by_are_inputs():
-    run = experiments.disentanglement(MINI, "menagerie", None)
-    assert {input.kind for input in kinds.reads(run).values()} == {"part"}
-    assert set(digits.reads(run)) == {"biggan", "u2net", "classifier", "probe"}
-    on_digits = digits.reads(experiments.disentanglement(MINI, "wildlife", None))
-    assert set(on_digits) == {"digits", "textures"}

@@ -1,47 +1,47 @@
 """The kind of run behind the explanations, on a few digits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from cgnlib import experiments, runs
+from cgnlib import experiments as e
 from cgnlib.chance import generator, seeded
-from cgnlib.compute import digits as execute
-from cgnlib.compute import explanation
-from cgnlib.data import digits as mnists
-from cgnlib.data.variants import Variant
-from cgnlib.experiments import profile
-from cgnlib.nets import mnist as nets
+from cgnlib.compute import Job, compute
+from cgnlib.compute import digits as on_digits
+from cgnlib.compute.nets_of import WEIGHTS
+from cgnlib.data import digits
+from cgnlib.experiments import declared
+from cgnlib.nets import mnist, weights
+
+MINI = e.profile("mini")
 
 
-@pytest.fixture
-def digits(monkeypatch):
+@pytest.fixture(autouse=True)
+def two_hundred(monkeypatch):
     """200 random grey images, twenty a class: enough for each cue to occur often."""
     images = torch.randint(0, 256, (200, 28, 28), generator=generator(1)).to(torch.uint8)
-    found = mnists.Digits(images, torch.arange(200) % 10)
-    monkeypatch.setattr(mnists, "load_digits", lambda *_: found)
+    found = digits.Digits(images, torch.arange(200) % 10)
+    monkeypatch.setattr(digits, "_five_thousand", lambda split: found)
 
 
 @pytest.fixture
-def net():
-    return seeded(nets.CNN, generator(3)).eval()
+def explained(tmp_path):
+    """Metrics of a random classifier, and the images that it was tested on."""
 
-
-@pytest.fixture
-def explained(digits, net, tmp_path):
-    def make(variant):
-        run = experiments.explanation(
-            profile("mini"), experiments.classifier(profile("mini"), variant, "original", 1)
-        )
-        test = Variant(variant, "mnist-5k", "test", generator(9, "test"))
-        metrics, history = explanation.explanation(run, tmp_path, net, test)
+    def make(variant, seed=3):
+        weights.save(seeded(mnist.CNN, generator(seed)), tmp_path / WEIGHTS)
+        classifier = declared.classifier(MINI, variant, "original", 1)
+        run = replace(declared.explanation(MINI, classifier), embedded=150)
+        metrics, history = compute(run, Job(tmp_path, {"classifier": tmp_path}))
         assert history is None
-        return metrics, test
+        return metrics, on_digits.test_of(classifier)
 
     return make
 
 
-@pytest.mark.parametrize("variant", experiments.VARIANTS)
+@pytest.mark.parametrize("variant", e.VARIANTS)
 def test_an_explanation_has_every_measure(explained, tmp_path, variant):
     metrics, test = explained(variant)
     shares = {name: value for name, value in metrics.items() if name != "explained_images"}
@@ -55,41 +55,22 @@ def test_an_explanation_has_every_measure(explained, tmp_path, variant):
     outside = 1 - metrics["mask_coverage_true"]
     assert metrics["study_iou_empty"] == pytest.approx(outside / 2, abs=1e-6)
     with np.load(tmp_path / "embedding.npz") as stored:
-        assert stored["embedding"].shape == (200, 2) and stored["digit"].tolist() == test.y.tolist()
+        assert stored["embedding"].shape == (150, 2)
+        for name, cue in (("digit", test.y), ("fg", test.fg), ("bg", test.bg)):
+            assert stored[name].tolist() == cue[:150].tolist()
     with np.load(tmp_path / "samples.npz") as stored:
         assert stored["x"].shape == (10, 32, 32, 3) and stored["x"].dtype == np.uint8
         assert stored["heat"].shape == stored["mask"].shape == (10, 32, 32)
         assert stored["heat"].min() == 0 and stored["heat"].max() == 1
 
 
-def test_all_classifiers_of_a_variant_are_shown_on_the_same_images(explained, tmp_path):
-    shown = []
-    for _ in range(2):
-        explained("colored")
+def test_classifiers_of_a_variant_are_explained_each_on_the_same_images(explained, tmp_path):
+    shown, heat, found = [], [], []
+    for seed in (3, 3, 4):
+        found.append(explained("colored", seed)[0])
         with np.load(tmp_path / "samples.npz") as stored:
             shown.append(stored["x"])
-    assert np.array_equal(*shown)
-
-
-def test_a_run_explains_the_classifier_it_needs(few_digits, monkeypatch, tmp_path):
-    """Through the runs, and on the images that the classifier was tested on."""
-    monkeypatch.setenv("CGN_RUNS", str(tmp_path))
-    seen = []
-
-    def remember(run, folder, net, test):
-        seen.append((net, test))
-        return {"study_iou": 0.5}, None
-
-    monkeypatch.setattr(explanation, "explanation", remember)
-    run = experiments.explanations(profile("mini"))[0]
-    source = run.need("classifier")
-    folder = runs.folder_of(source)
-    folder.mkdir(parents=True)
-    kept = seeded(nets.CNN, generator(5))
-    execute._save(kept, folder)
-    metrics, _ = execute.execute(run, tmp_path, {"classifier": folder}, None)
-    (net, test), *_ = seen
-    assert metrics == {"study_iou": 0.5}
-    assert torch.equal(net.cls[0].weight, kept.cls[0].weight) and not net.training
-    wanted = execute.split_of(source, "test", generator(execute.TEST_SEED, "test"))
-    assert torch.equal(test.fg, wanted.fg)
+            heat.append(stored["heat"])
+    assert np.array_equal(shown[0], shown[1]) and np.array_equal(shown[0], shown[2])
+    assert np.array_equal(heat[0], heat[1]) and not np.array_equal(heat[0], heat[2])
+    assert found[0] == found[1] != found[2]

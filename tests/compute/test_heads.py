@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cgnlib.classifier_data import TEST_SEED
-from safetensors.torch import save_file
 
+from cgnlib import chance
 from cgnlib.chance import generator, seeded
-from cgnlib.compute import digits, heads
+from cgnlib.compute import Job, compute, heads
+from cgnlib.compute.nets_of import WEIGHTS
 from cgnlib.data.menagerie import SIZE, Menagerie
 from cgnlib.experiments import grid
+from cgnlib.nets import weights
 from cgnlib.nets.ensemble import Ensemble, Plain, small_resnet
 
 MEASURES = {"heat_inside", "average_precision", "foreground_iou"}
@@ -74,7 +75,7 @@ def test_maps_without_heat_are_counted_and_left_out(masks):
 
 def test_the_images_are_those_of_the_tests_with_their_masks():
     x, mask = heads.images("cue_conflict", N)
-    data = Menagerie("conflict", N, TEST_SEED)
+    data = Menagerie("conflict", N, chance.TEST)
     assert torch.equal(x, data.batch(data.index)[0])
     assert mask.shape == (N, SIZE, SIZE) and mask.dtype == torch.bool
     assert all(0.02 < share < 0.9 for share in mask.float().mean((1, 2)))
@@ -90,16 +91,16 @@ def test_who_decides(plain, ensemble):
 @pytest.mark.parametrize("layer", heads.LAYERS)
 def test_maps_do_not_depend_on_the_parts_they_are_made_in(layer, ensemble, monkeypatch):
     x, _ = heads.images("cue_conflict", N)
-    whole = heads.heat(ensemble, layer, "shape", x)
+    whole = heads.heat_of(ensemble, layer, "shape", x)
     monkeypatch.setattr(heads, "CHUNK", 4)
-    parts = heads.heat(ensemble, layer, "shape", x)
+    parts = heads.heat_of(ensemble, layer, "shape", x)
     assert whole.shape == (N, SIZE, SIZE) and (whole >= 0).all()
     assert torch.allclose(whole, parts, atol=1e-5)
 
 
 def test_each_subject_has_maps_of_its_own(ensemble):
     x, _ = heads.images("cue_conflict", N)
-    found = [heads.heat(ensemble, "fine", s, x) for s in heads.subjects(ensemble)]
+    found = [heads.heat_of(ensemble, "fine", s, x) for s in heads.subjects(ensemble)]
     assert len({tuple(maps.flatten().tolist()) for maps in found}) == 4
 
 
@@ -110,21 +111,20 @@ def test_each_subject_has_maps_of_its_own(ensemble):
 def test_a_run_maps_every_subject_of_the_classifier_it_needs(
     train_on, plain, ensemble, tmp_path, monkeypatch
 ):
-    run = next(run for run in grid("mini", "head-maps") if run["train_on"] == train_on)
-    run = replace(run, settings=tuple((dict(run.settings) | {"evaluated": N}).items()))
+    run = next(run for run in grid("mini", "head-maps") if run.train_on == train_on)
+    run = replace(run, evaluated=N)
     monkeypatch.setattr(heads, "SHOWN", 3)
     net = plain if train_on == "plain" else ensemble
-    state = {key: value.contiguous() for key, value in net.state_dict().items()}
-    save_file(state, tmp_path / "weights.safetensors")
-    found, history = digits.execute(run, tmp_path, {"classifier": tmp_path}, None)
+    weights.save(net, tmp_path / WEIGHTS)
+    found, history = compute(run, Job(tmp_path, {"classifier": tmp_path}))
     assert history is None and found.pop("explained_images") == N
     assert 0 < found.pop("mask_coverage_true") < 1
     named = {tuple(name.split("/")[:2]) for name in found}
     subjects = heads.subjects(net)
     assert named == {(layer, subject) for layer in heads.LAYERS for subject in subjects}
     assert all(0 <= value <= 1 for value in found.values())
-    x, mask = heads.images(run["condition"], N)
-    direct = heads.overlap(heads.heat(net, "fine", subjects[0], x), mask)
+    x, mask = heads.images(run.condition, N)
+    direct = heads.overlap(heads.heat_of(net, "fine", subjects[0], x), mask)
     assert {k: found[f"fine/{subjects[0]}/{k}"] for k in direct} == pytest.approx(direct, abs=1e-5)
     with np.load(tmp_path / "samples.npz") as stored:
         assert set(stored) == {"x", "mask", *subjects}

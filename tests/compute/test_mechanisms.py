@@ -1,42 +1,47 @@
 """ImageNet runs on the menagerie with random parts: what they leave, and what they measure."""
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
-from cgnlib.imagenet import loss_weights
 from PIL import Image
 from safetensors.torch import load_file
 from stopping import StopAt
 from torch import nn
 
-from cgnlib import chance as train
-from cgnlib import experiments, worlds
-from cgnlib.compute import digits, mechanisms
+from cgnlib import chance, worlds
+from cgnlib import experiments as e
+from cgnlib.chance import generator
+from cgnlib.compute import Job, compute, mechanisms
+from cgnlib.compute.nets_of import WEIGHTS, net_of
 from cgnlib.counterfactuals import datasets, draws
 from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.data import sources
 from cgnlib.errors import CGNError, Interrupted
+from cgnlib.experiments import declared
 from cgnlib.measures import metrics
 from cgnlib.nets import perceptual
 from cgnlib.nets import shipped as parts
 from cgnlib.nets.imagenet import FROZEN, TRAINED
 from cgnlib.nets.readers import Reader
+from cgnlib.runs.inputs import checksums
 from cgnlib.training.checkpoints import Checkpoint
-from cgnlib.training.mechanisms import train_imagenet_cgn
+from cgnlib.training.mechanisms import train_mechanisms
+from cgnlib.worlds import imagenet
+from cgnlib.worlds.menagerie import Menagerie
 
-MINI = experiments.profile("mini")
-TINY = replace(
-    MINI,
-    mechanisms=MINI.mechanisms | {"steps": 3, "batch": 1, "window": 2, "lr": (1e-3,) * 3},
-    quality=MINI.quality | {"evaluated": 8},
-)
-RUN = experiments.mechanisms(TINY, "none", 0)
-QUALITY = experiments.quality(TINY, RUN)
-BIGGAN = experiments.quality(TINY, None)
-PAPER = experiments.profile("paper")
+MINI, PAPER = e.profile("mini"), e.profile("paper")
+
+
+def changed(run, **settings):
+    return replace(run, recipe=replace(run.recipe, **settings))
+
+
+RUN = changed(declared.mechanisms(MINI, "none", 0), steps=3, batch=1, window=2, lr=(1e-3,) * 3)
+QUALITY = changed(declared.quality(MINI, RUN), evaluated=8)
+BIGGAN = changed(declared.quality(MINI, None), evaluated=8)
 
 
 @pytest.fixture(autouse=True)
@@ -44,19 +49,14 @@ def random(random_parts):
     """Random parts in place of the trained ones."""
 
 
-def changed(run, **settings):
-    return replace(run, settings=tuple(sorted((dict(run.settings) | settings).items())))
-
-
 @pytest.fixture(scope="module")
 def finished(shipped, tmp_path_factory):
     """A tiny training and the quality of its CGN: both folders, metrics and the history."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "FOLDER", shipped)
-        patch.setattr(mechanisms, "DEVICE", torch.device("cpu"))
         folder, judged = (tmp_path_factory.mktemp(name) for name in ("mechanisms", "quality"))
-        made, history = mechanisms.mechanisms(RUN, folder, {}, Checkpoint())
-        found, nothing = mechanisms.quality(QUALITY, judged, {"generator": folder}, None)
+        made, history = compute(RUN, Job(folder))
+        found, nothing = compute(QUALITY, Job(judged, {"generator": folder}))
         assert nothing is None
     return folder, made, history, judged, found
 
@@ -64,7 +64,12 @@ def finished(shipped, tmp_path_factory):
 @pytest.fixture(scope="module")
 def net(finished):
     """The trained CGN; no test changes it."""
-    return worlds.load("menagerie", finished[0] / "weights.safetensors")
+    return net_of(RUN, finished[0])
+
+
+def same_as_file(net, folder):
+    stored, state = load_file(folder / WEIGHTS), net.state_dict()
+    return stored.keys() == state.keys() and all(torch.equal(stored[k], state[k]) for k in state)
 
 
 # --- training
@@ -72,62 +77,48 @@ def net(finished):
 
 def test_a_training_leaves_weights_and_a_sheet_for_each_window(finished):
     folder, made, history, *_ = finished
-    assert {p.name for p in folder.iterdir()} == {
-        "weights.safetensors",
-        "sheet_0001.png",
-        "sheet_0002.png",
-    }
+    assert {p.name for p in folder.iterdir()} == {WEIGHTS, "sheet_0001.png", "sheet_0002.png"}
     assert [row["step"] for row in history] == [2, 3]
     last = {f"loss_{name}": value for name, value in history[-1].items() if name != "step"}
-    assert made == last and set(made) == {f"loss_{n}" for n in (*loss_weights("menagerie"),
-                                                                "mask_mean")}  # fmt: skip
+    names = (*asdict(RUN.recipe.weights), "mask_mean")
+    assert made == last and set(made) == {f"loss_{name}" for name in names}
 
 
 def test_stored_weights_are_the_trained_ones_and_sheets_disturb_nothing(finished):
     """The same training without sheets ends with the same bits."""
-    net = worlds.start("menagerie")
-    features = perceptual.build(RUN["perceptual"], RUN["layers"])
-    s = dict(RUN.settings) | {"weights": dict(RUN["weights"]), "patches": dict(RUN["patches"])}
-    history = train_imagenet_cgn(net, features, s, 0, Checkpoint())
-    stored = load_file(finished[0] / "weights.safetensors")
-    state = net.state_dict()
-    assert stored.keys() == state.keys()
-    assert all(torch.equal(stored[key], state[key]) for key in state)
-    assert history == finished[2]
-    start = worlds.start("menagerie").state_dict()
-    for name in (*FROZEN, *TRAINED):
-        keys = [key for key in state if key.startswith(f"{name}.")]
-        still = all(torch.equal(stored[key], start[key]) for key in keys)
-        assert still == (name in FROZEN), name
+    net = worlds.find("menagerie").start()
+    features = perceptual.build(RUN.recipe.perceptual, RUN.recipe.layers)
+    history = train_mechanisms(net, features, RUN.recipe, 0, Checkpoint())
+    assert same_as_file(net, finished[0]) and history == finished[2]
+    start, state = worlds.find("menagerie").start().state_dict(), net.state_dict()
+    still = {name: all(torch.equal(state[key], start[key]) for key in state
+                       if key.startswith(f"{name}.")) for name in (*FROZEN, *TRAINED)}  # fmt: skip
+    assert still == dict.fromkeys(FROZEN, True) | dict.fromkeys(TRAINED, False)
 
 
 def test_a_stopped_run_leaves_the_same_files(finished, tmp_path):
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", stop=StopAt(2))
     folder = tmp_path / "run"
     folder.mkdir()
+    job = Job(folder, checkpoint=Checkpoint(tmp_path / "checkpoint.pt", stop=StopAt(2)))
     with pytest.raises(Interrupted):
-        mechanisms.mechanisms(RUN, folder, {}, checkpoint)
+        compute(RUN, job)
     assert [p.name for p in folder.iterdir()] == ["sheet_0001.png"]
-    made, history = mechanisms.mechanisms(RUN, folder, {}, checkpoint)
-    assert (made, history) == finished[1:3]
+    assert compute(RUN, job) == finished[1:3]
     files = {p.name: p.read_bytes() for p in folder.iterdir()}
     assert files == {p.name: p.read_bytes() for p in finished[0].iterdir()}
 
 
 def test_an_ablated_run_trains_without_its_losses(tmp_path):
-    run = changed(experiments.mechanisms(TINY, "reconstruction", 0), steps=1)
-    made, _ = mechanisms.mechanisms(run, tmp_path, {}, Checkpoint())
+    run = changed(declared.mechanisms(MINI, "reconstruction", 0), steps=1, batch=1)
+    made, _ = compute(run, Job(tmp_path))
     assert set(made) == {f"loss_{name}" for name in ("binary", "mask", "text", "bg", "mask_mean")}
 
 
 def test_the_published_cgn_is_stored_as_it_is(tmp_path, monkeypatch):
-    net = worlds.start("menagerie")
-    monkeypatch.setattr(worlds, "published", lambda name: {"imagenet": net}[name])
-    run = experiments.published_mechanisms(PAPER)
-    assert mechanisms.mechanisms(run, tmp_path, {}, Checkpoint()) == ({}, None)
-    stored, state = load_file(tmp_path / "weights.safetensors"), net.state_dict()
-    assert stored.keys() == state.keys()
-    assert all(torch.equal(stored[key], state[key]) for key in state)
+    net = worlds.find("menagerie").start()
+    monkeypatch.setattr(imagenet, "published", lambda: net)
+    assert compute(declared.published_mechanisms(PAPER), Job(tmp_path)) == ({}, None)
+    assert same_as_file(net, tmp_path)
 
 
 # --- sheets
@@ -176,7 +167,7 @@ def test_a_sheet_has_a_row_for_each_class_and_a_column_for_each_part(net, tmp_pa
 
 
 def test_the_last_sheet_shows_the_trained_net(finished, net, tmp_path):
-    mechanisms.sheet(net, "menagerie", RUN["truncation"], tmp_path / "sheet.png")
+    mechanisms.sheet(net, "menagerie", RUN.recipe.truncation, tmp_path / "sheet.png")
     found = np.asarray(Image.open(finished[0] / "sheet_0002.png")).astype(int)
     assert np.abs(found - np.asarray(Image.open(tmp_path / "sheet.png"))).max() <= 1
     first = np.asarray(Image.open(finished[0] / "sheet_0001.png")).astype(int)
@@ -190,12 +181,11 @@ MASKS = {"mask_coverage", "mask_coverage_spread", "mask_binary", "mask_iou"}
 READ = {"shape_read", "texture_read", "background_read", "all_read"}
 
 
-def judged(run, folder, generator=None):
+def judged(run, folder, cgn=None):
     """The metrics alone, without the samples."""
-    needs = {} if generator is None else {"generator": generator}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mechanisms, "_save_samples", lambda *_: None)
-        return mechanisms.quality(run, folder, needs, Checkpoint())[0]
+        return compute(run, Job(folder, {"generator": cgn})).metrics
 
 
 def test_quality_measures_in_fractions_and_scores(finished):
@@ -212,7 +202,7 @@ def test_quality_measures_in_fractions_and_scores(finished):
 def test_quality_equals_a_plain_version(finished, net):
     """One image at a time, through the net itself; the classifier read by hand."""
     classifier = parts.load("classifier", Reader())
-    rng = train.generator(0, "quality")
+    rng = generator(0, "quality")
     y = torch.randint(10, (8,), generator=rng)
     u = draws.truncated_noise(8, 64, 0.5, rng)
     read, coverage, binary, iou, answers = [], [], [], [], []
@@ -249,11 +239,11 @@ def test_quality_has_a_seed(finished, tmp_path):
 
 
 def test_biggan_is_scored_without_masks(tmp_path):
-    found, _ = mechanisms.quality(BIGGAN, tmp_path, {}, Checkpoint())
+    found, _ = compute(BIGGAN, Job(tmp_path))
     assert found.keys() == SCORES and not list(tmp_path.iterdir())
     assert 1 <= found["inception_score"] <= 4 and 0 <= found["class_read"] <= 1
-    net, classifier = worlds.start("menagerie").eval(), parts.load("classifier", Reader())
-    rng = train.generator(0, "quality")
+    net, classifier = worlds.find("menagerie").start().eval(), parts.load("classifier", Reader())
+    rng = generator(0, "quality")
     y = torch.randint(10, (8,), generator=rng)
     u = draws.truncated_noise(8, 64, 0.5, rng)
     with torch.no_grad():
@@ -264,7 +254,7 @@ def test_biggan_is_scored_without_masks(tmp_path):
 
 def test_masks_of_biggans_own_shapes_overlap_wholly(tmp_path, monkeypatch):
     """Before training, the shape mechanism is BigGAN: what it masks is what is salient."""
-    monkeypatch.setattr(worlds, "load", lambda name, _: worlds.start(name).eval())
+    monkeypatch.setattr(Menagerie, "load", lambda self, path, mend: self.start().eval())
     found = judged(QUALITY, tmp_path, tmp_path)
     assert found["mask_iou"] == 1 and 0 < found["mask_coverage"] < 1
 
@@ -283,12 +273,10 @@ class Constant(nn.Module):
 
 def test_counterfactuals_are_read_by_mechanism(finished, tmp_path, monkeypatch):
     run = changed(QUALITY, evaluated=40)
-    drawn = torch.stack(
-        [torch.randint(10, (40,), generator=rng) for rng in [train.generator(0, "counterfactuals")]
-         for _ in range(3)], 1,
-    )  # fmt: skip
+    rng = generator(0, "counterfactuals")
+    drawn = torch.stack([torch.randint(10, (40,), generator=rng) for _ in range(3)], 1)
     wanted = drawn[7]  # read right at least once
-    monkeypatch.setattr(worlds, "probe", lambda: Constant(*wanted.tolist()))
+    monkeypatch.setattr(Menagerie, "probe", lambda self: Constant(*wanted.tolist()))
     found = judged(run, tmp_path, finished[0])
     for i, name in enumerate(draws.MECHANISMS):
         share = (drawn[:, i] == wanted[i]).float().mean().item()
@@ -300,15 +288,12 @@ def test_counterfactuals_are_read_by_mechanism(finished, tmp_path, monkeypatch):
 def test_imagenets_images_are_judged_as_a_data_set_gives_them_back(finished, tmp_path, monkeypatch):
     seen = []
 
-    def judge(x):
-        seen.append(x)
-        return torch.full((len(x), 10), 0.1)
-
     class Judge(nn.Module):
         def forward(self, x):
-            return judge(x)
+            seen.append(x)
+            return torch.full((len(x), 10), 0.1)
 
-    monkeypatch.setattr(worlds, "judge", lambda *asked: Judge())
+    monkeypatch.setattr(Menagerie, "judge", lambda *asked: Judge())
     judged(QUALITY, tmp_path, finished[0])
     judged(changed(QUALITY, stretch="minmax"), tmp_path, finished[0])
     plain, stored = seen
@@ -319,14 +304,13 @@ def test_imagenets_images_are_judged_as_a_data_set_gives_them_back(finished, tmp
 
 
 @pytest.mark.parametrize("protocol", ["standard", "study"])
-def test_the_judge_is_that_of_world_and_protocol(protocol, finished, tmp_path, monkeypatch):
-    asked = []
-    original = worlds.judge
+def test_the_judge_is_that_of_the_protocol(protocol, finished, tmp_path, monkeypatch):
+    asked, judge = [], Menagerie.judge
     monkeypatch.setattr(
-        worlds, "judge", lambda *which: asked.append(which) or original("menagerie", "standard")
+        Menagerie, "judge", lambda self, told: asked.append(told) or judge(self, "standard")
     )
     judged(changed(QUALITY, protocol=protocol), tmp_path, finished[0])
-    assert asked == [("menagerie", protocol)]
+    assert asked == [protocol]
 
 
 def test_the_menagerie_has_no_study_protocol(finished, tmp_path):
@@ -347,7 +331,7 @@ def test_samples_are_what_the_figures_show(finished, net):
     classes = torch.from_numpy(arrays["classes"])
     assert classes.shape == (24, 3) and classes.min() >= 0 and classes.max() <= 9
     assert len(classes.unique(dim=0)) > 12
-    rng = train.generator(mechanisms.SHEET_SEED, "counterfactuals")
+    rng = generator(chance.SHEET, "counterfactuals")
     torch.randint(10, (24, 3), generator=rng)
     u = draws.truncated_noise(24, 64, 0.5, rng)
     with torch.no_grad():
@@ -365,45 +349,37 @@ def digest(path):
 
 def test_inputs_are_the_checksums_of_what_a_run_reads(random_parts):
     files = {name: digest(random_parts / f"{name}.safetensors") for name in parts.NAMES}
-    assert digits.inputs(QUALITY) == digits.inputs(BIGGAN) == files
+    assert checksums(QUALITY.reads()) == checksums(BIGGAN.reads()) == files
+    assert len(set(files.values())) == 4
     lite0 = perceptual.checksum("efficientnet-lite0")
     start = {name: files[name] for name in ("biggan", "u2net")}
-    assert digits.inputs(RUN) == start | {"perceptual": lite0}
+    assert checksums(RUN.reads()) == start | {"perceptual": lite0}
 
 
-def test_another_part_is_another_input(tmp_path, monkeypatch, random_biggan, random_u2net):
-    before = digits.inputs(QUALITY)
+def test_another_part_is_another_input(tmp_path, monkeypatch, random_u2net):
+    before = checksums(QUALITY.reads())
     for path in parts.FOLDER.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(parts, "FOLDER", tmp_path)
-    assert digits.inputs(QUALITY) == before
+    assert checksums(QUALITY.reads()) == before
     u2net = random_u2net()
     u2net.outconv.bias.data.add_(1)
     parts.ship("u2net", u2net, {})
-    after = digits.inputs(QUALITY)
+    after = checksums(QUALITY.reads())
     assert {name for name in before if after[name] != before[name]} == {"u2net"}
 
 
-@pytest.mark.parametrize(
-    ("run", "names"),
-    [
-        (experiments.published_mechanisms(PAPER), {"weights": "cgn-imagenet"}),
-        (
-            experiments.mechanisms(PAPER, "none", 0),
-            {"biggan256": "biggan256", "u2net": "u2net", "perceptual": "vgg16"},
-        ),
-        (
-            experiments.quality(PAPER, None),
-            {"biggan256": "biggan256", "u2net": "u2net", "inception-v3": "inception-v3"},
-        ),
-    ],
-    ids=["published", "trained", "quality"],
-)
-def test_inputs_on_imagenet_are_the_downloads(run, names, tmp_path, monkeypatch):
+def test_inputs_on_imagenet_are_the_downloads(tmp_path, monkeypatch):
     def find(name):
         (tmp_path / name).write_text(name)
         return tmp_path / name
 
     monkeypatch.setattr(sources, "find", find)
-    found = digits.inputs(run)
-    assert found == {role: hashlib.sha256(n.encode()).hexdigest() for role, n in names.items()}
+    starts = {"biggan256": "biggan256", "u2net": "u2net"}
+    for run, names in (
+        (declared.published_mechanisms(PAPER), {"weights": "cgn-imagenet"}),
+        (declared.mechanisms(PAPER, "none", 0), starts | {"perceptual": "vgg16"}),
+        (declared.quality(PAPER, None), starts | {"inception-v3": "inception-v3"}),
+    ):
+        wanted = {role: hashlib.sha256(n.encode()).hexdigest() for role, n in names.items()}
+        assert checksums(run.reads()) == wanted, run.id

@@ -1,4 +1,4 @@
-"""Runs that are killed at random points end as undisturbed ones: every kind, over and over."""
+"""Runs that are killed, asked to stop, or wanted by two processes end as undisturbed ones."""
 
 import hashlib
 import os
@@ -6,67 +6,56 @@ import random
 import signal
 import threading
 import time
-from dataclasses import replace
+from itertools import count
 
 import pytest
-import test_runs as small
 import torch
+from tiny import TINY, cgn, gan, simple, use_an_eighth
 
-from cgnlib import experiments
-from cgnlib.compute import mechanisms
+from cgnlib import compute as board
+from cgnlib import runs
+from cgnlib.compute import Found, mechanisms
 from cgnlib.errors import CGNError, Interrupted
-from cgnlib.experiments import with_needs
+from cgnlib.experiments import CLAIMS, declared, with_needs
 from cgnlib.nets import shipped as parts
-from cgnlib.runs import attempt
-from cgnlib.runs import lease as lease_runs_
-from cgnlib.runs import results as artefacts
+from cgnlib.runs import attempt, lease, results
 from cgnlib.runs.signals import SIGNALS, signals_set
+from cgnlib.training import loop
+from cgnlib.training.checkpoints import Checkpoint
 
 KILLS = 4  # of each run
-FILES = ("weights.safetensors", "images.npy", "labels.npy", "decisions.csv", "history.csv")
-SMALL = {"train": 24, "val": 6, "batch": 4}
 
 
 def of_mnist():
-    source = small.tiny(small.cgn(), steps=40)
-    readers = small.evaluation(source)
-    return [readers, small.classifier("cgn", source), small.gan(steps=80)]
+    source = cgn(steps=40)
+    learnt = declared.classifier(TINY, source.variant, "cgn", 0, source)
+    return [declared.evaluation(TINY, source), learnt, gan(steps=80)]
 
 
 def of_the_menagerie():
-    """As small as it gets; the classifiers go on for some epochs."""
-    p = experiments.profile("mini")
-    p = replace(
-        p,
-        mechanisms=p.mechanisms | {"steps": 6, "batch": 1, "window": 1},
-        images=p.images | {"train": 9, "val": 5},
-        plain=p.plain | SMALL | {"epochs": 3},
-        ensemble=p.ensemble | SMALL | {"epochs": 3},
-        ensemble_seeds=(0,),
-        robustness=p.robustness | {"val": 6},
-    )
-    return experiments.claim_3_imagenet(p)[-1:]
+    return CLAIMS["claim-3-imagenet"](TINY)[-1:]
 
 
 @pytest.fixture(autouse=True)
-def small_world(shipped, tmp_path, monkeypatch):
-    small.use_an_eighth(monkeypatch)
+def small_world(shipped, monkeypatch):
+    use_an_eighth(monkeypatch)
     monkeypatch.setattr(parts, "FOLDER", shipped)
     monkeypatch.setattr(mechanisms, "_save_samples", lambda *_: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("CGN_CHECKPOINT_SECONDS", "0")
-    monkeypatch.setenv("CGN_RUNS", str(tmp_path / "runs"))
 
 
 def in_a_process(run):
     """A process that computes a run and ends."""
+    if not hasattr(os, "fork"):
+        pytest.skip("processes cannot be forked here")
     if pid := os.fork():
         return pid
     code = 1
     try:
         stop = threading.Event()
         with signals_set(stop):
-            attempt.compute(run, stop)
+            attempt.attempt(run, stop)
         code = 0
     except Interrupted:
         code = 75
@@ -81,21 +70,37 @@ def end_of(pid):
 
 def compute(run):
     code = end_of(in_a_process(run))
-    logs = sorted(artefacts.logs_of(artefacts.folder_of(run)))
+    logs = sorted(results.logs_of(runs.folder_of(run)))
     assert code == 0, f"{run.id}: {logs[-1].read_text()}"
+
+
+def once_saved(run):
+    """A process that is computing a run and has a checkpoint."""
+    pid = in_a_process(run)
+    while not (runs.folder_of(run) / "checkpoint.pt").exists():
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+        time.sleep(0.02)
+    return pid
+
+
+def contents(folder, but=("env.json", "attempt-", "checkpoint")):
+    """The sha256 of each file that a finished run is read from."""
+    found = (p for p in folder.iterdir() if not p.name.startswith(but))
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
+
+
+# --- killed
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("declare", [of_mnist, of_the_menagerie])
 def test_killed_at_random_points_and_equal_at_the_end(declare, tmp_path, monkeypatch):
-    if not hasattr(os, "fork"):
-        pytest.skip("processes cannot be forked here")
     chance, ends = random.Random(0), []
     for run in with_needs(declare()):
         monkeypatch.setenv("CGN_RUNS", str(tmp_path / "undisturbed"))
         start = time.monotonic()
         compute(run)
-        seconds, undisturbed = time.monotonic() - start, artefacts.folder_of(run)
+        seconds, undisturbed = time.monotonic() - start, contents(runs.folder_of(run))
         monkeypatch.setenv("CGN_RUNS", str(tmp_path / "killed"))
         for _ in range(KILLS):
             pid = in_a_process(run)
@@ -103,75 +108,118 @@ def test_killed_at_random_points_and_equal_at_the_end(declare, tmp_path, monkeyp
             os.kill(pid, chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
             ends.append(end_of(pid))
         compute(run)
-        killed = artefacts.folder_of(run)
-        for name in (*FILES, "metrics.json", "spec.json"):
-            assert (killed / name).exists() == (undisturbed / name).exists(), f"{run.id}/{name}"
-            if (killed / name).exists():
-                same = (killed / name).read_bytes() == (undisturbed / name).read_bytes()
-                assert same, f"{run.id}/{name} after {ends[-KILLS:]}"
+        killed = runs.folder_of(run)
+        assert contents(killed) == undisturbed, f"{run.id} after {ends[-KILLS:]}"
         assert not list(killed.glob("checkpoint*"))
     hit = [code for code in ends if code in (-signal.SIGKILL, 75)]
     assert len(hit) >= 10, ends  # and as many of the other kinds of data
 
 
-def test_a_run_asked_to_stop_saves_and_says_so(tmp_path):
-    run, stop = small.gan(steps=50), threading.Event()
+def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(tmp_path, folder, monkeypatch):
+    run, steps = gan(steps=70), count(1)
+    with monkeypatch.context() as patch:
+        kill = lambda: next(steps) == 20 and os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
+        patch.setattr(attempt, "Checkpoint", lambda path, *_: Checkpoint(path, 0, kill))
+        assert end_of(in_a_process(run)) == -signal.SIGKILL
+    left = {"spec.json", "checkpoint.pt", "checkpoint.before.pt", "attempt-001.log"}
+    assert {p.name for p in (folder / run.id).iterdir()} == left and not runs.is_done(run)
+    original, first_steps = loop.index_batches, []
+
+    def noted(n, batch, seed, first, last):
+        first_steps.append(first)
+        return original(n, batch, seed, first, last)
+
+    monkeypatch.setattr(loop, "index_batches", noted)
+    attempt.attempt(run, threading.Event())
+    monkeypatch.setenv("CGN_RUNS", str(tmp_path / "undisturbed"))
+    attempt.attempt(run, threading.Event())
+    assert first_steps == [19, 0]
+    resumed, undisturbed = folder / run.id, runs.folder_of(run)
+    assert contents(resumed) == contents(undisturbed) and not list(resumed.glob("checkpoint*"))
+
+
+def test_a_run_asked_to_stop_saves_and_says_so(folder):
+    run, stop = gan(steps=50), threading.Event()
     stop.set()
     with pytest.raises(Interrupted, match="stopped after step 1"):
-        attempt.compute(run, stop)
-    folder = artefacts.folder_of(run)
-    assert (folder / "checkpoint.pt").exists() and not artefacts.is_done(run)
-    assert "interrupted: stopped after step 1" in (folder / "attempt-001.log").read_text()
+        attempt.attempt(run, stop)
+    assert (folder / run.id / "checkpoint.pt").exists() and not runs.is_done(run)
+    log = (folder / run.id / "attempt-001.log").read_text()
+    assert "interrupted: stopped after step 1" in log
     stop.clear()
-    attempt.compute(run, stop)
-    assert artefacts.is_done(run)
-    log = (folder / "attempt-002.log").read_text()
+    attempt.attempt(run, stop)
+    assert runs.is_done(run)
+    log = (folder / run.id / "attempt-002.log").read_text()
     assert "going on after step 1" in log and log.rstrip().endswith("done")
-    assert artefacts.load(run).env["attempts"] == 2
+    assert runs.load(run).env["attempts"] == 2
 
 
-def results(folder):
-    """The sha256 of each file that a finished run is read from."""
-    found = [p for p in folder.iterdir() if not p.name.startswith(("attempt-001", "checkpoint"))]
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
+# --- two processes
 
 
-def test_the_lease_of_a_silent_owner_is_taken_over_and_the_owner_stops(tmp_path, monkeypatch):
+def test_two_processes_compute_a_run_once(tmp_path, monkeypatch):
+    log = tmp_path / "log"
+
+    def slow(run, job):
+        with log.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        time.sleep(0.5)
+        return Found({"score": 1})
+
+    monkeypatch.setattr(board, "compute", slow)
+    pair = [in_a_process(simple()) for _ in range(2)]
+    assert [end_of(pid) for pid in pair] == [0, 0]
+    assert len(log.read_text().splitlines()) == 1 and runs.is_done(simple())
+
+
+def test_the_lease_of_a_silent_owner_is_taken_over_and_the_owner_stops(folder, monkeypatch):
     """The owner sleeps (SIGSTOP) for longer than a lease; the run is made once, by the other."""
-    if not hasattr(os, "fork"):
-        pytest.skip("processes cannot be forked here")
-    monkeypatch.setattr(lease_runs_, "LEASE_SECONDS", 1.5)
-    run = small.gan(steps=100)
-    folder = artefacts.folder_of(run)
-    pid = in_a_process(run)
-    for _ in range(600):
-        if (folder / "checkpoint.pt").exists():
-            break
-        time.sleep(0.05)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 1.5)
+    run = gan(steps=100)
+    pid = once_saved(run)
     os.kill(pid, signal.SIGSTOP)
-    attempt.compute(run, threading.Event())
-    before = results(folder)
+    attempt.attempt(run, threading.Event())
+    before = contents(folder / run.id, but=("attempt-001",))
     os.kill(pid, signal.SIGCONT)
     assert end_of(pid) == 1
-    assert "taken over by another process" in (folder / "attempt-001.log").read_text()
-    assert results(folder) == before
+    log = (folder / run.id / "attempt-001.log").read_text()
+    assert "taken over by another process" in log
+    assert contents(folder / run.id, but=("attempt-001",)) == before
 
 
-def test_the_lease_of_a_dead_owner_is_free(tmp_path):
-    if not hasattr(os, "fork"):
-        pytest.skip("processes cannot be forked here")
-    run = small.gan(steps=100)
-    pid = in_a_process(run)
-    while not (artefacts.folder_of(run) / "checkpoint.pt").exists():
-        time.sleep(0.05)
+@pytest.mark.parametrize("error", [None, OSError("gone")], ids=["finished", "failed"])
+def test_who_lost_its_lease_writes_no_result_and_says_why(error, folder, monkeypatch):
+    """Also where it computed without a checkpoint, and where the other took its files away."""
+    held = folder / ".locks" / f"{simple().id}.lease"
+
+    def taken_over(run, job):
+        fields = held.read_text().splitlines()
+        others = ("token=other" if line.startswith("token=") else line for line in fields)
+        held.write_text("\n".join(others))
+        if error:
+            raise error
+        return Found({"score": 1})
+
+    monkeypatch.setattr(board, "compute", taken_over)
+    with pytest.raises(CGNError, match="cgn-colored-s0 was taken over by another process"):
+        attempt.attempt(simple(), threading.Event())
+    assert not runs.is_done(simple())
+
+
+def test_the_lease_of_a_dead_owner_is_free(folder):
+    run = gan(steps=100)
+    pid = once_saved(run)
     os.kill(pid, signal.SIGKILL)
     end_of(pid)
-    lease = artefacts.folder_of(run).parent / ".locks" / f"{run.id}.lease"
-    assert lease.exists()
+    held = folder / ".locks" / f"{run.id}.lease"
+    assert held.exists()
     start = time.monotonic()
-    with lease_runs_._leased(lease, run.id, threading.Event()):
+    with lease.leased(held, run.id, threading.Event()):
         assert time.monotonic() - start < 5  # its process is known to be gone: nobody waits
-    assert not lease.exists()
+    assert not held.exists()
+
+
+# --- asked to stop
 
 
 @pytest.mark.parametrize("told", ["soon", "-1", "inf", "nan"])

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from cgnlib.stimuli import Stimuli, answers, decide, of_counterfactuals
 from torch import nn
 
-from cgnlib import stimuli
 from cgnlib.measures import decisions
+from cgnlib.worlds import stimuli
+from cgnlib.worlds.stimuli import Stimuli, answers, decide, of_counterfactuals
 
 CPU = torch.device("cpu")
 CATEGORIES = ("cat", "dog", "oven", "truck")

@@ -1,6 +1,7 @@
 """What the mechanisms keep apart, whether it makes classifiers robust, and where heads look."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,6 +28,7 @@ from cgnbook.words import listed, rarely
 from cgnlib import experiments
 from cgnlib.counterfactuals.draws import MECHANISMS
 from cgnlib.experiments import ABLATIONS
+from cgnlib.measures.naming import Measure
 from cgnlib.runs import Result
 
 RENDERER = "the renderer"
@@ -298,19 +300,19 @@ def worse_scatter(numbers: pd.DataFrame, *sources: boxes.Source) -> boxes.Shown:
 
 def heads(numbers: pd.DataFrame, layer: str = "fine") -> pd.DataFrame:
     """Heat inside the object and how well it ranks the object's pixels, in percent, by head."""
-    named = {
-        "Inside": "heat_inside",
-        "Swapped": "heat_inside_swapped",
-        "AP": "average_precision",
+    titles = {
+        "heat_inside": "Inside",
+        "heat_inside_swapped": "Swapped",
+        "average_precision": "AP",
     }
     by = numbers.groupby(["train_on", "metric"]).value.apply(list).to_dict()
-    return pd.DataFrame(
-        {"Trained on": name, "Who decides": SUBJECTS[subject]}
-        | {t: bare_spread(by[train_on, f"{layer}/{subject}/{m}"]) for t, m in named.items()}
-        for train_on, name in CLASSIFIERS.items()
-        for subject in ("plain", "shape", "texture", "bg", "avg")
-        if (train_on, f"{layer}/{subject}/heat_inside") in by
-    )
+    rows = []
+    for (train_on, name), subject in product(CLASSIFIERS.items(), SUBJECTS):
+        of = {t: by.get((train_on, Measure(m, subject, layer).name)) for m, t in titles.items()}
+        if of["Inside"]:
+            row = {"Trained on": name, "Who decides": SUBJECTS[subject]}
+            rows.append(row | {title: bare_spread(values) for title, values in of.items()})
+    return pd.DataFrame(rows)
 
 
 def facts(this: Page, here: pd.DataFrame, looked: pd.DataFrame) -> dict[str, object]:

@@ -15,6 +15,7 @@ from cgnbook.page import Page
 from cgnbook.records import FULL
 from cgnbook.tables import pct, spread
 from cgnlib import experiments
+from cgnlib.measures.naming import FOLLOWS, follows
 
 CLASSIFIERS = ("original", "cgn", "original+cgn", "original+decorrelated")
 DOMAINS = {"real": "real", "cgn": "counterfactual"}
@@ -146,7 +147,7 @@ NAMED = {
 def _metric(name: str) -> str:
     """What the records call it: `real_follows_shape`."""
     images, _, cue = name.rpartition("-")
-    return f"{images.replace('-', '_')}_follows_{cue}" if images else "domain_read"
+    return follows(images.split("-"), cue) if images else "domain_read"
 
 
 def renderings(profile: str) -> int:
@@ -191,9 +192,9 @@ def effects(of: Mapping[str, float], cue: str) -> dict[str, float] | None:
     where it was not asked.
     """
     kinds = list(product(DOMAINS, repeat=len(PARTS)))
-    if f"{'_'.join(kinds[0])}_follows_{cue}" not in of:
+    if follows(kinds[0], cue) not in of:
         return None
-    share = {kind: of[f"{'_'.join(kind)}_follows_{cue}"] for kind in kinds}
+    share = {kind: of[follows(kind, cue)] for kind in kinds}
     half = len(kinds) // 2
     return {
         part: sum(s if kind[i] == "real" else -s for kind, s in share.items()) / half
@@ -206,7 +207,7 @@ def crossed(frame: pd.DataFrame, cue: str) -> pd.DataFrame:
     of = {t: m for t, m in means(frame).items() if effects(m, cue)}
     rows = [
         dict(zip(("Strokes", "Foreground", "Background"), map(ORIGINS.get, kind), strict=True))
-        | {SETTINGS[t]: pct(m[f"{'_'.join(kind)}_follows_{cue}"]) for t, m in of.items()}
+        | {SETTINGS[t]: pct(m[follows(kind, cue)]) for t, m in of.items()}
         for kind in product(DOMAINS, repeat=len(PARTS))
     ]
     return pd.DataFrame(rows)
@@ -281,7 +282,7 @@ def by_look(this: Page) -> dict[float, dict[str, float]]:
     """What W-MNIST classifiers of the reference run follow, by the share of originals; mean over
     seeds.  The ends are the classifiers of one kind of image."""
     of = this.reference_of("union-shares")
-    of = of[of.metric.str.contains("_follows_")].groupby(["share", "metric"]).value.mean()
+    of = of[of.metric.str.contains(FOLLOWS)].groupby(["share", "metric"]).value.mean()
     inner = {float(s): part.droplevel(0).to_dict() for s, part in of.groupby(level=0)}
     ends = means(this.reference)
     return dict(sorted((inner | {0.0: ends["cgn"], 1.0: ends["original"]}).items()))
@@ -330,7 +331,7 @@ def tipping(this: Page) -> boxes.Shown:
                           label=NAMES[variant])  # fmt: skip
         left.set(title="Accuracy on real test images", ylabel="per cent")
         for cue, (domain, title) in product(("shape", "background"), DOMAINS.items()):
-            values = [100 * of[f"{domain}_follows_{cue}"] for of in looks.values()]
+            values = [100 * of[follows([domain], cue)] for of in looks.values()]
             right.plot([100 * s for s in looks], values, "o-" if domain == "real" else "s--",
                        color=_COLOURS[cue], lw=1.2, mfc=None if domain == "real" else "white",
                        label=f"the {cue}, {title}")  # fmt: skip
@@ -360,5 +361,5 @@ def _stack(axis: plt.Axes, of: Mapping[str, Mapping[str, float]]) -> None:
 
 def _shares(of: Mapping[str, float], domain: str) -> dict[str, float]:
     """Of one classifier on one kind of image: each cue's share, and what is left."""
-    shares = {cue: of[f"{domain}_follows_{cue}"] for cue in CUES}
+    shares = {cue: of[follows([domain], cue)] for cue in CUES}
     return shares | {"none": 1 - sum(shares.values())}
