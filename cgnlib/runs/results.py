@@ -70,7 +70,7 @@ def is_done(run: Run) -> bool:
         return _is_done(run, folder)
     except OSError as error:
         raise CGNError(
-            f"{folder} cannot be read ({reason(error)}): ask its owner for the right to read it, or "
+            f"{folder} cannot be read ({reason(error)}): ask its owner for the right to, or "
             "set CGN_RUNS to another folder"
         ) from error
 

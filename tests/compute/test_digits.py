@@ -49,7 +49,7 @@ def eighth(monkeypatch, finished):
     use_an_eighth(monkeypatch)
 
 
-COMMON = {"spec.json", "env.json", "metrics.json", "attempt-001.log"}
+COMMON = {"spec.json", "env.json", "artefacts.json", "metrics.json", "attempt-001.log"}
 FILES = {
     e.CGN: COMMON | {"weights.safetensors", "history.csv"},
     e.GAN: COMMON | {"weights.safetensors", "history.csv"},
