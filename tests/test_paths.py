@@ -27,5 +27,5 @@ def test_a_place_means_the_same_from_everywhere(monkeypatch, tmp_path):
 @pytest.mark.parametrize("told", ["~nobody-of-that-name/data", "$NOT_SET_ANYWHERE/data"])
 def test_a_place_that_names_no_folder_is_an_error(told, monkeypatch):
     monkeypatch.setenv("CGN_DATA", told)
-    with pytest.raises(CGNError, match="CGN_DATA is .*: set it to a path"):
+    with pytest.raises(CGNError, match=r"CGN_DATA is .*: set it to a path"):
         paths.data()
