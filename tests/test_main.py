@@ -230,7 +230,7 @@ def test_a_trained_run_is_done_and_leaves_its_files(weights, capsys):
     assert main(["list", RUN]) == 0
     assert capsys.readouterr().out.startswith(f"done  {RUN}\n1 of 1 done")
     assert {p.name for p in weights.parent.iterdir()} == {
-        "spec.json", "env.json", "metrics.json", "history.csv",
+        "spec.json", "env.json", "artefacts.json", "metrics.json", "history.csv",
         "weights.safetensors", "sheet_0001.png", "attempt-001.log",
     }  # fmt: skip
 

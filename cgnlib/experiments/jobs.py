@@ -6,6 +6,7 @@ run by us: hours on a GPU are those of the paper (training under 12) and of the 
 about 3, classification 8), the others are guesses.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -55,7 +56,8 @@ def is_finished(run: Run) -> bool:
     except (OSError, ValueError):
         return False
     whole = isinstance(made, dict) and isinstance(numbers, dict)
-    return whole and all(made.get(key) == value for key, value in run.spec().items())
+    stated = bool(numbers) or (folder / "artefacts.json").exists()
+    return whole and stated and all(made.get(key) == value for key, value in run.spec().items())
 
 
 def mark(run: Run) -> Path:
@@ -64,20 +66,23 @@ def mark(run: Run) -> Path:
     A workflow deletes the outputs of jobs that failed, or that it does not know to be complete:
     so it is given these, and never a result.
     """
-    return paths.runs(run.profile) / ".done" / run.id
+    runs = paths.runs(run.profile)  # which may be others', and are only read
+    place = hashlib.sha256(str(runs).encode()).hexdigest()[:8]
+    return paths.ROOT / "_build" / "marks" / f"{run.profile}-{place}" / run.id
 
 
 def renew_marks(runs: Iterable[Run]) -> None:
     """Marks for the finished runs, as old as their results, and for no others."""
     for run in runs:
         path = mark(run)
-        if is_finished(run):
+        if not is_finished(run):
+            path.unlink(missing_ok=True)
+            continue
+        changed = (paths.runs(run.profile) / run.id / "metrics.json").stat().st_mtime
+        if not path.exists() or path.stat().st_mtime != changed:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-            changed = (paths.runs(run.profile) / run.id / "metrics.json").stat().st_mtime
             os.utime(path, (changed, changed))
-        else:
-            path.unlink(missing_ok=True)
 
 
 def cost(runs: Iterable[Run]) -> str:

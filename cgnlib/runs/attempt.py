@@ -1,6 +1,7 @@
 """One attempt at a run: under a lease, with a log, to files that are whole or not there."""
 
 import csv
+import hashlib
 import json
 import logging
 import math
@@ -18,7 +19,7 @@ from cgnlib.errors import CGNError, Interrupted, reason
 from cgnlib.experiments import Run
 from cgnlib.runs import provenance
 from cgnlib.runs.lease import leased
-from cgnlib.runs.results import folder_of, full_spec, is_done, load, logs_of
+from cgnlib.runs.results import STATEMENT, folder_of, full_spec, is_done, load, logs_of, sums
 from cgnlib.runs.signals import Flag
 from cgnlib.training.checkpoints import Checkpoint
 
@@ -58,7 +59,7 @@ def attempt(run: Run, stop: Flag) -> None:
 def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> None:
     """Compute a run, or go on with it.  check: raises when the lease is lost."""
     with _logged(folder) as number:
-        _write_json(folder / "spec.json", full_spec(run))
+        _write(folder / "spec.json", _json(full_spec(run)))
         checkpoint = Checkpoint(folder / "checkpoint.pt", checkpoint_seconds(), stop.is_set, check)
         start = time.monotonic()
         needs = {role: load(need).folder for role, need in run.needs.items()}
@@ -71,8 +72,11 @@ def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> N
             _reach_the_disk(path)
         seconds = checkpoint.spent + time.monotonic() - start
         made = provenance.record(seconds, number, provenance.computed_on(run, device))
-        _write_json(folder / "env.json", made)
-        _write_json(folder / "metrics.json", metrics)
+        _write(folder / "env.json", _json(made))
+        last = _json(metrics)
+        stated = sums(folder) | {"metrics.json": hashlib.sha256(last).hexdigest()}
+        _write(folder / STATEMENT, _json(stated))
+        _write(folder / "metrics.json", last)
         checkpoint.remove()
 
 
@@ -123,10 +127,14 @@ def _reach_the_disk(path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _write_json(path: Path, content: dict) -> None:
+def _json(content: dict) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> None:
     part = path.with_suffix(".part")
-    with part.open("w") as file:
-        file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    with part.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -47,20 +48,24 @@ def place() -> str:
 
 @cache
 def commit() -> str:
-    """The commit of the working tree, with `+` where it has changes.
+    """The commit of the project's own working tree, with `+` where the package has changes.
 
-    Outside git, as on a machine that only got a copy, what CGN_COMMIT says, else `unknown`.
+    Outside git, as on a machine that only got a copy, and inside another project's tree, what
+    CGN_COMMIT says, else `unknown`.
     As it was when this process asked first: the code that it has loaded is of that time.
     """
     try:
         git = ["git", "-C", str(paths.ROOT)]
-        head = subprocess.check_output(
-            [*git, "rev-parse", "--short=10", "HEAD"], text=True, stderr=subprocess.DEVNULL
-        )
+        top, head = subprocess.check_output(
+            [*git, "rev-parse", "--show-toplevel", "--short=10", "HEAD"],
+            text=True, stderr=subprocess.DEVNULL,
+        ).splitlines()  # fmt: skip
+        if not Path(top).samefile(paths.ROOT):
+            raise OSError(f"{top} is another project")
         changed = subprocess.check_output(
             [*git, "status", "--porcelain", "cgnlib"], text=True, stderr=subprocess.DEVNULL
         )
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, ValueError, subprocess.CalledProcessError):
         return os.environ.get("CGN_COMMIT") or "unknown"
     return head.strip() + ("+" if changed.strip() else "")
 

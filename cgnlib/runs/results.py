@@ -1,11 +1,13 @@
 """What a finished run leaves, and whether a run is done.
 
 A run's folder, runs/<profile>/<id>/, holds spec.json, the artefacts of its kind (history.csv,
-decisions.csv, weights.safetensors, images.npy, samples.npz), env.json, and metrics.json, written
-last and by rename: its presence means done; and a log of each attempt.
+decisions.csv, weights.safetensors, images.npy, samples.npz), env.json, artefacts.json, which states
+the sha256 of each of them, and metrics.json, written last and by rename: its presence means done;
+and a log of each attempt.
 """
 
 import csv
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +15,12 @@ from pathlib import Path
 
 from cgnlib import paths
 from cgnlib.data.images import Images, load_set
+from cgnlib.data.sources import sha256
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments import Run
 from cgnlib.runs.inputs import checksums
+
+STATEMENT = "artefacts.json"
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,20 @@ def folder_of(run: Run) -> Path:
 def is_done(run: Run) -> bool:
     """Whether the run is there and was made from the same spec.
 
-    Raises CGNError where a folder of that name was made from another spec.
+    Raises CGNError where a folder of that name was made from another spec, where an artefact is not
+    as it was written, and where it may not be read.
     """
     folder = folder_of(run)
+    try:
+        return _is_done(run, folder)
+    except OSError as error:
+        raise CGNError(
+            f"{folder} cannot be read ({reason(error)}): ask its owner for the right to, or "
+            "set CGN_RUNS to another folder"
+        ) from error
+
+
+def _is_done(run: Run, folder: Path) -> bool:
     if not (folder / "spec.json").exists():
         return False
     made, wanted = _read_json(folder / "spec.json"), full_spec(run)
@@ -72,7 +88,7 @@ def is_done(run: Run) -> bool:
         )
     if not (folder / "metrics.json").exists():
         return False
-    _read_json(folder / "metrics.json")
+    _check(run, folder)
     return True
 
 
@@ -98,6 +114,35 @@ def _difference(made: dict, wanted: dict) -> str:
             return f"{key}: {_difference(made[key], wanted[key])}"
         return f"{key} was {made.get(key)!r} and is {wanted[key]!r}"
     return "it has " + ", ".join(made.keys() - wanted.keys()) + " besides"
+
+
+def _check(run: Run, folder: Path) -> None:
+    """Raises CGNError for an artefact that is not what was written."""
+    again = f"delete {folder}, then python -m cgnlib run --profile {run.profile} {run.id}"
+    if not (folder / STATEMENT).exists():  # made before runs stated their artefacts
+        if not _read_json(folder / "metrics.json"):
+            raise CGNError(f"{folder / 'metrics.json'} has no numbers: {again}")
+        return
+    stated, found = _read_json(folder / STATEMENT), sums(folder)
+    for name in sorted(stated.keys() | found.keys()):
+        if name not in found:
+            raise CGNError(f"{folder / name} is gone: {again}")
+        if name in stated and stated[name] != found[name]:
+            raise CGNError(f"{folder / name} is not what was written (another sha256): {again}")
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """The sha256 of what a run left, by name; of a folder that of its files' names and sums."""
+    unfinished = {*logs_of(folder), *folder.glob("checkpoint*"), *folder.glob("*.part")}
+    left = (p for p in folder.iterdir() if p not in unfinished and p.name != STATEMENT)
+    return {path.name: _sum(path) for path in left if not path.name.startswith(".")}
+
+
+def _sum(path: Path) -> str:
+    if not path.is_dir():
+        return sha256(path)
+    lines = (f"{p.relative_to(path)} {sha256(p)}\n" for p in sorted(path.rglob("*")) if p.is_file())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def logs_of(folder: Path) -> list[Path]:

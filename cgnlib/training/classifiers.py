@@ -81,13 +81,16 @@ def train_ensemble(
     Source: CGN paper, invariant classifiers; published code, with the study's settings.
     """
     n = devices()
-    # the processes are started here, in a job of Slurm too, where Fabric would leave it to srun
-    several = {"strategy": "ddp_spawn", "plugins": LightningEnvironment()} if n > 1 else {}
+    strategy = "ddp_spawn" if n > 1 else "auto"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     arithmetic = FABRICS[precision.of(device)]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*srun")  # see above
-        fabric = Fabric(accelerator=device.type, devices=n, precision=arithmetic, **several)
+        # processes are started here, in a job of Slurm too, where Fabric would leave it to srun
+        warnings.filterwarnings("ignore", message=".*srun")
+        fabric = Fabric(
+            accelerator=device.type, strategy=strategy, devices=n, precision=arithmetic,
+            plugins=LightningEnvironment(),
+        )  # fmt: skip
     if n == 1:
         return _train(fabric, net, real, counterfactual, recipe, seed, checkpoint, exam)
     # what is asked of this process does not reach the others; they save all the same

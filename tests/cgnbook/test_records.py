@@ -8,16 +8,13 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from cgnbook import digits as digit_classifiers
-from cgnbook import records, reported
+from cgnbook import digits, records, reported
 from cgnlib import experiments, runs
-from cgnlib.compute import digits
 from cgnlib.errors import CGNError
 from cgnlib.experiments import grid
 from cgnlib.measures import decisions
 from cgnlib.runs import results as artefacts
 
-MINI = experiments.profile("mini")
 ENV = {"commit": "0a1b2c3d4e+", "device": "a CPU", "python": "3.12.0", "torch": "2.6.0"}
 ENV |= {"seconds": 1.5, "finished": "2024-01-01T00:00:00+00:00"}
 SAID = ["source", "claim", *records.COLUMNS]
@@ -49,12 +46,19 @@ def finish_classifier(run):
 
 
 def one(train_on):
-    source = {
-        "original": None,
-        "gan": experiments.gan(MINI, "colored", 0),
-        "original+cgn": experiments.cgn(MINI, "colored", 0),
-    }[train_on]
-    return experiments.classifier(MINI, "colored", train_on, 1, source)
+    name = {"original": "original", "gan": "gan-g0", "original+cgn": "original-and-cgn-g0"}[
+        train_on
+    ]
+    return experiments.find("mini", f"classifier-colored-{name}-s1")
+
+
+def measured(run, metrics):
+    """The result of a run that left numbers, and no spec."""
+    result = runs.Result(run, runs.folder_of(run))
+    result.folder.mkdir(parents=True)
+    (result.folder / "metrics.json").write_text(json.dumps(metrics))
+    (result.folder / "env.json").write_text(json.dumps(ENV))
+    return result
 
 
 def test_a_frame_has_a_row_for_each_metric_with_its_provenance():
@@ -75,7 +79,7 @@ def test_a_frame_has_a_row_for_each_metric_with_its_provenance():
 
 def test_the_records_of_set_sizes_say_which_set_and_how_many_passes(folder):
     for run in grid("mini", "set-size"):
-        finish(run, train_images=run.need("set")["size"], test_accuracy=ACCURACY)
+        finish(run, train_images=run.set.size, test_accuracy=ACCURACY)
     written = dict(records.write("mini"))
     assert set(written) == {folder / f"{c}-mini.csv" for c in ("set-size", "claim-3-mnist")}
     frame = records.read("set-size", "mini")
@@ -108,13 +112,8 @@ def test_the_generator_behind_a_classifier_is_named(train_on, generator):
 @pytest.fixture
 def published():
     """The frame of an evaluation of a published CGN."""
-    full = experiments.profile("full")
-    run = experiments.evaluation(full, experiments.published_cgn(full, "colored"))
-    result = runs.Result(run, runs.folder_of(run))
-    result.folder.mkdir(parents=True)
-    (result.folder / "metrics.json").write_text('{"mask_read": 0.5, "usable_digits": 7}')
-    (result.folder / "env.json").write_text(json.dumps(ENV))
-    return records.frame([result])
+    run = experiments.find("full", "evaluation-colored-published-s0")
+    return records.frame([measured(run, {"mask_read": 0.5, "usable_digits": 7})])
 
 
 def test_a_published_generator_is_named_so(published):
@@ -123,16 +122,9 @@ def test_a_published_generator_is_named_so(published):
 
 
 def test_runs_on_imagenet_say_which_loss_was_left_out():
-    source = experiments.mechanisms(MINI, "texture", 0)
-    made = []
-    for run in (experiments.quality(MINI, source), experiments.quality(MINI, None)):
-        result = runs.Result(run, runs.folder_of(run))
-        result.folder.mkdir(parents=True)
-        metrics = {"inception_score": 5.5, "inception_score_spread": 0.5, "class_read": 0.25}
-        (result.folder / "metrics.json").write_text(json.dumps(metrics))
-        (result.folder / "env.json").write_text(json.dumps(ENV))
-        made.append(result)
-    frame = records.frame(made)
+    metrics = {"inception_score": 5.5, "inception_score_spread": 0.5, "class_read": 0.25}
+    ids = ("quality-menagerie-texture-s0", "quality-menagerie-biggan-s0")
+    frame = records.frame([measured(experiments.find("mini", run), metrics) for run in ids])
     assert list(frame["removed"]) == ["texture"] * 3 + ["biggan"] * 3
     assert list(frame["unit"]) == ["score", "score", "fraction"] * 2
     assert set(frame["n"]) == {1000} and set(frame["variant"]) == {"menagerie"}
@@ -140,16 +132,8 @@ def test_runs_on_imagenet_say_which_loss_was_left_out():
 
 
 def test_a_classifier_is_named_after_the_losses_that_its_cgn_went_without():
-    full = experiments.profile("full")
-    made = []
-    for train_on, ablation in (("real+cgn", "texture"), ("real", "none")):
-        classifier = experiments.ensemble(full, train_on, 1, ablation)
-        run = experiments.robustness(full, classifier, 1)
-        result = runs.Result(run, runs.folder_of(run))
-        result.folder.mkdir(parents=True)
-        (result.folder / "metrics.json").write_text('{"avg/bg_gap": 0.1}')
-        (result.folder / "env.json").write_text(json.dumps(ENV))
-        made.append(result)
+    ids = ("robustness-menagerie-real-and-cgn-texture-g1-s1", "robustness-menagerie-real-s1")
+    made = [measured(experiments.find("full", run), {"avg/bg_gap": 0.1}) for run in ids]
     frame = records.frame(made)
     assert list(frame["removed"]) == ["texture", ""]
     assert list(frame["generator"]) == ["trained-1", ""]
@@ -176,8 +160,7 @@ def test_n_is_how_many_images_are_behind_a_measure(published):
 )
 def test_the_generator_behind_a_run_is_found(profile_name, claim, run_id, generator):
     (run,) = [r for r in grid(profile_name, claim) if r.id == run_id]
-    source = records._generator(run)
-    assert ("" if source is None else records._named(source)) == generator
+    assert set(records.frame([measured(run, {"real_accuracy": 0.5})]).generator) == {generator}
 
 
 def test_n_of_a_classifier_is_that_of_its_test(folder):
@@ -193,7 +176,7 @@ def test_n_of_a_classifier_is_that_of_its_test(folder):
 
 def test_decisions_are_kept_where_a_reader_may_lack_the_images(folder, monkeypatch):
     run = grid("full", "real-stimuli")[0]
-    monkeypatch.setattr(digits, "inputs", lambda run: {})
+    monkeypatch.setattr(artefacts, "checksums", lambda read: {})
     made = finish(run, cue_conflict_images=2)
     table = decisions.build("lite0", "cue_conflict", ["a1-b2.png", "c1-d2.png"], "ac", "ad")
     decisions.write(made.folder / "decisions.csv", table)
@@ -251,7 +234,7 @@ def test_rows_of_runs_on_another_machine_are_kept(folder):
 
 def test_rows_of_another_spec_are_dropped(folder):
     run = one("original")
-    other = replace(run, settings=tuple(sorted((dict(run.settings) | {"lr": 2.0}).items())))
+    other = replace(run, recipe=replace(run.recipe, lr=2.0))
     finish_classifier(grid("mini", "claim-3-mnist")[0])
     stale = records.frame([finish_classifier(other)])
     stale[records.COLUMNS].to_csv(folder / "claim-3-mnist-mini.csv", index=False)
@@ -332,10 +315,10 @@ def test_verdicts_count_the_runs_of_their_claim_alone(folder):
     claim = [finish_classifier(run) for run in grid("mini", "claim-3-mnist")]
     ids = {result.run.id for result in claim}
     others = [finish(r, test_accuracy=0.0) for r in grid("mini", "set-size") if r.id not in ids]
-    alone = digit_classifiers.accuracies(records.frame(claim), "trained")
+    alone = digits.accuracies(records.frame(claim), "trained")
     assert len(others) == 12 and alone["colored"]["cgn"] == [ACCURACY] * 2
     of_claim = records.of_claim(records.frame(claim + others), "claim-3-mnist")
-    assert digit_classifiers.accuracies(of_claim, "trained") == alone
+    assert digits.accuracies(of_claim, "trained") == alone
 
 
 def test_a_record_that_a_page_needs_and_that_is_not_there_names_its_command(folder):

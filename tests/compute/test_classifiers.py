@@ -100,7 +100,7 @@ def same_files(a, b):
 
 # --- what a run leaves
 
-COMMON = {"spec.json", "env.json", "metrics.json", "attempt-001.log"}
+COMMON = {"spec.json", "env.json", "artefacts.json", "metrics.json", "attempt-001.log"}
 
 
 def test_each_kind_leaves_its_files_and_nothing_else(finished):

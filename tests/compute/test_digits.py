@@ -12,9 +12,8 @@ from cgnlib import chance, runs
 from cgnlib import experiments as e
 from cgnlib.compute import digits
 from cgnlib.compute.nets_of import net_of
-from cgnlib.data import sources
+from cgnlib.data import sources, variants
 from cgnlib.data.images import Images
-from cgnlib.data.variants import Variant
 from cgnlib.errors import CGNError
 from cgnlib.experiments import declared
 from cgnlib.nets import mnist, weights
@@ -49,7 +48,7 @@ def eighth(monkeypatch, finished):
     use_an_eighth(monkeypatch)
 
 
-COMMON = {"spec.json", "env.json", "metrics.json", "attempt-001.log"}
+COMMON = {"spec.json", "env.json", "artefacts.json", "metrics.json", "attempt-001.log"}
 FILES = {
     e.CGN: COMMON | {"weights.safetensors", "history.csv"},
     e.GAN: COMMON | {"weights.safetensors", "history.csv"},
@@ -73,7 +72,7 @@ def test_each_kind_leaves_its_files_its_spec_and_its_environment():
 
 
 def test_decisions_hold_what_the_accuracy_says():
-    test = Variant(VARIANT, "mnist-5k", "test", chance.generator(chance.DIGITS_TEST, "test"))
+    test = variants.load(VARIANT, "mnist-5k", "test", chance.generator(chance.DIGITS_TEST, "test"))
     for run, n in SETTINGS.values():
         result = runs.load(run)
         with (result.folder / "decisions.csv").open(newline="") as file:

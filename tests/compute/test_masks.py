@@ -9,8 +9,7 @@ from cgnlib import chance, runs
 from cgnlib import experiments as e
 from cgnlib.compute.nets_of import net_of
 from cgnlib.counterfactuals.digits import interventions
-from cgnlib.data import digits
-from cgnlib.data.variants import Variant
+from cgnlib.data import digits, variants
 from cgnlib.experiments import declared
 from cgnlib.measures.metrics import mask_coverage, nearest_iou
 from cgnlib.runs.process import compute_one
@@ -35,7 +34,7 @@ def test_an_evaluation_measures_in_fractions(finished):
     assert len(values) == 19 and all(0 <= v <= 1 for v in values.values())
     of_class = [values[f"mask_read_{digit}"] for digit in range(10)]
     assert values["mask_read"] == pytest.approx(sum(of_class) / 10)
-    test = Variant(VARIANT, "mnist-5k", "test", chance.generator(0))
+    test = variants.load(VARIANT, "mnist-5k", "test", chance.generator(0))
     coverage = mask_coverage(test.mask.float()).mean().item()
     assert values["mask_coverage_true"] == pytest.approx(coverage)
     with np.load(finished.folder / "samples.npz") as stored:

@@ -78,7 +78,7 @@ def test_space_is_wanted_for_what_is_still_to_come(no_data, computer, tmp_path):
     assert data.own > sources.table()["sketch"]["size"] + sources.table()["sketch"]["unpacked"]
     done = tmp_path / "runs" / "paper" / declared[0].id
     done.mkdir(parents=True)
-    (done / "metrics.json").write_text("{}")
+    (done / "metrics.json").write_text('{"score": 1}')
     (done / "spec.json").write_text(json.dumps(declared[0].spec()))
     again = doctor.examine("paper").disks[1]
     assert runs.own - again.own == pytest.approx(declared[0].bytes_left(), abs=1)

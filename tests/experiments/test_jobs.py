@@ -23,13 +23,14 @@ EVERY = [
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("CGN_RUNS", str(tmp_path / "runs"))
-    return tmp_path / "runs" / "mini"
+    yield tmp_path / "runs" / "mini"
+    shutil.rmtree(jobs.mark(EVERY[0]).parent, ignore_errors=True)
 
 
 def finish(folder, run):
     (folder / run.id).mkdir(parents=True, exist_ok=True)
     (folder / run.id / "spec.json").write_text(json.dumps(run.spec() | {"inputs": {}}))
-    (folder / run.id / "metrics.json").write_text("{}")
+    (folder / run.id / "metrics.json").write_text('{"score": 1}')
 
 
 def test_every_run_has_a_cost_and_resources_that_allow_for_it():
@@ -87,16 +88,24 @@ def test_marks_follow_the_finished_runs(folder):
     finish(folder, runs[0])
     os.utime(folder / runs[0].id / "metrics.json", (1000, 1000))
     jobs.renew_marks(runs)
-    assert [path.name for path in (folder / ".done").iterdir()] == [runs[0].id]
+    marks = jobs.mark(runs[0]).parent
+    assert [path.name for path in marks.iterdir()] == [runs[0].id]
     assert jobs.mark(runs[0]).stat().st_mtime == 1000
+    assert not marks.is_relative_to(folder)  # which may be others' runs
     shutil.rmtree(folder / runs[0].id)
     jobs.renew_marks(runs)
-    assert not list((folder / ".done").iterdir())
+    assert not list(marks.iterdir())
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("metrics.json", ""), ("metrics.json", "[1]"), ("spec.json", "{"), ("spec.json", "{}")],
+    [
+        ("metrics.json", ""),
+        ("metrics.json", "[1]"),
+        ("metrics.json", "{}"),
+        ("spec.json", "{"),
+        ("spec.json", "{}"),
+    ],
 )
 def test_what_is_damaged_or_of_another_spec_is_not_finished(name, content, folder):
     run = declared.gan(experiments.profile("mini"), "colored", 0)

@@ -5,24 +5,20 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from efficientnet_lite_pytorch import EfficientNet
+from torchvision.models.vgg import cfgs, make_layers
 
 from cgnlib.data import sources
 from cgnlib.errors import CGNError
 from cgnlib.nets import perceptual
 
 
-@pytest.fixture(scope="module")
-def torchvision_vgg():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return torchvision.models.vgg16(weights=None).eval()
-
-
 @pytest.fixture
-def vgg(torchvision_vgg, monkeypatch):
+def vgg(monkeypatch):
     """The layers of torchvision's net, with random weights, which `perceptual` is given too."""
-    monkeypatch.setattr(torchvision.models, "vgg16", lambda weights: torchvision_vgg)
-    return torchvision_vgg.features
+    net = torch.nn.Module()  # without the classifier behind them, which is nine tenths of it
+    net.features = make_layers(cfgs["D"]).eval()
+    monkeypatch.setattr(torchvision.models, "vgg16", lambda weights: net)
+    return net.features
 
 
 @pytest.fixture
@@ -112,7 +108,7 @@ def test_missing_vgg_weights_are_an_error(vgg, no_data):
         perceptual.build("vgg16", (3,))
 
 
-def test_other_vgg_weights_are_an_error(vgg, no_data, torchvision_vgg):
+def test_other_vgg_weights_are_an_error(vgg, no_data):
     path = no_data / sources.table()["vgg16"]["file"]
     path.parent.mkdir()
     torch.save({"features.0.weight": torch.zeros(1)}, path)

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,9 @@ def test_metrics_come_last_by_rename_when_all_else_has_reached_the_disk(fake, mo
     monkeypatch.setattr(os, "replace", noted_replace)
     monkeypatch.setattr(os, "fsync", noted_fsync)
     compute(simple())
-    assert [target for _, target, _ in moved] == ["spec.json", "env.json", "metrics.json"]
+    assert [target for _, target, _ in moved] == [
+        "spec.json", "env.json", "artefacts.json", "metrics.json",
+    ]  # fmt: skip
     source, _, there = moved[-1]
     assert source != "metrics.json"
     assert there >= {"spec.json", "env.json", "history.csv", "artefact"}
@@ -126,9 +129,49 @@ def test_a_corrupted_file_is_named_and_left_alone(name, fake, folder):
     for content in BROKEN:
         path.write_bytes(content)
         before = snapshot(folder)
-        with pytest.raises(CGNError, match=rf"{name}\.json cannot be read .*: delete ") as error:
-            getattr(runs.ensure([simple()])[0], name)
-        assert "\n" not in str(error.value) and snapshot(folder) == before, content
+        with pytest.raises(CGNError, match=rf"{name}\.json (cannot be read|is not what)") as error:
+            runs.ensure([simple()])
+        assert ": delete " in str(error.value) and "\n" not in str(error.value)
+        assert snapshot(folder) == before, content
+
+
+def test_an_artefact_that_is_not_as_it_was_written_is_refused_with_what_mends_it(fake, folder):
+    again = "delete .*cgn-colored-s0, then python -m cgnlib run --profile mini cgn-colored-s0"
+    place = compute(simple()).folder
+    (place / "notes.txt").write_text("of a reader")
+    assert runs.is_done(simple())
+    for name in ("artefact", "history.csv", "metrics.json"):
+        path, content = place / name, (place / name).read_bytes()
+        flipped = bytes([content[-3] ^ 1])
+        path.write_bytes(content[:-3] + flipped + content[-2:])
+        with pytest.raises(CGNError, match=rf"{name} is not what was written .*: {again}"):
+            runs.load(simple())
+        path.unlink()
+        if name != "metrics.json":
+            with pytest.raises(CGNError, match=rf"{name} is gone: {again}"):
+                runs.is_done(simple())
+        path.write_bytes(content)
+    assert runs.is_done(simple())
+
+
+def test_a_run_from_before_runs_stated_their_artefacts_is_done_if_it_has_numbers(fake, folder):
+    place = compute(simple()).folder
+    (place / "artefacts.json").unlink()
+    assert runs.load(simple()).metrics == {"score": 0.5}
+    (place / "metrics.json").write_text("{}")
+    with pytest.raises(CGNError, match=r"metrics\.json has no numbers: delete "):
+        runs.is_done(simple())
+
+
+def test_runs_that_one_may_not_read_are_named(fake, folder, monkeypatch):
+    compute(simple())
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(CGNError, match=r"cgn-colored-s0 cannot be read .*: ask its owner"):
+        runs.is_done(simple())
 
 
 @pytest.mark.parametrize("blocked", [".", "mini", "mini/cgn-colored-s0", "mini/.locks"])
@@ -142,7 +185,9 @@ def test_a_file_in_place_of_a_folder_is_named(blocked, fake, folder):
     assert path.read_text() == "a file"
 
 
-@pytest.mark.parametrize("name", ["spec.part", "history.csv", "env.part", "metrics.part"])
+@pytest.mark.parametrize(
+    "name", ["spec.part", "history.csv", "env.part", "artefacts.part", "metrics.part"]
+)
 def test_a_full_disk_is_named_and_the_run_is_not_done(name, fake, folder):
     if not Path("/dev/full").is_char_device():
         pytest.skip("there is no device that is always full")
@@ -184,4 +229,16 @@ def test_the_commit_is_named_where_there_is_one(monkeypatch, tmp_path):
     provenance.commit.cache_clear()
     monkeypatch.setenv("CGN_COMMIT", "0123456789")
     assert provenance.commit() == "0123456789"
+    provenance.commit.cache_clear()
+
+
+def test_the_commit_of_a_project_around_this_one_is_not_ours(monkeypatch, tmp_path):
+    for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=b", "commit",
+                                     "-q", "--allow-empty", "-m", "theirs"]):  # fmt: skip
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    (tmp_path / "copy").mkdir()
+    for root, known in ((tmp_path, True), (tmp_path / "copy", False)):
+        monkeypatch.setattr(provenance.paths, "ROOT", root)
+        provenance.commit.cache_clear()
+        assert (provenance.commit() != "unknown") == known
     provenance.commit.cache_clear()
