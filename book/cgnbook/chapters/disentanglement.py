@@ -336,7 +336,7 @@ def facts(this: Page, here: pd.DataFrame, looked: pd.DataFrame) -> dict[str, obj
         | {"chance": rarely(chance), "rho-shape": rho_shape(worse), "n-cgns": len(worse)}
         | {"n-here": len(here), "n-there": len(there), "n-own": len(full.digits.generator_seeds)}
         | {"coverage": float(100 * covered), "profile": this.profile}
-        | {"scenes-digits": profile.digits.scenes, "scenes-world": profile.world.scenes}
+        | {"scenes-digits": profile.digits.scenes, "scenes-world": profile.world.scenes or 0}
         | of_cgns(scores(this.live))
     )
 
