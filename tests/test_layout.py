@@ -42,11 +42,8 @@ def nodes_of(path):
 
 def name_of(path):
     """`cgnlib.data.digits` of its file."""
-    parts = (
-        path.relative_to(ROOT / "book" if path.is_relative_to(ROOT / "book") else ROOT)
-        .with_suffix("")
-        .parts
-    )
+    base = ROOT / "book" if path.is_relative_to(ROOT / "book") else ROOT
+    parts = path.relative_to(base).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
