@@ -22,10 +22,10 @@ def _profile(mini: e.Profile) -> e.Profile:
         d, cgn=cgn, gan={v: replace(r, **net) for v, r in d.gan.items()},
         classifier=cnn, original=cnn, oracle=cnn, probe=cnn,
         counterfactuals=dict.fromkeys(e.VARIANTS, 200), gan_images=200,
-        oracle_renderings=2, evaluated=20,
+        sets=replace(d.sets, sizes={}), oracle_renderings=2, evaluated=20,
     )  # fmt: skip
     of_world = replace(
-        w, mechanisms=replace(w.mechanisms, steps=6, batch=1, window=1),
+        w, mechanisms=replace(w.mechanisms, steps=1, batch=1, window=1, lr=(1e-3,) * 3),
         images=replace(w.images, train=9, val=5),
         plain=replace(w.plain, **learnt), ensemble=replace(w.ensemble, **learnt),
         ensemble_seeds=(0,), tests=replace(w.tests, val=6),
