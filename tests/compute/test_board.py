@@ -26,7 +26,7 @@ def classes(of):
     return {c for sub in of.__subclasses__() for c in {sub} | classes(sub)}
 
 
-KINDS = {c for c in classes(e.Run) if "kind" in vars(c)}
+KINDS = {c for c in classes(e.Run) if "kind" in vars(c) and c.__module__.startswith("cgnlib.")}
 
 
 # --- who computes what
