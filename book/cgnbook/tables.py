@@ -131,7 +131,7 @@ def drift(live: pd.DataFrame, tracked: pd.DataFrame, tolerance: float = 0.15) ->
     both = both[~both.metric.str.startswith(("loss_", "mask_read_", "shape_read_"))]
     moved = both[(both.value.astype(float) - both.value_tracked.astype(float)).abs() > tolerance]
     names = "".join(f"\n{row.run} {row.metric}" for row in moved.itertuples())
-    return f"{len(moved)} of {len(both)} numbers lie over {tolerance} from the tracked run{names}"
+    return f"{len(moved)} numbers lie over {tolerance} from a tracked run of this arithmetic{names}"
 
 
 def _set(train_on: str) -> str:

@@ -84,7 +84,8 @@ def the_loss_on_the_mask_does_harm(f, this):
 def a_quarter_is_left_before_random_backgrounds(f, this):
     plain, control, invariant = ensembles(this.live)
     two, three = (invariant[head]["mixed_rand"] for head in ("shape_texture", "avg"))
-    return all(0.2 < of["mixed_rand"] < 0.3 for of in (plain, control["avg"])) and two > three > 0.3
+    alike = (of["mixed_rand"] for of in (plain, control["avg"]))
+    return all(0.1 < share < 0.26 for share in alike) and two > three > 0.3
 
 
 def the_control_minds_the_background_as_much(f, this):
@@ -185,12 +186,6 @@ def ten_thousand_are_nearly_enough(f, this):
     return enough and f["behind-reference-colored"] == set_size.NO_RISE
 
 
-def the_worst_masks_are_of_other_digits(f, this):
-    rows = this.live[this.live.metric.str.fullmatch(r"mask_read_\d")]
-    worst = rows.loc[rows.groupby("variant").value.idxmin()]
-    return worst.metric.str[-1].astype(int).min() > 3
-
-
 def shape_heads_follow_separation(f, this):
     found = disentanglement.made_worse(this.reference_of(*disentanglement.ON_ABLATED))
     by = dict(iter(found.groupby("removed")))
@@ -257,8 +252,6 @@ SENTENCES = [
     ("09_claim3_shape_bias", "Only after the longer training of the reference run does the mean",
      the_reference_mean_has_more_bias_than_plain),
     ("06_claim1_imagenet", "But its masks are blunter still", longer_training_rounds_the_shapes),
-    ("05_claim1_mnist", "at `mini` not those with the worst masks",
-     the_worst_masks_are_of_other_digits),
     ("06_claim1_imagenet", "At `mini` the key suffers most", the_key_is_read_least),
     ("07_claim2", "There the loss does harm", the_loss_on_the_mask_does_harm),
     ("16_discussion", "unless the losses on the mask are left out",
@@ -279,7 +272,9 @@ SENTENCES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("chapter", "words", "holds"), SENTENCES, ids=lambda part: str(part)[:50])
+@pytest.mark.parametrize(
+    ("chapter", "words", "holds"), SENTENCES, ids=lambda part: getattr(part, "__name__", part)[:50]
+)
 def test_the_record_bears_the_sentence_out(chapter, words, holds):
     text = re.sub(r"\s+", " ", (paths.ROOT / f"book/{chapter}.md").read_text())
     assert words in text, "the sentence has changed: change its test with it"

@@ -50,7 +50,7 @@ def glued(chapter):
     return found
 
 
-@pytest.mark.parametrize("chapter", tracked.FACTS.keys() - GATHERED)
+@pytest.mark.parametrize("chapter", sorted(tracked.FACTS.keys() - GATHERED))
 def test_what_does_not_hang_on_this_run_stands_in_the_notebook(chapter):
     facts = tracked.facts_of(chapter)
     others = tracked.FACTS[chapter](turned(tracked.page_of(chapter)))
