@@ -42,9 +42,9 @@ def test_the_cgn_is_the_same(training):
     y, (u,) = torch.arange(20) % 10, latents(20, 32)
     mask, fg, bg = plain.made([u] * 3, [y] * 3, shuffled=False)
     x = net._input(u, y)
-    assert torch.allclose(net.mask(u, y).expand(-1, 3, -1, -1), mask, atol=1e-5)
-    assert torch.allclose(net.f_text1(x), fg, atol=1e-5)
-    assert torch.allclose(net.f_text2(x), bg, atol=1e-5)
+    assert torch.allclose(net.mask(u, y).expand(-1, 3, -1, -1), mask, atol=1e-4)
+    assert torch.allclose(net.f_text1(x), fg, atol=1e-4)
+    assert torch.allclose(net.f_text2(x), bg, atol=1e-4)
 
 
 def test_a_plain_texture_is_only_shifted():

@@ -85,7 +85,7 @@ def once_saved(run):
     return pid
 
 
-def contents(folder, but=("env.json", "attempt-", "checkpoint")):
+def contents(folder, but=("env.json", "artefacts.json", "attempt-", "checkpoint")):
     """The sha256 of each file that a finished run is read from."""
     found = (p for p in folder.iterdir() if not p.name.startswith(but))
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in found}

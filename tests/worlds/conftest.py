@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cgnlib.counterfactuals.datasets import Writer
+from cgnlib.counterfactuals.datasets import read_dataset
+from cgnlib.counterfactuals.folder import Writer
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,8 @@ def counterfactuals(tmp_path):
     writer.begin()
     greys = {i: np.full((64, 64, 3), 40 * i + 20, np.uint8) for i in range(5)}
     writer.add(greys, dict.fromkeys(range(5), 0.5))
-    return writer.finish()
+    writer.finish()
+    return read_dataset(tmp_path / "set")
 
 
 @pytest.fixture

@@ -272,7 +272,7 @@ def _control(numbers: pd.DataFrame) -> Mapping[str, pd.Series]:
     return {m: of[of.metric == m].value for m in MEASURES}
 
 
-def worse_scatter(numbers: pd.DataFrame, *sources: boxes.Source) -> boxes.Shown:
+def worse_scatter(numbers: pd.DataFrame) -> boxes.Shown:
     """What the classifiers go by, over the disentanglement of the CGN; dashed: without any."""
     found, control = made_worse(numbers), _control(numbers)
     shown = {
@@ -295,7 +295,7 @@ def worse_scatter(numbers: pd.DataFrame, *sources: boxes.Source) -> boxes.Shown:
             axis.set_ylabel(label)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
-    return boxes.show("ablated", *sources)
+    return boxes.show("ablated", numbers)
 
 
 def heads(numbers: pd.DataFrame, layer: str = "fine") -> pd.DataFrame:
