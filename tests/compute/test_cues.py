@@ -57,6 +57,9 @@ def test_following_measures_both_domains(cgn, split):
     assert history is None and found.pop("followed_images") == 40
     assert all(0 <= value <= 1 for value in found.values()) and len(found) == 9
     assert found["domain_read"] > 0.7  # grey noise looks like nothing a random CGN makes
+    same = variants.load("wildlife", "mnist-5k", "test", generator(5)).freeze()
+    right = digits.predict(net, same) == split.y
+    assert found["real_accuracy"] == pytest.approx(right.sum().item() / 40)
 
 
 def test_crossed_images_take_each_part_from_where_they_say(cgn, split):

@@ -66,11 +66,9 @@ def test_an_explanation_has_every_measure(explained, tmp_path, variant):
 
 def test_classifiers_of_a_variant_are_explained_each_on_the_same_images(explained, tmp_path):
     shown, heat, found = [], [], []
-    for seed in (3, 3, 4):
+    for seed in (3, 4):
         found.append(explained("colored", seed)[0])
         with np.load(tmp_path / "samples.npz") as stored:
             shown.append(stored["x"])
             heat.append(stored["heat"])
-    assert np.array_equal(shown[0], shown[1]) and np.array_equal(shown[0], shown[2])
-    assert np.array_equal(heat[0], heat[1]) and not np.array_equal(heat[0], heat[2])
-    assert found[0] == found[1] != found[2]
+    assert np.array_equal(*shown) and not np.array_equal(*heat) and found[0] != found[1]
