@@ -85,10 +85,11 @@ def once_saved(run):
     return pid
 
 
-def contents(folder, but=("env.json", "attempt-", "checkpoint")):
-    """The sha256 of each file that a finished run is read from."""
-    found = (p for p in folder.iterdir() if not p.name.startswith(but))
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
+def contents(folder, but=("env.json", "artefacts.json", "attempt-", "checkpoint")):
+    """The sha256 of each file that a finished run is read from, by its place in the folder."""
+    found = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    kept = {name: path for name, path in found.items() if not name.startswith(but)}
+    return {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in kept.items()}
 
 
 # --- killed
