@@ -5,11 +5,13 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
+from stopping import endless
 
 from cgnlib import paths, worlds
 from cgnlib.data import categories
@@ -28,6 +30,8 @@ import plain_mnist
 import race
 import rows
 
+vgg16 = cache(torchvision.models.vgg16)  # its weights take seconds to draw
+
 
 def latents(n, *sizes, seed=0):
     rng = torch.Generator().manual_seed(seed)
@@ -36,15 +40,14 @@ def latents(n, *sizes, seed=0):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_cgn_is_the_same(training):
-    net, plain = nets.CGN(), plain_mnist.CGN()
+    net, plain = nets.CGN().double(), plain_mnist.CGN().double()
     plain.load_state_dict(net.state_dict(), strict=True)
     net.train(training), plain.train(training)
-    y, (u,) = torch.arange(20) % 10, latents(20, 32)
-    mask, fg, bg = plain.made([u] * 3, [y] * 3, shuffled=False)
+    y, u = torch.arange(20) % 10, latents(20, 32)[0].double()
     x = net._input(u, y)
-    assert torch.allclose(net.mask(u, y).expand(-1, 3, -1, -1), mask, atol=1e-4)
-    assert torch.allclose(net.f_text1(x), fg, atol=1e-4)
-    assert torch.allclose(net.f_text2(x), bg, atol=1e-4)
+    ours = net.mask(u, y).expand(-1, 3, -1, -1), net.f_text1(x), net.f_text2(x)
+    theirs = plain.made([u] * 3, [y] * 3, shuffled=False)
+    assert all(map(partial(torch.allclose, atol=1e-12), ours, theirs))
 
 
 def test_a_plain_texture_is_only_shifted():
@@ -123,6 +126,7 @@ def test_the_cgn_over_biggan_and_its_loss_are_the_same(shipped, monkeypatch):
 @pytest.mark.parametrize("row", [r for r in rows.ROWS if "256" not in r.name], ids=lambda r: r.name)
 def test_both_sides_of_a_row_do_a_unit_of_work(row, monkeypatch):
     monkeypatch.setattr(perceptual, "build", perceptual.build)  # one side puts another there
+    monkeypatch.setattr(torchvision.models, "vgg16", vgg16)
     monkeypatch.setattr(rows, "WORKERS", 0)
     ended = []
 
@@ -136,19 +140,14 @@ def test_both_sides_of_a_row_do_a_unit_of_work(row, monkeypatch):
     assert len(ended) == 2
 
 
-def waits(clock):
-    while True:
-        clock()
-
-
 def test_a_race_gives_a_rate_and_a_memory_for_each_side():
-    found = race.run(race.Row("equal", waits, waits, (10, 20), 1), seconds=0.1)
+    found = race.run(race.Row("equal", endless, endless, (10, 20), 1), seconds=0.1)
     assert min(found.rates) > 0 and min(found.memory) > 0
     assert found.ratio == found.rates[1] / found.rates[0]
 
 
 def test_times_of_three_sizes_grow():
-    seconds = bench.scaling(race.Row("equal", waits, waits, (1, 1), 1), units=50)
+    seconds = bench.scaling(race.Row("equal", endless, endless, (1, 1), 1), units=50)
     assert 0 < seconds[0] < seconds[1] < seconds[2]
 
 
