@@ -122,112 +122,73 @@ _DRAWN_TESTS = ("cue_conflict", "original", "mixed_same", "mixed_rand")
 _IMAGENET_TESTS = ("cue_conflict", "in9/original", "in9/mixed_same", "in9/mixed_rand")
 _ONE_PASS = ClassifierRecipe(batch=16, epochs=1)
 
+# fmt: off
 _MINI = Profile(
     name="mini",
     purpose="a first run on two CPU cores, offline",
     digits=DigitsScale(
-        digits="mnist-5k",
-        textures="procedural",
+        digits="mnist-5k", textures="procedural",
         cgn={
-            "colored": replace(
-                PUBLISHED["colored"],
-                **_SMALL
-                | {"steps": 4500, "lr": 1e-3, "gain": 0.2, "edge": 0.15, "factors": (0.05, 0.05)},
-            ),
+            "colored": replace(PUBLISHED["colored"], **_SMALL | {
+                "steps": 4500, "lr": 1e-3, "gain": 0.2, "edge": 0.15, "factors": (0.05, 0.05)}),
             "double_colored": replace(
-                PUBLISHED["double_colored"], **_SMALL | {"steps": 4000, "ndf": 512}
-            ),
+                PUBLISHED["double_colored"], **_SMALL | {"steps": 4000, "ndf": 512}),
             "wildlife": replace(
-                PUBLISHED["wildlife"], **_SMALL | {"steps": 4500, "ndf": 16, "edge": 0.15}
-            ),
+                PUBLISHED["wildlife"], **_SMALL | {"steps": 4500, "ndf": 16, "edge": 0.15}),
         },
         gan=dict.fromkeys(
-            VARIANTS, GANRecipe(steps=1000, ngf=16, ndf=256, lr=5e-4, lr_critic=5e-4)
-        ),
-        classifier=_ONE_PASS,
-        original=replace(_ONE_PASS, epochs=4),
-        oracle=_ONE_PASS,
-        probe=replace(_ONE_PASS, epochs=4),
-        reader=ReaderRecipe(renderings=3),
-        published=False,
-        generator_seeds=(0,),
-        seeds=(0, 1),
+            VARIANTS, GANRecipe(steps=1000, ngf=16, ndf=256, lr=5e-4, lr_critic=5e-4)),
+        classifier=_ONE_PASS, original=replace(_ONE_PASS, epochs=4),
+        oracle=_ONE_PASS, probe=replace(_ONE_PASS, epochs=4), reader=ReaderRecipe(renderings=3),
+        published=False, generator_seeds=(0,), seeds=(0, 1),
         # a DC-MNIST classifier learns nothing for its first two thousand steps
         counterfactuals={"colored": 20_000, "double_colored": 40_000, "wildlife": 36_000},
-        gan_images=6_000,
-        sets=SetSizes((0, 1), (1, 10), {"colored": (1000, 4000, 20_000)}),
-        oracle_renderings=6,
-        control_renderings=9,
-        evaluated=1000,
-        embedded=1000,
-        scenes=1000,
+        gan_images=6_000, sets=SetSizes((0, 1), (1, 10), {"colored": (1000, 4000, 20_000)}),
+        oracle_renderings=6, control_renderings=9,
+        evaluated=1000, embedded=1000, scenes=1000,
     ),
     world=WorldScale(
-        name="menagerie",
-        mechanisms=MENAGERIE_MECHANISMS,
+        name="menagerie", mechanisms=MENAGERIE_MECHANISMS,
         quality=QualityProtocol(evaluated=1000),
         images=ImagesRecipe(train=1200, val=200, stretch="plain"),
         plain=EnsembleRecipe("agree", lr=0.05, epochs=2, decay_every=1, train=1200, val=200),
         ensemble=EnsembleRecipe("agree", lr=0.01, epochs=3, decay_every=2, train=1200, val=200),
-        exam=_DRAWN_TESTS,
-        tests=TestsRecipe(_DRAWN_TESTS, val=600),
-        seeds=(0,),
-        ensemble_seeds=(0, 1),
-        published=False,
-        scenes=200,
-        explained=120,
+        exam=_DRAWN_TESTS, tests=TestsRecipe(_DRAWN_TESTS, val=600),
+        seeds=(0,), ensemble_seeds=(0, 1), published=False, scenes=200, explained=120,
     ),
     claims=(
-        *("claim-1-mnist", "claim-1-imagenet", "claim-2", "claim-3-mnist", "claim-3-imagenet"),
-        *("explanations", "set-size", "union", "head-maps", "disentanglement"),
+        "claim-1-mnist", "claim-1-imagenet", "claim-2", "claim-3-mnist", "claim-3-imagenet",
+        "explanations", "set-size", "union", "head-maps", "disentanglement",
     ),
 )
 _FULL = Profile(
     name="full",
     purpose="the paper's MNIST protocol on all of MNIST: days of CPU, on a GPU far less",
     digits=DigitsScale(
-        digits="mnist",
-        textures="dtd",
+        digits="mnist", textures="dtd",
         cgn={v: replace(recipe, **_OFFLINE) for v, recipe in PUBLISHED.items()},
         gan={v: GANRecipe(steps=recipe.steps) for v, recipe in PUBLISHED.items()},
-        classifier=ClassifierRecipe(),
-        original=ClassifierRecipe(),
-        oracle=ClassifierRecipe(),
-        probe=ClassifierRecipe(),
-        reader=ReaderRecipe(renderings=2),
-        published=True,
-        generator_seeds=(0, 1, 2),
-        seeds=(0, 1, 2, 3, 4),
-        counterfactuals=dict.fromkeys(VARIANTS, 50_000),
-        gan_images=50_000,
+        classifier=ClassifierRecipe(), original=ClassifierRecipe(),
+        oracle=ClassifierRecipe(), probe=ClassifierRecipe(), reader=ReaderRecipe(renderings=2),
+        published=True, generator_seeds=(0, 1, 2), seeds=(0, 1, 2, 3, 4),
+        counterfactuals=dict.fromkeys(VARIANTS, 50_000), gan_images=50_000,
         # the study's; its million is declared for one counterfactual a shape alone
         sets=SetSizes(
-            (0, 1, 2), (1, 5, 10, 20), dict.fromkeys(VARIANTS, (10_000, 100_000)), 1_000_000
-        ),
-        oracle_renderings=1,
-        control_renderings=1,
-        evaluated=10_000,
-        embedded=3840,  # the study's six batches of 640
-        scenes=10_000,
+            (0, 1, 2), (1, 5, 10, 20), dict.fromkeys(VARIANTS, (10_000, 100_000)), 1_000_000),
+        oracle_renderings=1, control_renderings=1,
+        evaluated=10_000, embedded=3840, scenes=10_000,  # 3,840: the study's six batches of 640
     ),
     world=WorldScale(
-        name="menagerie",
-        mechanisms=replace(MENAGERIE_MECHANISMS, steps=1000, window=50),
+        name="menagerie", mechanisms=replace(MENAGERIE_MECHANISMS, steps=1000, window=50),
         quality=QualityProtocol(evaluated=5000),
         images=ImagesRecipe(train=4000, val=1000, stretch="plain"),
         plain=EnsembleRecipe("agree", lr=0.05, epochs=12, decay_every=4, train=4000, val=1000),
         ensemble=EnsembleRecipe("agree", lr=0.01, epochs=12, decay_every=4, train=4000, val=1000),
-        exam=_DRAWN_TESTS,
-        tests=TestsRecipe(_DRAWN_TESTS, val=4000),
-        seeds=(0, 1, 2),
-        ensemble_seeds=(0, 1, 2),
-        published=False,
-        scenes=2000,
-        explained=1200,
+        exam=_DRAWN_TESTS, tests=TestsRecipe(_DRAWN_TESTS, val=4000),
+        seeds=(0, 1, 2), ensemble_seeds=(0, 1, 2), published=False, scenes=2000, explained=1200,
     ),
     claims=(
-        *_MINI.claims,
-        *("edge-loss", "real-stimuli", "union-shares", "ablated-robustness"),
+        *_MINI.claims, "edge-loss", "real-stimuli", "union-shares", "ablated-robustness",
     ),
 )
 _PAPER = Profile(
@@ -235,24 +196,17 @@ _PAPER = Profile(
     purpose="everything as in the paper; the ImageNet part wants a GPU",
     digits=replace(_FULL.digits, cgn=PUBLISHED),
     world=WorldScale(
-        name="imagenet",
-        mechanisms=MechanismsRecipe(),
+        name="imagenet", mechanisms=MechanismsRecipe(),
         quality=QualityProtocol(evaluated=2000, protocol="study", stretch="minmax"),
         images=ImagesRecipe(train=34_745, val=3923, stretch="minmax"),
-        plain=None,
-        ensemble=EnsembleRecipe(),
-        exam=_IMAGENET_TESTS,
+        plain=None, ensemble=EnsembleRecipe(), exam=_IMAGENET_TESTS,
         tests=TestsRecipe(
-            (*_IMAGENET_TESTS, "imagenet-a", "sketch"), data="in-mini", preprocessing="paper"
-        ),
-        seeds=(0,),
-        ensemble_seeds=(0, 1, 2),
-        published=True,
-        scenes=None,
-        explained=0,
+            (*_IMAGENET_TESTS, "imagenet-a", "sketch"), data="in-mini", preprocessing="paper"),
+        seeds=(0,), ensemble_seeds=(0, 1, 2), published=True, scenes=None, explained=0,
     ),
     claims=tuple(c for c in _FULL.claims if c not in ("head-maps", "ablated-robustness")),
 )
+# fmt: on
 PROFILES = {profile.name: profile for profile in (_MINI, _FULL, _PAPER)}
 
 
