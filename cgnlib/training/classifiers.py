@@ -8,7 +8,8 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -95,10 +96,11 @@ def train_ensemble(
         return _train(fabric, net, real, counterfactual, recipe, seed, checkpoint, exam)
     # what is asked of this process does not reach the others; they save all the same
     alone = replace(checkpoint, stop=never, guard=nothing)
-    args = net, real, counterfactual, seed, alone, exam
+    rest = real, counterfactual, recipe, seed, alone, exam
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trained.pt"
-        fabric.launch(_train_apart, path, asdict(recipe), *args)  # it refuses frozen classes
+        # it takes the net alone, to unshare it, and would refuse a frozen class
+        fabric.launch(partial(_train_apart, path, rest), net)
         trained = torch.load(path, map_location="cpu", weights_only=True)
     net.load_state_dict(trained["net"], strict=True)
     return trained["history"]
@@ -195,18 +197,10 @@ def _train(
     return loop.run(checkpoint)
 
 
-def _train_apart(
-    fabric: Fabric,
-    path: Path,
-    recipe: dict,
-    net: nn.Module,
-    real: Pictures,
-    counterfactual: Pictures | None,
-    *others,
-) -> None:
+def _train_apart(path: Path, rest: tuple, fabric: Fabric, net: nn.Module) -> None:
     """Train in a process of its own.  The result goes into a file: Fabric reads what is returned
     only when the process has ended, which it cannot before a long answer is read."""
-    history = _train(fabric, net, real, counterfactual, EnsembleRecipe(**recipe), *others)
+    history = _train(fabric, net, *rest)
     if fabric.global_rank == 0:
         torch.save({"net": net.state_dict(), "history": history}, path)
 
