@@ -68,7 +68,7 @@ def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> N
         check()
         if history:
             _write_csv(folder / "history.csv", history)
-        for path in folder.iterdir():  # what is said to be done is to outlast a loss of power
+        for path in folder.rglob("*"):  # what is said to be done is to outlast a loss of power
             _reach_the_disk(path)
         seconds = checkpoint.spent + time.monotonic() - start
         made = provenance.record(seconds, number, provenance.computed_on(run, device))

@@ -27,6 +27,8 @@ def fake(monkeypatch):
         if error := found.errors.get(run.name):
             raise error
         (job.folder / "artefact").write_text(run.id)
+        (job.folder / "images").mkdir(exist_ok=True)
+        (job.folder / "images" / "0.jpg").write_text(run.id)
         return Found({"score": 0.5}, [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 0.125}])
 
     found.started, found.errors, found.seconds = [], {}, {}

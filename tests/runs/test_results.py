@@ -37,7 +37,7 @@ def test_metrics_come_last_by_rename_when_all_else_has_reached_the_disk(fake, mo
     def noted_replace(source, target):
         moved.append((Path(source).name, Path(target).name, {p.name for p in place.iterdir()}))
         if Path(target).name == "metrics.json":
-            assert {p.stat().st_ino for p in place.iterdir()} <= synced
+            assert {p.stat().st_ino for p in place.rglob("*") if p.is_file()} <= synced
         replace(source, target)
 
     def noted_fsync(file):
