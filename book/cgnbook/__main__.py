@@ -31,8 +31,11 @@ def record(profile: str) -> None:
     """Write the records and keep the pictures of a profile's finished runs, and say so."""
     written = 0
     try:
-        for path, rows in records.write(profile):
-            print(f"{path}: {rows} rows")
+        for what in records.write(profile):
+            print(f"{what.path}: {what.rows} rows")
+            for word, of in (("kept, of runs elsewhere", what.kept), ("lost", what.lost)):
+                if of:
+                    print(f"  {word}: {', '.join(of)}")
             written += 1
         for folder in kept.write(profile):
             print(f"{folder}: pictures")

@@ -1,6 +1,7 @@
 """Runs as numbers: a row for each metric, of what ran just now and of what a reference run left."""
 
 from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -88,47 +89,90 @@ def read(claim: str, profile: str) -> pd.DataFrame:
     return _said(rows, REFERENCE, claim)
 
 
-def write(profile: str) -> Iterator[tuple[Path, int]]:
-    """Write the records of every claim from the finished runs of a profile.
+@dataclass(frozen=True)
+class Written:
+    """A file, and its number of rows.
+
+    kept: runs whose rows stay though they are not on this machine.  lost: runs whose rows went,
+    since they are declared no more, or otherwise.
+    """
+
+    path: Path
+    rows: int
+    kept: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+def write(profile: str) -> Iterator[Written]:
+    """Write the records of every claim from the finished runs of a profile; says what it wrote.
 
     Rows of runs that are not on this machine stay as they are, as long as the run is still
-    declared with the same spec; a run that was never done has no rows.  Yields each file and its
-    number of rows.
+    declared with the same spec; a run that was never done has no rows.  Rows that say the same as
+    before stay with their dates.  Raises CGNError, before anything is written, for a damaged run.
     """
-    for claim in experiments.CLAIMS:
-        declared = experiments.grid(profile, claim)
-        done = [run for run in declared if runs.is_done(run)]
-        if not done:
-            continue
-        kept_whole = {
-            run: decisions.read(runs.folder_of(run) / "decisions.csv")
-            for run in done
-            if isinstance(run, experiments.PackagedRobustness)
-        }
-        elsewhere = {run.digest() for run in declared} - {run.digest() for run in done}
-        kept = read(claim, profile)
-        rows = [frame((runs.load(run) for run in done), claim), kept[kept.spec.isin(elsewhere)]]
-        whole = pd.concat([part[columns(claim)] for part in rows if len(part)]).sort_values(
-            "run", key=lambda c: c.map([r.id for r in declared].index), kind="stable"
-        )
-        path = path_of(claim, profile)
-        part = path.with_suffix(".part")
-        whole.to_csv(part, index=False, lineterminator="\n")
-        part.replace(path)
-        yield path, len(whole)
-        yield from (_keep_decisions(run, of) for run, of in kept_whole.items())
+    made = [_updated(claim, profile) for claim in experiments.CLAIMS]
+    run_of = {run.id: run for run in experiments.grid(profile)}
+    asked = [run for run in run_of.values() if isinstance(run, experiments.PackagedRobustness)]
+    whole = {
+        run: decisions.read(runs.folder_of(run) / "decisions.csv")
+        for run in asked
+        if runs.is_done(run)
+    }
+    for written, rows in filter(None, made):
+        part = written.path.with_suffix(".part")
+        rows.to_csv(part, index=False, lineterminator="\n")
+        part.replace(written.path)
+        yield written
+    for run, of in whole.items():
+        path = decisions_of(run)
+        path.parent.mkdir(exist_ok=True)
+        decisions.write(path, of)
+        yield Written(path, len(of))
+
+
+def _updated(claim: str, profile: str) -> tuple[Written, pd.DataFrame] | None:
+    """The rows of a claim as they are to be, and what changes; None where no run of it is done."""
+    declared = {run.id: run.digest() for run in experiments.grid(profile, claim)}
+    done = [run for run in experiments.grid(profile, claim) if runs.is_done(run)]
+    if not done:
+        return None
+    old, made = read(claim, profile), frame((runs.load(run) for run in done), claim)
+    current = old.run.map(declared) == old.spec
+    here = set(made.run)
+    settled = _settled(made, old)
+    stays = current & (~old.run.isin(here) | old.run.isin(settled))
+    rows = pd.concat(
+        [f[columns(claim)] for f in (made[~made.run.isin(settled)], old[stays]) if len(f)]
+    )
+    rows = rows.sort_values("run", key=lambda c: c.map(list(declared).index), kind="stable")
+    kept, lost = old.run[current & ~old.run.isin(here)], old.run[~current & ~old.run.isin(here)]
+    path = path_of(claim, profile)
+    return Written(path, len(rows), tuple(kept.unique()), tuple(lost.unique())), rows
+
+
+def _settled(made: pd.DataFrame, old: pd.DataFrame) -> set[str]:
+    """The runs of which the tracked rows say the same as those just made."""
+
+    def said(frame: pd.DataFrame) -> dict[str, set]:
+        of: dict[str, set] = {}
+        for run, *numbers in frame[["run", "spec", "metric", "value", "n"]].itertuples(index=False):
+            of.setdefault(run, set()).add(tuple(map(str, map(_number, numbers))))
+        return of
+
+    before = said(old)
+    return {run for run, numbers in said(made).items() if before.get(run) == numbers}
+
+
+def _number(said: object) -> object:
+    try:
+        return float(said)  # type: ignore[arg-type]
+    except ValueError:
+        return said
 
 
 def decisions_of(run: experiments.Run) -> Path:
     """Where the tracked decisions of a run lie whose test images a reader may not have."""
     return paths.records() / "decisions" / f"{run.id}.csv"
-
-
-def _keep_decisions(run: experiments.Run, table: decisions.Table) -> tuple[Path, int]:
-    path = decisions_of(run)
-    path.parent.mkdir(exist_ok=True)
-    decisions.write(path, table)
-    return path, len(table)
 
 
 def path_of(claim: str, profile: str) -> Path:

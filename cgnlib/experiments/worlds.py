@@ -278,6 +278,10 @@ class HeadMaps(OnWorld):
     condition: str
     evaluated: int
 
+    @property
+    def uses_gpu(self) -> bool:
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class MenagerieDisentanglement(OnWorld):

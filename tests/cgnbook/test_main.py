@@ -4,12 +4,17 @@ import pytest
 
 from cgnbook import records
 from cgnbook.__main__ import main
+from cgnbook.records import Written
 
 
 def test_record_says_what_it_wrote(capsys, monkeypatch):
-    monkeypatch.setattr(records, "write", lambda profile: [(f"claim-{profile}.csv", 7)])
+    monkeypatch.setattr(
+        records, "write", lambda profile: [Written(f"claim-{profile}.csv", 7, ("a", "b"), ("c",))]
+    )
     assert main(["record", "--profile", "full"]) == 0
-    assert capsys.readouterr().out == "claim-full.csv: 7 rows\n"
+    assert capsys.readouterr().out == (
+        "claim-full.csv: 7 rows\n  kept, of runs elsewhere: a, b\n  lost: c\n"
+    )
 
 
 def test_record_says_that_nothing_is_done(capsys, monkeypatch):

@@ -77,10 +77,15 @@ def test_a_frame_has_a_row_for_each_metric_with_its_provenance():
         assert set(frame[column]) == {value}, column
 
 
+def written_of(profile):
+    """By path, the rows of what is written."""
+    return {written.path: written.rows for written in records.write(profile)}
+
+
 def test_the_records_of_set_sizes_say_which_set_and_how_many_passes(folder):
     for run in grid("mini", "set-size"):
         finish(run, train_images=run.set.size, test_accuracy=ACCURACY)
-    written = dict(records.write("mini"))
+    written = written_of("mini")
     assert set(written) == {folder / f"{c}-mini.csv" for c in ("set-size", "claim-3-mnist")}
     frame = records.read("set-size", "mini")
     assert list(frame.columns) == [*SAID, "size", "per_shape", "epochs"]
@@ -180,7 +185,7 @@ def test_decisions_are_kept_where_a_reader_may_lack_the_images(folder, monkeypat
     made = finish(run, cue_conflict_images=2)
     table = decisions.build("lite0", "cue_conflict", ["a1-b2.png", "c1-d2.png"], "ac", "ad")
     decisions.write(made.folder / "decisions.csv", table)
-    written = dict(records.write("full"))
+    written = written_of("full")
     assert written[records.decisions_of(run)] == 2
     kept = decisions.read(records.decisions_of(run))
     assert kept["object_response"].tolist() == ["a", "d"]
@@ -200,7 +205,7 @@ def test_what_is_written_is_read_again(commit, folder, monkeypatch):
         claims["claim-3-mnist"].append(finish_classifier(run))
     done = {result.run.id for results in claims.values() for result in results}
     claims["set-size"] = [runs.load(r) for r in grid("mini", "set-size") if r.id in done]  # shared
-    written = dict(records.write("mini"))
+    written = written_of("mini")
     assert written == {
         folder / f"{claim}-mini.csv": len(records.frame(results))
         for claim, results in claims.items()
@@ -223,12 +228,12 @@ def test_runs_that_are_not_done_have_no_rows(folder):
 
 def test_rows_of_runs_on_another_machine_are_kept(folder):
     done = [finish_classifier(run) for run in grid("mini", "claim-3-mnist")[::3]]
-    written = dict(records.write("mini"))
+    written = written_of("mini")
     path = folder / "claim-3-mnist-mini.csv"
     before = path.read_bytes()
     for result in done[1:]:  # the first is here, the others are elsewhere
         shutil.rmtree(result.folder)
-    assert dict(records.write("mini"))[path] == written[path] == 4 * len(done)
+    assert written_of("mini")[path] == written[path] == 4 * len(done)
     assert path.read_bytes() == before
 
 
@@ -239,8 +244,35 @@ def test_rows_of_another_spec_are_dropped(folder):
     stale = records.frame([finish_classifier(other)])
     stale[records.COLUMNS].to_csv(folder / "claim-3-mnist-mini.csv", index=False)
     shutil.rmtree(runs.folder_of(other))
-    ((_, n),) = records.write("mini")
-    assert n == 4 and other.id not in set(records.read("claim-3-mnist", "mini")["run"])
+    (written,) = records.write("mini")
+    assert (written.rows, written.lost) == (4, (other.id,)) and other.id not in set(
+        records.read("claim-3-mnist", "mini")["run"]
+    )
+
+
+def test_rows_that_say_the_same_stay_with_their_dates(folder, monkeypatch):
+    done = [finish_classifier(run) for run in grid("mini", "claim-3-mnist")[1:4]]
+    (written,) = records.write("mini")
+    before = written.path.read_bytes()
+    for result in done:  # computed again on another day, one of them with another number
+        shutil.rmtree(result.folder)
+    monkeypatch.setitem(ENV, "finished", "2025-01-01T00:00:00+00:00")
+    for result in done[1:]:
+        finish_classifier(result.run)
+    finish(done[0].run, train_images=4000, train_accuracy=1.0, test_images=1000, test_accuracy=0.1)
+    (again,) = records.write("mini")
+    rows = records.read("claim-3-mnist", "mini")
+    assert (again.rows, again.lost) == (12, ()) and again.path.read_bytes() != before
+    assert set(rows.run[rows.finished.str.startswith("2025")]) == {done[0].run.id}
+
+
+def test_nothing_is_written_where_a_run_is_damaged(folder):
+    first, last = (grid("mini", claim)[0] for claim in ("claim-1-mnist", "disentanglement"))
+    finish(first, mask_read=0.5), finish(last, disentanglement=0.5)
+    (runs.folder_of(last) / "metrics.json").write_text("{}")
+    with pytest.raises(CGNError, match=r"metrics\.json has no numbers"):
+        list(records.write("mini"))
+    assert not list(folder.iterdir())
 
 
 def test_an_unknown_profile_has_no_records():
