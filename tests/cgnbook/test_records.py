@@ -251,7 +251,8 @@ def test_rows_of_another_spec_are_dropped(folder):
 
 
 def test_rows_that_say_the_same_stay_with_their_dates(folder, monkeypatch):
-    done = [finish_classifier(run) for run in grid("mini", "claim-3-mnist")[1:4]]
+    of_wildlife = [run for run in grid("mini", "claim-3-mnist") if run.variant == "wildlife"]
+    done = [finish_classifier(run) for run in of_wildlife[:3]]
     (written,) = records.write("mini")
     before = written.path.read_bytes()
     for result in done:  # computed again on another day, one of them with another number
