@@ -1,6 +1,7 @@
 """The command line: what it prints, and its exit codes."""
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import sys
 import pytest
 from tiny import TINY
 
-from cgnlib import __main__, __version__, experiments, runs, worlds
+from cgnlib import __main__, __version__, experiments, paths, runs, worlds
 from cgnlib.__main__ import main
 from cgnlib.counterfactuals import datasets
 from cgnlib.errors import CGNError, Interrupted
@@ -42,6 +43,15 @@ def test_list_shows_every_run_of_a_profile(profile, capsys, folder):
     lines.append(f"0 of {len(ids)} done in {folder / profile}")
     assert capsys.readouterr().out.splitlines() == lines
     assert not folder.exists()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    command = f"{sys.executable} -m cgnlib list --profile full all | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], cwd=paths.ROOT,
+        env=os.environ | {"CGN_RUNS": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("-")
 
 
 def test_list_says_what_is_done(capsys, monkeypatch):

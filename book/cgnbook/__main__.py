@@ -29,19 +29,18 @@ def main(argv: list[str] | None = None) -> int:
 
 def record(profile: str) -> None:
     """Write the records and keep the pictures of a profile's finished runs, and say so."""
-    written = 0
     try:
-        for what in records.write(profile):
-            print(f"{what.path}: {what.rows} rows")
-            for word, of in (("kept, of runs elsewhere", what.kept), ("lost", what.lost)):
-                if of:
-                    print(f"  {word}: {', '.join(of)}")
-            written += 1
-        for folder in kept.write(profile):
-            print(f"{folder}: pictures")
+        written, pictures = list(records.write(profile)), list(kept.write(profile))
     except OSError as error:
         where = paths.records()
         raise CGNError(f"cannot write ({reason(error)}): make {where} writable") from error
+    for what in written:
+        print(f"{what.path}: {what.rows} rows")
+        for word, of in (("kept, of runs elsewhere", what.kept), ("lost", what.lost)):
+            if of:
+                print(f"  {word}: {', '.join(of)}")
+    for folder in pictures:
+        print(f"{folder}: pictures")
     if not written:
         print(
             f"no run of the profile {profile} is done, so nothing was written: "
