@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.getLogger().handlers[0].setLevel(logging.INFO)  # a run sets its own loggers lower
     try:
         args.call(args)
+        sys.stdout.flush()
     except CGNError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
