@@ -3,9 +3,30 @@ PYTHON ?= python3
 PROFILE ?= mini
 VENV ?= .venv
 PY := $(VENV)/bin/python
+INSTALLER ?= uv
 SNAKEMAKE := $(PY) -m snakemake --cores all --config profile=$(PROFILE) --
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=3000 \
-	--nbval-sanitize-with tests/nbval_sanitize.cfg
+	--nbval-kernel-startup-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg
+
+# What a user has set for all of Snakemake or Python changes nothing here (nor do the settings that
+# book/_press/surroundings.py keeps away from pages).  In a container there may be no home, none
+# that can be written to, and no name: all that asks for these then gets some.
+unexport SNAKEMAKE_PROFILE PYTHONWARNINGS PYTHONOPTIMIZE PYTHONSTARTUP BASH_ENV
+export HOME := $(if $(shell [ -d "$$HOME" ] || echo none),$(CURDIR)/_build/home,$(HOME))
+ifneq ($(shell c="$${XDG_CACHE_HOME:-$$HOME/.cache}"; [ -e "$$c" ] || c=$$(dirname "$$c"); \
+	[ -d "$$c" ] && [ -w "$$c" ] || echo none),)
+export XDG_CACHE_HOME := $(CURDIR)/_build/cache
+endif
+export LOGNAME := $(or $(LOGNAME),$(USER),$(shell id -un 2>/dev/null),u$(shell id -u))
+
+# uv takes seconds where pip takes minutes, and is told what pip is told by the same variables.
+# Where it is not to be had, or does not succeed, pip installs the same pins.
+PINNED := install -c constraints.txt -e
+comma := ,
+blank := $() $()
+export UV_FIND_LINKS ?= $(subst $(blank),$(comma),$(PIP_FIND_LINKS))
+install = { [ "$(INSTALLER)" = uv ] && $(PY) -m pip install -q -c constraints.txt uv && \
+	$(PY) -m uv pip $(PINNED) $(1); } || $(PY) -m pip $(PINNED) $(1)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -13,7 +34,7 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=3000 \
 .PHONY: help venv runs chapters guard book pdf test slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
-	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12]"
+	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12] [INSTALLER=uv|pip]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
 
 venv: $(VENV)/.installed  ## Make .venv and install the pinned environment
@@ -22,7 +43,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install -c constraints.txt -e '.[dev]'
+	$(call install,'.[dev]')
 	@touch $@
 
 # Here one pool of processes computes them, and not a process for each, which would start for
@@ -47,16 +68,16 @@ test: venv  ## Run the tests, the files spread over two processes
 	$(PY) -m pytest -n 2 --dist loadfile
 
 slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may install here
-	$(PY) -m pip install -q -c constraints.txt -e '.[dev,slurm]'
+	$(call install,'.[dev$(comma)slurm]')
 	$(PY) -m pytest -m slurm
 
 browser: book  ## Open every page of the built book in Chromium, and use the composer
-	$(PY) -m pip install -q -c constraints.txt -e '.[dev,browser]'
+	$(call install,'.[dev$(comma)browser]')
 	$(PY) -m pytest -m browser
 
 nbval: runs guard  ## Run every committed notebook again and compare its outputs
 	notebooks=$$($(PY) book/_press/execute.py --list) && \
-		$(PY) -m pytest -p no:cacheprovider $(NBVAL) $$notebooks
+		$(PY) book/_press/surroundings.py pytest -p no:cacheprovider $(NBVAL) $$notebooks
 
 lint: venv  ## Check the code with ruff, and the types of what is declared and run with mypy
 	$(PY) -m ruff check .

@@ -31,7 +31,7 @@ CODE = [path for folder in ("cgnlib", "book/cgnbook", "book/records")
 PRESS = [*ROOT.glob("_*.yml"), *sorted((ROOT / "book").glob("references.*"))]
 PRESS += [path for folder in ("_press", "_static", "_interactive")
           for path in sorted((ROOT / "book" / folder).rglob("*.*")) if path.suffix != ".pyc"]
-TOOLS = Path(sys.executable).parent
+PYTHON = sys.executable
 EXECUTED = ROOT / "_build" / "chapters" / PROFILE
 BUILT = "_build/html/.buildinfo"  # Sphinx writes it; after a failed build Snakemake removes it
 
@@ -70,15 +70,15 @@ rule book:
     output: BUILT
     localrule: True
     shell:
-        "{sys.executable} book/_press/guard.py && rm -rf _build/html _build/.doctrees && "
-        "{TOOLS}/jupyter-book build -W -n --keep-going . && "
-        "{sys.executable} book/_press/links.py"
+        "{PYTHON:q} book/_press/guard.py && rm -rf _build/html _build/.doctrees && "
+        "{PYTHON:q} book/_press/surroundings.py jupyter-book build -W -n --keep-going . && "
+        "{PYTHON:q} book/_press/links.py"
 
 rule pdf:
     input: BUILT, "book/_press/pdf.py"
     output: "_build/html/cgn-book.pdf"
     localrule: True
-    shell: "{sys.executable} book/_press/pdf.py"
+    shell: "{PYTHON:q} book/_press/pdf.py"
 
 rule chapters:
     input: [str(EXECUTED / text.stem) for text in TEXTS]
@@ -100,7 +100,7 @@ for run in RUNS:
         output: touch(str(jobs.mark(run)))
         threads: needed.cores
         resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus
-        shell: "{sys.executable} -m cgnlib run --profile {PROFILE} {rule}"
+        shell: "{PYTHON:q} -m cgnlib run --profile {PROFILE} {rule}"
 
 for text in TEXTS:
     rule:
@@ -108,4 +108,4 @@ for text in TEXTS:
         input: str(text), [str(path) for path in CODE], marks(runs_of(text))
         output: touch(str(EXECUTED / text.stem))
         resources: mem_mb=4000, runtime=30
-        shell: "{sys.executable} book/_press/execute.py --profile {PROFILE} {rule}"
+        shell: "{PYTHON:q} book/_press/execute.py --profile {PROFILE} {rule}"

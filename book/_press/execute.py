@@ -11,22 +11,43 @@ So a chapter must not depend on the folder it runs in, and one of the two will t
 import argparse
 import ast
 import os
+import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from traitlets import Dict
 from traitlets.config import Config
 
 from cgnlib.experiments import PROFILES
 from sources import ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
+from surroundings import environment
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"}
+
+PATIENCE_S = 600  # that a kernel may need to start: a cold disk on a network is slow
+
+
+class Kernel(AsyncKernelManager):
+    """A kernel of the Python that runs the press, whatever kernels a user has installed."""
+
+    variables = Dict(help="its whole environment").tag(config=True)
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        here = {"kernel_provisioner": {"provisioner_name": "local-provisioner"}}
+        return KernelSpec(argv=command, metadata=here, **KERNEL)
+
+    async def start_kernel(self, **options) -> None:
+        await super().start_kernel(**options, env=self.variables)
 
 
 def default_profile(notebook: NotebookNode) -> str | None:
@@ -71,18 +92,28 @@ def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:
     usual = default_profile(cells)
     changed = usual is not None and profile is not None and profile != usual
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="cgn-") as private:
+    with environment() as variables:
+        private = Path(variables["JUPYTER_RUNTIME_DIR"])
+        draft = private / notebook.name
         # sockets in a folder that only we may enter; ports would be open to all on the machine
-        sockets = {"transport": "ipc", "ip": f"{private}/kernel"}
-        executed = papermill.execute_notebook(
-            cells,
-            str(failed),
-            parameters={"profile": profile} if changed else {},
-            kernel_name="python3",
-            config=Config(KernelManager=sockets),
-            progress_bar=False,
-            cwd=cwd,
-        )
+        told = {"transport": "ipc", "ip": f"{private}/kernel"}
+        told |= {"connection_file": f"{private}/kernel.json", "variables": variables}
+        try:
+            executed = papermill.execute_notebook(
+                cells,
+                str(draft),
+                parameters={"profile": profile} if changed else {},
+                kernel_name=KERNEL["name"],
+                kernel_manager_class=Kernel,
+                config=Config(Kernel=told),
+                start_timeout=PATIENCE_S,
+                progress_bar=False,
+                cwd=cwd,
+            )
+        except BaseException:
+            if draft.exists():
+                shutil.copy(draft, failed)
+            raise
     cgn = {
         "source": source.name,
         "source_sha256": digest,
@@ -90,8 +121,9 @@ def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:
         "exception": executed.metadata.papermill.exception,
         "seconds": round(time.monotonic() - start),
     }
-    nbformat.write(normalise(executed, cgn), failed)
-    os.replace(failed, notebook)
+    whole = notebook.with_suffix(f".{os.getpid()}.failed.ipynb")  # another press has its own
+    nbformat.write(normalise(executed, cgn), whole)
+    os.replace(whole, notebook)
     return notebook
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from bs4 import BeautifulSoup
 
 from sources import ROOT
+from surroundings import environment
 
 NAME = "cgn-book.pdf"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -84,9 +85,9 @@ def one_page(root: Path) -> Path:
     shutil.rmtree(output, ignore_errors=True)
     tool = Path(sys.executable).with_name("jupyter-book")
     options = ["--builder", "singlehtml", "--path-output", str(output)]
-    done = subprocess.run(
-        [tool, "build", *options, str(root)], capture_output=True, text=True, errors="replace"
-    )
+    command = [tool, "build", *options, str(root)]
+    with environment() as env:
+        done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace")
     page = output / "_build/singlehtml/index.html"
     if done.returncode or not page.exists():
         raise SystemExit(f"{done.stdout}{done.stderr}\nthe book as one page was not built")

@@ -1,9 +1,12 @@
 """The press: text to notebook, the guard before the build, the links after it."""
 
+import multiprocessing
+import pwd
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import execute
 import guard
 import links
 import pdf
+import surroundings
 from sources import ROOT, sha256
 
 HEADER = """\
@@ -152,6 +156,121 @@ def test_an_unknown_chapter_is_refused(book):
         execute.main(["nosuch"], root=book)
 
 
+# --- the machine of whoever executes
+
+DRAWING = (
+    HEADER
+    + """
+# A figure
+
+```{code-cell} ipython3
+---
+mystnb:
+  figure:
+    name: fig-line
+    caption: "A line."
+---
+import matplotlib.pyplot as plt
+
+plt.plot([1, 2])
+plt.show()
+```
+
+```{code-cell} ipython3
+import locale
+import sys
+import warnings
+
+warnings.warn("CUDA initialization: The NVIDIA driver on your system is too old (found 11040).")
+assert not sys.flags.optimize
+print(sys.executable, locale.getlocale(), plt.rcParams["axes.facecolor"], __debug__)
+```
+"""
+)
+
+
+def strange(folder: Path, monkeypatch) -> None:
+    """Settings that other people have, each of which has spoilt somebody's pages."""
+    deep = folder / ("long" * 30)
+    for name in ("matplotlib", "ipython/profile_default/startup", "jupyter/kernels/python3"):
+        (folder / name).mkdir(parents=True)
+    deep.mkdir()
+    (folder / "matplotlib/matplotlibrc").write_text("axes.facecolor: red\nfigure.dpi: 20\n")
+    own = folder / "ipython/profile_default"
+    (own / "ipython_kernel_config.py").write_text(
+        "c.InlineBackend.figure_formats = {'svg'}\nc.InteractiveShellApp.exec_lines = ['1 / 0']\n"
+    )
+    (own / "startup/first.py").write_text("import warnings; warnings.warn('of the user')\n")
+    kernel = '{"argv": ["/bin/false"], "display_name": "Mine", "language": "python"}'
+    (folder / "jupyter/kernels/python3/kernel.json").write_text(kernel)
+    (folder / "startup.py").write_text("raise ValueError('of the user')\n")
+    user = {
+        "HOME": "/dev/null",  # where nobody writes, root neither
+        "IPYTHONDIR": folder / "ipython",
+        "JUPYTER_DATA_DIR": folder / "jupyter",
+        "JUPYTER_DEFAULT_PROVISIONER_NAME": "nosuch",
+        "JUPYTER_PREFER_ENV_PATH": "0",
+        "JUPYTER_RUNTIME_DIR": "/dev/null/runtime",
+        "LC_ALL": "tr_TR.ISO-8859-9",
+        "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": folder / "matplotlib",
+        "PYTHONIOENCODING": "latin-1",
+        "PYTHONOPTIMIZE": "1",
+        "PYTHONSTARTUP": folder / "startup.py",
+        "PYTHONWARNINGS": "always",
+        "TMPDIR": deep,
+        "XDG_CACHE_HOME": "/dev/null/cache",
+    }
+    for name, value in user.items():
+        monkeypatch.setenv(name, str(value))
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it is looked up once
+
+
+def no_name(uid: int) -> None:
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+
+def test_nothing_of_the_users_changes_a_page(tmp_path, monkeypatch):
+    source = write(tmp_path, DRAWING)
+    plain = execute.execute(source, cwd=tmp_path).read_text()
+    strange(tmp_path, monkeypatch)
+    monkeypatch.setattr(pwd, "getpwuid", no_name)
+    again = execute.execute(source, cwd=tmp_path).read_text()
+    clock = r'"seconds": \d+'
+    assert re.sub(clock, "", again) == re.sub(clock, "", plain)
+    assert "image/png" in again and f"{sys.executable} (" in again
+    assert guard.main(tmp_path) == 0
+
+
+def test_a_tool_is_run_as_pages_are(tmp_path, monkeypatch, capfd):
+    strange(tmp_path, monkeypatch)
+    said = "import matplotlib as m; print(m.get_backend(), m.rcParams['axes.facecolor'])"
+    assert surroundings.main([Path(sys.executable).name, "-c", said]) == 0
+    assert capfd.readouterr() == ("module://matplotlib_inline.backend_inline white\n", "")
+    assert surroundings.main([Path(sys.executable).name, "-c", "raise SystemExit(7)"]) == 7
+
+
+def test_data_runs_and_devices_stay_as_the_user_says(monkeypatch):
+    said = {"CGN_RUNS": "r", "CGN_DATA": "d", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": "p"}
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    with surroundings.environment() as variables:
+        assert said.items() <= variables.items()
+
+
+def test_two_presses_do_not_meet(book):
+    """Each writes whole notebooks under a name of its own, and moves them into place."""
+    presses = [multiprocessing.Process(target=execute.main, args=([], book)) for _ in range(3)]
+    for press in presses:
+        press.start()
+    for press in presses:
+        press.join()
+    assert [press.exitcode for press in presses] == [0, 0, 0]
+    assert guard.main(book) == 0 and len(list(book.glob("*.ipynb"))) == 1
+
+
 # --- guard
 
 
@@ -206,6 +325,26 @@ def test_the_guard_refuses_what_is_not_there_or_broke(book, capsys):
     (book / "chapter.md").unlink()
     assert guard.main(book) == 1
     assert "has no source chapter.md" in capsys.readouterr().out
+
+
+def test_a_figure_that_was_not_drawn_is_missed(tmp_path, capsys):
+    source = write(tmp_path, DRAWING.replace("plt.show()", "plt.close()"))
+    execute.execute(source, cwd=tmp_path)
+    assert guard.main(tmp_path) == 1
+    said = "chapter.ipynb: In [1] declares the figure fig-line and shows none: run `make chapters`"
+    assert said in capsys.readouterr().out.splitlines()
+
+
+def test_what_is_refused_is_executed_again(book):
+    """The workflow knows what was executed by its marks."""
+    marks = [book / "_build/chapters" / profile / "chapter" for profile in ("mini", "full")]
+    other = marks[0].with_name("other")
+    for mark in [*marks, other]:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    assert guard.main(book) == 0 and all(mark.exists() for mark in marks)
+    shutil.copy(book / "chapter.ipynb", book / "chapter.failed.ipynb")
+    assert guard.main(book) == 1 and not any(mark.exists() for mark in marks) and other.exists()
 
 
 def test_an_assertion_is_a_check_and_a_picture_is_not():
