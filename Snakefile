@@ -9,6 +9,7 @@ cgnlib/experiments/; what a run has left, cgnlib itself resumes, and what is don
 """
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from cgnlib.errors import CGNError
 from cgnlib.experiments import jobs
 
 PROFILE = config.get("profile", "mini")
-ROOT = Path(workflow.basedir)
+ROOT = Path(os.path.relpath(workflow.basedir))  # so no name has its {brackets}, which mean more
 try:
     RUNS = experiments.with_needs(experiments.grid(PROFILE))
 except CGNError as error:
@@ -51,7 +52,7 @@ if workflow.is_main_process:
 
 
 def marks(runs):
-    return [str(jobs.mark(run)) for run in runs]
+    return [os.path.relpath(jobs.mark(run)) for run in runs]
 
 
 def runs_of(text):
@@ -97,7 +98,7 @@ for run in RUNS:
         name: run.id
         # what a run needs is done or not; when it was done says nothing
         input: [ancient(path) for path in marks(need for need in run.needs.values())]
-        output: touch(str(jobs.mark(run)))
+        output: touch(*marks([run]))
         threads: needed.cores
         resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus
         shell: "{PYTHON:q} -m cgnlib run --profile {PROFILE} {rule}"

@@ -126,8 +126,8 @@ def test_the_cost_counts_what_is_left(folder):
 # --- the workflow
 
 
-def snakemake(*words, cwd=ROOT, **env):
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
+def snakemake(*words, cwd=ROOT, python=sys.executable, **env):
+    command = [python, "-m", "snakemake", "--cores", "2", *words]
     found = subprocess.run(
         command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, timeout=300
     )
@@ -136,8 +136,8 @@ def snakemake(*words, cwd=ROOT, **env):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A copy of the project in which nothing was made yet."""
-    copy = tmp_path_factory.mktemp("copy") / "project"
+    """A copy of the project in which nothing was made yet, where only careful people have one."""
+    copy = tmp_path_factory.mktemp("copy") / "it's my {half} 50% & #1 étude"
     ignored = shutil.ignore_patterns("runs", "data", "_build", ".git", ".venv", ".snakemake")
     return Path(shutil.copytree(ROOT, copy, ignore=ignored))
 
@@ -152,6 +152,16 @@ def test_a_dry_run_plans_every_run_and_chapter_and_says_the_cost(profile, projec
     jobs_of_it = {line.split()[0] for line in said.splitlines() if line.strip().endswith(" 1")}
     assert {run.id for run in runs} <= jobs_of_it and "book" in jobs_of_it
     assert f"profile {profile}: 0 of {len(runs)} runs are done; about" in said
+
+
+@pytest.mark.slow
+def test_a_chapter_is_executed_wherever_project_and_python_lie(project):
+    (project / ".venv").symlink_to(sys.prefix)
+    python = str(project / ".venv/bin" / Path(sys.executable).name)
+    code, said = snakemake("01_context", cwd=project, python=python, PYTHONPATH=str(project))
+    assert code == 0, said
+    assert (project / "_build/chapters/mini/01_context").exists()
+    assert "Nothing to be done" in snakemake("-n", "01_context", cwd=project, python=python)[1]
 
 
 @pytest.mark.slow
