@@ -12,19 +12,28 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=3000 \
 # book/_press/surroundings.py keeps away from pages).  In a container there may be no home, none
 # that can be written to, and no name: all that asks for these then gets some.
 unexport SNAKEMAKE_PROFILE PYTHONWARNINGS PYTHONOPTIMIZE PYTHONSTARTUP BASH_ENV
-export HOME := $(if $(shell [ -d "$$HOME" ] || echo none),$(CURDIR)/_build/home,$(HOME))
+ifneq ($(shell [ -d "$$HOME" ] || { mkdir -p _build/home && echo none; }),)
+export HOME := $(CURDIR)/_build/home
+endif
 ifneq ($(shell c="$${XDG_CACHE_HOME:-$$HOME/.cache}"; [ -e "$$c" ] || c=$$(dirname "$$c"); \
 	[ -d "$$c" ] && [ -w "$$c" ] || echo none),)
 export XDG_CACHE_HOME := $(CURDIR)/_build/cache
 endif
 export LOGNAME := $(or $(LOGNAME),$(USER),$(shell id -un 2>/dev/null),u$(shell id -u))
 
-# uv takes seconds where pip takes minutes, and is told what pip is told by the same variables.
-# Where it is not to be had, or does not succeed, pip installs the same pins.
+# uv takes seconds where pip takes minutes; what the environment tells pip of places, it hears too.
+# Where uv is not to be had, or does not succeed, pip installs the same pins.
 PINNED := install -c constraints.txt -e
 comma := ,
-blank := $() $()
-export UV_FIND_LINKS ?= $(subst $(blank),$(comma),$(PIP_FIND_LINKS))
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_EXTRA_INDEX_URL
+export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
+endif
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(subst $() ,$(comma),$(PIP_FIND_LINKS))
+endif
 install = { [ "$(INSTALLER)" = uv ] && $(PY) -m pip install -q -c constraints.txt uv && \
 	$(PY) -m uv pip $(PINNED) $(1); } || $(PY) -m pip $(PINNED) $(1)
 

@@ -103,6 +103,85 @@ def test_make_alone_prints_a_line_for_every_target():
     assert all(listed.values())
 
 
+def make(folder: Path, *words: str, recipe: str = "", **env: str) -> str:
+    """What our Makefile prints from a folder, a target `show` added; env None: not set."""
+    (folder / "Makefile").write_text((ROOT / "Makefile").read_text() + f"\nshow:\n\t@{recipe}\n")
+    variables = {name: value for name, value in (os.environ | env).items() if value is not None}
+    command = ["make", "-s", *words]
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_make_gives_a_home_and_a_name_to_those_who_have_none(tmp_path):
+    home = tmp_path / "a home"
+    home.mkdir()
+    show = 'echo "$$HOME|$${XDG_CACHE_HOME-}|$$LOGNAME"'
+    plain = {"XDG_CACHE_HOME": None, "LOGNAME": "ann", "USER": None}
+    assert make(tmp_path, "show", recipe=show, HOME=str(home), **plain) == f"{home}||ann\n"
+    for nowhere in (None, "", "/dev/null", "/nosuch"):
+        said = make(tmp_path, "show", recipe=show, **plain | {"HOME": nowhere, "LOGNAME": None})
+        home, _, name = said.strip().split("|")
+        assert home == f"{tmp_path}/_build/home" and Path(home).is_dir() and name
+    plain |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": "/dev/null"}
+    said = make(tmp_path, "show", recipe=show, **plain)
+    assert said == f"{tmp_path}|{tmp_path}/_build/cache|ann\n"
+
+
+def test_make_does_not_hear_what_a_user_tells_snakemake_and_python(tmp_path):
+    told = ("SNAKEMAKE_PROFILE", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "BASH_ENV")
+    said = make(tmp_path, "show", recipe="env", **dict.fromkeys(told, "/dev/null"), CGN_RUNS="r")
+    names = {line.partition("=")[0] for line in said.splitlines()}
+    assert "CGN_RUNS" in names and names.isdisjoint(told)
+
+
+PYTHON = """#!/bin/sh
+echo "$@" >> log
+case "$*" in
+    "-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python;;
+    "$BROKEN"*) exit 1;;
+esac
+"""
+WITH_PIP, GET_UV, WITH_UV = (
+    "-m pip install -c constraints.txt -e .[dev]",
+    "-m pip install -q -c constraints.txt uv",
+    "-m uv pip install -c constraints.txt -e .[dev]",
+)
+
+
+@pytest.mark.parametrize(
+    ("installer", "broken", "called"),
+    [
+        ("uv", "none", [GET_UV, WITH_UV]),
+        ("uv", GET_UV, [GET_UV, WITH_PIP]),
+        ("uv", WITH_UV, [GET_UV, WITH_UV, WITH_PIP]),
+        ("pip", "none", [WITH_PIP]),
+    ],
+)
+def test_uv_installs_where_it_can_be_had_and_pip_where_not(tmp_path, installer, broken, called):
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    python = tmp_path / "python"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    make(tmp_path, "venv", f"PYTHON={python}", f"INSTALLER={installer}", BROKEN=broken)
+    assert (tmp_path / "log").read_text().splitlines()[2:] == called
+    assert (tmp_path / ".venv/.installed").exists() and "uv" in CONSTRAINTS
+
+
+def test_uv_looks_where_pip_is_told_to(tmp_path):
+    told = {"PIP_INDEX_URL": "http://a/simple", "PIP_EXTRA_INDEX_URL": "http://b http://c"}
+    told |= {"PIP_FIND_LINKS": "/d /e", "UV_FIND_LINKS": None, "UV_DEFAULT_INDEX": None}
+    show = 'echo "$$UV_DEFAULT_INDEX|$$UV_INDEX|$$UV_FIND_LINKS"'
+    assert (
+        make(tmp_path, "show", recipe=show, **told) == "http://a/simple|http://b http://c|/d,/e\n"
+    )
+    mine = told | {"UV_DEFAULT_INDEX": "http://f", "UV_FIND_LINKS": "/g"}
+    assert make(tmp_path, "show", recipe=show, **mine).endswith("|/g\n")
+    silent = {name: None for name in told | {"UV_INDEX": None}}
+    assert "UV_" not in make(tmp_path, "show", recipe="env", **silent)
+
+
 def run_ci(tmp_path: Path, make: str) -> subprocess.CompletedProcess:
     """Run .ci/run with a stand-in for make."""
     (tmp_path / "make").write_text(f"#!/bin/sh\n{make}\n")
