@@ -260,6 +260,20 @@ def test_data_runs_and_devices_stay_as_the_user_says(monkeypatch):
         assert said.items() <= variables.items()
 
 
+def test_a_kernel_may_take_minutes_to_start(tmp_path, monkeypatch):
+    """Papermill gives up after one, in which a network's disk may not have read torch."""
+    told = {}
+
+    def executing(*_, **options):
+        told.update(options)
+        raise TimeoutError
+
+    monkeypatch.setattr(execute.papermill, "execute_notebook", executing)
+    with pytest.raises(TimeoutError):
+        execute.execute(write(tmp_path), cwd=tmp_path)
+    assert told["start_timeout"] >= 300
+
+
 def test_two_presses_do_not_meet(book):
     """Each writes whole notebooks under a name of its own, and moves them into place."""
     presses = [multiprocessing.Process(target=execute.main, args=([], book)) for _ in range(3)]
