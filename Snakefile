@@ -1,8 +1,8 @@
 """The study as jobs: every run, then the chapters, then the book.
 
-    snakemake --cores all book                                        here, profile mini
-    snakemake --profile profiles/slurm --config profile=paper book    on a cluster
-    snakemake --cores all -n --config profile=full runs               only the plan and its cost
+    snakemake --cores all book                                           here, profile mini
+    snakemake --profile profiles/slurm --config profile=paper -- book    on a cluster
+    snakemake --cores all -n --config profile=full -- runs               only the plan and its cost
 
 Targets: book, pdf, chapters, runs, a claim (claim-3-mnist), a run, a chapter.  Runs are declared in
 cgnlib/experiments/; what a run has left, cgnlib itself resumes, and what is done it leaves.
@@ -23,6 +23,8 @@ PROFILE = config.get("profile", "mini")
 ROOT = Path(workflow.basedir)
 try:
     RUNS = experiments.with_needs(experiments.grid(PROFILE))
+    ASKED = {run.id: jobs.resources(run) for run in RUNS}
+    CHAPTER = jobs.resources_of_chapter()
 except CGNError as error:
     raise WorkflowError(str(error)) from None
 TEXTS = [ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md"))]
@@ -32,6 +34,7 @@ PRESS = [*ROOT.glob("_*.yml"), *sorted((ROOT / "book").glob("references.*"))]
 PRESS += [path for folder in ("_press", "_static", "_interactive")
           for path in sorted((ROOT / "book" / folder).rglob("*.*")) if path.suffix != ".pyc"]
 TOOLS = Path(sys.executable).parent
+RETRIES = getattr(workflow.execution_settings, "retries", 0)  # a plan has no settings
 EXECUTED = ROOT / "_build" / "chapters" / PROFILE
 BUILT = "_build/html/.buildinfo"  # Sphinx writes it; after a failed build Snakemake removes it
 
@@ -92,14 +95,16 @@ for claim in experiments.CLAIMS:
         input: marks(experiments.with_needs(experiments.grid(PROFILE, claim)))
 
 for run in RUNS:
-    needed = jobs.resources(run)
+    needed = ASKED[run.id]
     rule:
         name: run.id
         # what a run needs is done or not; when it was done says nothing
         input: [ancient(path) for path in marks(need for need in run.needs.values())]
         output: touch(str(jobs.mark(run)))
         threads: needed.cores
-        resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus
+        # beside the profile's own, which are for what fails
+        retries: needed.resumed and RETRIES + needed.resumed
+        resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus, **needed.partition
         shell: "{sys.executable} -m cgnlib run --profile {PROFILE} {rule}"
 
 for text in TEXTS:
@@ -107,5 +112,5 @@ for text in TEXTS:
         name: text.stem
         input: str(text), [str(path) for path in CODE], marks(runs_of(text))
         output: touch(str(EXECUTED / text.stem))
-        resources: mem_mb=4000, runtime=30
+        resources: mem_mb=CHAPTER.memory_mb, runtime=CHAPTER.minutes, **CHAPTER.partition
         shell: "{sys.executable} book/_press/execute.py --profile {PROFILE} {rule}"

@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   python data_prep/fetch.py mnist dtd cgn-wildlife
   python data_prep/fetch.py --profile paper           everything that a profile needs
   python data_prep/fetch.py in-mini --from archive.zip
+  python data_prep/fetch.py in-mini --from imagenetmini-1000/    unpacked already: it is linked
   python data_prep/fetch.py u2net --from ~/Downloads/u2net.pth
 
 exit codes: 0 all is there, 1 something is not (one line each), 2 bad usage, 130 ^C
@@ -35,7 +36,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print every name and what it is")
     parser.add_argument("--all", action="store_true", help="get everything in the list")
     parser.add_argument("--profile", choices=experiments.PROFILES, help="get what it needs")
-    parser.add_argument("--from", dest="own", type=Path, metavar="FILE", help="use this copy")
+    parser.add_argument(
+        "--from", dest="own", type=Path, metavar="FILE", help="use this copy: file or folder"
+    )
     parser.add_argument("--keep", action="store_true", help="keep archives after unpacking")
     args = parser.parse_args(argv)
     table = sources.table()

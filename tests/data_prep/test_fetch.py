@@ -34,6 +34,13 @@ def test_what_is_there_is_listed_and_kept(capsys, fetched, original, monkeypatch
     assert "mnist                there" in out and "mnist: there already" in out and not fetched
 
 
+def test_what_one_may_not_read_is_listed_and_is_one_line(closed, capsys, fetched):
+    assert fetch.main(["--list"]) == 0
+    with closed("mnist") as folder:
+        assert fetch.main(["--list", "mnist"]) == 1
+    assert str(folder) in (error := capsys.readouterr().err) and error.count("\n") == 1
+
+
 def test_what_is_damaged_is_listed_and_not_fetched_over(capsys, fetched, no_data):
     (no_data / "weights").mkdir()
     (no_data / "weights" / "vgg16-397923af.pth").write_bytes(b"<html>")
