@@ -34,7 +34,6 @@ PRESS = [*ROOT.glob("_*.yml"), *sorted((ROOT / "book").glob("references.*"))]
 PRESS += [path for folder in ("_press", "_static", "_interactive")
           for path in sorted((ROOT / "book" / folder).rglob("*.*")) if path.suffix != ".pyc"]
 TOOLS = Path(sys.executable).parent
-RETRIES = getattr(workflow.execution_settings, "retries", 0)  # a plan has no settings
 EXECUTED = ROOT / "_build" / "chapters" / PROFILE
 BUILT = "_build/html/.buildinfo"  # Sphinx writes it; after a failed build Snakemake removes it
 
@@ -102,8 +101,7 @@ for run in RUNS:
         input: [ancient(path) for path in marks(need for need in run.needs.values())]
         output: touch(str(jobs.mark(run)))
         threads: needed.cores
-        # beside the profile's own, which are for what fails
-        retries: needed.resumed and RETRIES + needed.resumed
+        retries: needed.resumed and jobs.RETRIES + needed.resumed  # 0: the profile's own
         resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus, **needed.partition
         shell: "{sys.executable} -m cgnlib run --profile {PROFILE} {rule}"
 

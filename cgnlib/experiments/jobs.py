@@ -21,6 +21,8 @@ from cgnlib.experiments.run import Run, with_needs
 START = 10.0  # seconds until a job computes
 SLACK = 4  # times what is expected may pass before a job is ended; it is resumed then
 
+RETRIES = 3  # of what failed, as profiles/slurm has it
+
 
 @dataclass(frozen=True)
 class Resources:

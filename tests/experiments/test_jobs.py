@@ -205,7 +205,7 @@ def test_a_dry_run_plans_every_run_and_chapter_and_says_the_cost(profile, projec
 def test_a_plan_follows_the_settings_of_the_cluster(monkeypatch):
     monkeypatch.setenv("CGN_CPU_PARTITION", "thin")
     monkeypatch.setenv("CGN_MAX_MINUTES", "7")
-    code, said = snakemake("-n", "--retries", "2", "08_claim3_mnist")
+    code, said = snakemake("-n", "--quiet", "reason", "--", "08_claim3_mnist")
     asked = [line for line in said.splitlines() if line.strip().startswith("resources:")]
     assert code == 0 and len(asked) > 10, said
     assert all("slurm_partition=thin" in line and "runtime=7" in line for line in asked)
@@ -288,3 +288,4 @@ def test_profiles_are_options_of_snakemake(name):
     ).stdout
     of_the_plugin = {"slurm-status-command", "slurm-no-account"}
     assert all(f"--{option}" in said for option in options.keys() - of_the_plugin)
+    assert options.get("retries", jobs.RETRIES) == jobs.RETRIES

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -232,6 +233,15 @@ def test_the_commit_is_named_where_there_is_one(monkeypatch, tmp_path):
     provenance.commit.cache_clear()
 
 
+def test_without_git_the_commit_is_unknown(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CGN_COMMIT", raising=False)
+    provenance.commit.cache_clear()
+    assert provenance.commit() == "unknown"
+    provenance.commit.cache_clear()
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
 def test_the_commit_of_a_project_around_this_one_is_not_ours(monkeypatch, tmp_path):
     for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=b", "commit",
                                      "-q", "--allow-empty", "-m", "theirs"]):  # fmt: skip
