@@ -20,14 +20,14 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def legible() -> Iterator[None]:
-    """Also a decorator: a file or folder that one may not look at is one line."""
+    """Also a decorator: what the system refuses to show is one line."""
     try:
         yield
-    except PermissionError as error:
-        raise CGNError(
-            f"{error.filename} cannot be read ({error.strerror}): ask its owner for "
-            "`chmod -R a+rX`, or use a copy of your own"
-        ) from error
+    except OSError as error:
+        mend = "mend it and run again"
+        if isinstance(error, PermissionError):
+            mend = "ask its owner for `chmod -R a+rX`, or use a copy of your own"
+        raise CGNError(f"{error.filename} cannot be read ({error.strerror}): {mend}") from error
 
 
 class Interrupted(Exception):

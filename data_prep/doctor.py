@@ -5,6 +5,7 @@ Inputs are found by asking the declared runs; nothing is downloaded, computed or
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict, dataclass
 from itertools import takewhile
@@ -228,4 +229,5 @@ def _problems_of_disks(disks: list[Disk]) -> list[str]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` has seen enough
     sys.exit(main())

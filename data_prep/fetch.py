@@ -4,6 +4,7 @@ A download that stopped goes on where it was; one that is there is kept; an arch
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -41,6 +42,17 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--keep", action="store_true", help="keep archives after unpacking")
     args = parser.parse_args(argv)
+    try:
+        return _run(parser, args)
+    except CGNError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from what is saved", file=sys.stderr)
+        return 130
+
+
+def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     table = sources.table()
     if unknown := [name for name in args.names if name not in table]:
         parser.error(f"unknown {unknown[0]!r}: choose from {', '.join(table)}")
@@ -52,11 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--from is for one NAME")
     if args.list or not (names or args.profile):
         show()
-    try:
-        return int(any([not get(name, args.own, args.keep) for name in names]))  # all are tried
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from what is saved", file=sys.stderr)
-        return 130
+    return int(any([not get(name, args.own, args.keep) for name in names]))  # all are tried
 
 
 def show() -> None:
@@ -85,4 +93,5 @@ def get(name: str, own: Path | None, keep: bool) -> bool:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` has seen enough
     sys.exit(main())

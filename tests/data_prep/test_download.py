@@ -390,6 +390,16 @@ def test_a_folder_in_place_of_a_file_is_told(path, tmp_path):
         download.fetch("net", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["n" * 300, "loop", "dangling", "file/in a file"])
+def test_what_is_no_copy_is_one_line(name, path, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nothing")
+    (tmp_path / "file").touch()
+    with pytest.raises(CGNError, match=r"does not exist|too long|cannot be read") as error:
+        download.fetch("net", tmp_path / name)
+    assert "\n" not in str(error.value) and not path.exists()
+
+
 def test_an_own_copy_that_cannot_be_read_is_told(path, tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")

@@ -1,11 +1,17 @@
 """data_prep/fetch.py: its list, its choices and its exit codes; nothing is downloaded here."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
+import doctor
 import download
 import fetch
 import needs
-from cgnlib import experiments
+from cgnlib import experiments, paths
 from cgnlib.data import sources
 from cgnlib.errors import CGNError
 
@@ -95,6 +101,27 @@ def test_an_interruption_is_exit_code_130(monkeypatch, capsys):
 
     monkeypatch.setattr(download, "fetch", interrupt)
     assert fetch.main(["mnist"]) == 130 and "goes on" in capsys.readouterr().err
+
+
+def test_a_package_without_its_checkout_is_one_line(monkeypatch, tmp_path, capsys):
+    sources.table.cache_clear()
+    monkeypatch.setattr(paths, "ROOT", tmp_path)  # as site-packages, after `pip install .`
+    for main in (fetch.main, doctor.main):
+        assert main(["--profile", "full"]) == 1
+        assert (error := capsys.readouterr().err).endswith("run `pip install -e .`\n")
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["fetch.py --list", "doctor.py --profile full"])
+def test_a_closed_pipe_is_no_error(command):
+    """`... | head -1`"""
+    program, *arguments = command.split()
+    call = [sys.executable, "-u", str(paths.ROOT / "data_prep" / program), *arguments]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(call, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert done.stderr == "" and done.returncode == -signal.SIGPIPE
 
 
 def test_every_example_of_the_help_is_right_usage(fetched, capsys, tmp_path):

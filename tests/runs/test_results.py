@@ -12,7 +12,7 @@ from tiny import Simple, gan, simple
 from cgnlib import experiments, runs
 from cgnlib.errors import CGNError
 from cgnlib.experiments import Input, declared
-from cgnlib.runs import inputs, process, provenance
+from cgnlib.runs import inputs, process, provenance, results
 
 
 def compute(run):
@@ -153,6 +153,18 @@ def test_an_artefact_that_is_not_as_it_was_written_is_refused_with_what_mends_it
                 runs.is_done(simple())
         path.write_bytes(content)
     assert runs.is_done(simple())
+
+
+def test_what_systems_leave_beside_artefacts_is_none_of_them(tmp_path):
+    (tmp_path / "sheets").mkdir()
+    for name in ("weights", "sheets/1.png"):
+        (tmp_path / name).write_bytes(b"pixels")
+    before = results.sums(tmp_path)
+    for name in (".DS_Store", "Thumbs.db", "sheets/.DS_Store", "sheets/._1.png"):
+        (tmp_path / name).write_bytes(b"left")
+    assert results.sums(tmp_path) == before and before.keys() == {"weights", "sheets"}
+    (tmp_path / "sheets" / "2.png").write_bytes(b"pixels")
+    assert results.sums(tmp_path) != before
 
 
 def test_a_run_from_before_runs_stated_their_artefacts_is_done_if_it_has_numbers(fake, folder):
