@@ -1,8 +1,8 @@
 """The study as jobs: every run, then the chapters, then the book.
 
-    snakemake --cores all book                                        here, profile mini
-    snakemake --profile profiles/slurm --config profile=paper book    on a cluster
-    snakemake --cores all -n --config profile=full runs               only the plan and its cost
+    snakemake --cores all book                                           here, profile mini
+    snakemake --profile profiles/slurm --config profile=paper -- book    on a cluster
+    snakemake --cores all -n --config profile=full -- runs               only the plan and its cost
 
 Targets: book, pdf, chapters, runs, a claim (claim-3-mnist), a run, a chapter.  Runs are declared in
 cgnlib/experiments/; what a run has left, cgnlib itself resumes, and what is done it leaves.
@@ -24,6 +24,8 @@ PROFILE = config.get("profile", "mini")
 ROOT = Path(os.path.relpath(workflow.basedir))  # so no name has its {brackets}, which mean more
 try:
     RUNS = experiments.with_needs(experiments.grid(PROFILE))
+    ASKED = {run.id: jobs.resources(run) for run in RUNS}
+    CHAPTER = jobs.resources_of_chapter()
 except CGNError as error:
     raise WorkflowError(str(error)) from None
 TEXTS = [ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md"))]
@@ -93,14 +95,15 @@ for claim in experiments.CLAIMS:
         input: marks(experiments.with_needs(experiments.grid(PROFILE, claim)))
 
 for run in RUNS:
-    needed = jobs.resources(run)
+    needed = ASKED[run.id]
     rule:
         name: run.id
         # what a run needs is done or not; when it was done says nothing
         input: [ancient(path) for path in marks(need for need in run.needs.values())]
         output: touch(*marks([run]))
         threads: needed.cores
-        resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus
+        retries: needed.resumed and jobs.RETRIES + needed.resumed  # 0: the profile's own
+        resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus, **needed.partition
         shell: "{PYTHON:q} -m cgnlib run --profile {PROFILE} {rule}"
 
 for text in TEXTS:
@@ -108,5 +111,5 @@ for text in TEXTS:
         name: text.stem
         input: str(text), [str(path) for path in CODE], marks(runs_of(text))
         output: touch(str(EXECUTED / text.stem))
-        resources: mem_mb=4000, runtime=30
+        resources: mem_mb=CHAPTER.memory_mb, runtime=CHAPTER.minutes, **CHAPTER.partition
         shell: "{PYTHON:q} book/_press/execute.py --profile {PROFILE} {rule}"

@@ -1,5 +1,8 @@
 """The exceptions that a reader is meant to see, and how others are quoted in it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CGNError(Exception):
     """Something the user can mend: the message says what, where and how, in one line."""
@@ -13,6 +16,18 @@ def reason(error: BaseException) -> str:
     """The first line of another error's message, or its type where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def legible() -> Iterator[None]:
+    """Also a decorator: what the system refuses to show is one line."""
+    try:
+        yield
+    except OSError as error:
+        mend = "mend it and run again"
+        if isinstance(error, PermissionError):
+            mend = "ask its owner for `chmod -R a+rX`, or use a copy of your own"
+        raise CGNError(f"{error.filename} cannot be read ({error.strerror}): {mend}") from error
 
 
 class Interrupted(Exception):

@@ -1,11 +1,12 @@
 """Where things live: data, runs and records."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cgnlib.errors import CGNError
 
 ROOT = Path(__file__).resolve().parents[1]
+LEFT_BEHIND = ("__macosx", "thumbs.db", "desktop.ini")  # beside names that begin with a dot
 
 
 def data() -> Path:
@@ -23,8 +24,27 @@ def records() -> Path:
     return ROOT / "book" / "records"
 
 
+def sources() -> Path:
+    """The table of downloads.  Raises CGNError where this package is no part of a checkout."""
+    table = ROOT / "data_prep" / "sources.toml"
+    if not table.is_file():
+        raise CGNError(
+            f"{ROOT} is no checkout of the book, which holds more than its packages: "
+            "in the checkout run `pip install -e .`"
+        )
+    return table
+
+
+def is_data(path: PurePath | str) -> bool:
+    """Whether a name, or a path inside a folder, is meant: not what systems leave there, as
+    `.DS_Store`, `._1.png` or `Thumbs.db`."""
+    parts = PurePath(path).parts
+    return not any(part.startswith(".") or part.lower() in LEFT_BEHIND for part in parts)
+
+
 def _place(variable: str, usual: str) -> Path:
     """What a variable says, `~` and `$NAME` expanded; a relative path is one from the project."""
+    sources()  # without which there is no project to be relative to
     told = os.environ.get(variable) or usual
     path = os.path.expandvars(os.path.expanduser(told))
     if path.startswith("~") or "$" in path:

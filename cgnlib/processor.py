@@ -2,6 +2,10 @@
 
 import os
 import platform
+import re
+import warnings
+from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -15,7 +19,7 @@ def cores() -> int:
 
 def device() -> str:
     """The GPU that torch computes on, else the processor."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else cpu()
+    return torch.cuda.get_device_name() if on_gpu() else cpu()
 
 
 def cpu() -> str:
@@ -29,5 +33,56 @@ def cpu() -> str:
 
 
 def torch_device(gpu: bool) -> torch.device:
-    """Where torch computes.  gpu: on a GPU, if one is here."""
-    return torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")
+    """Where torch computes.  gpu: on a GPU, if one is here that it can use."""
+    return torch.device("cuda" if gpu and on_gpu() else "cpu")
+
+
+def on_gpu() -> bool:
+    """Whether torch computes on a GPU that is here."""
+    return gpus() > 0
+
+
+def gpus() -> int:
+    """How many GPUs it computes on: those in sight before the first that it has no kernels for."""
+    return len(list(takewhile(lambda card: not why_not(card), cards())))
+
+
+def cards() -> range:
+    """The GPUs in sight, by number; none where the driver is too old."""
+    driver()  # it warns once, and not here
+    return range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+
+
+@cache
+def driver() -> str:
+    """What torch says of a driver that it cannot use, empty where it says nothing."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        torch.cuda.is_available()
+    told = (str(warning.message) for warning in said)
+    return next((text.removeprefix("CUDA initialization: ").split(". ")[0] for text in told), "")
+
+
+@cache
+def why_not(card: int) -> str:
+    """Why torch cannot compute on a GPU in sight, empty where it can."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of the same
+        capability, built_for = torch.cuda.get_device_capability(card), torch.cuda.get_arch_list()
+    if torch.version.hip or any(_runs(name, capability) for name in built_for):
+        return ""
+    major, minor = capability
+    return f"this torch has no kernels for sm_{major}{minor}, but for {' '.join(built_for)}"
+
+
+def _runs(kernels: str, capability: tuple[int, int]) -> bool:
+    """Whether kernels run on a card: those of its own major version that are no newer (`sm_86`),
+    and what a driver compiles for any later card (`compute_90`)."""
+    found = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", kernels)
+    if not found:
+        return False
+    version = int(found[2]), int(found[3])
+    if found[4] == "a":  # for that one alone
+        return version == capability
+    later = found[1] == "compute" and not found[4]
+    return version <= capability and (later or version[0] == capability[0])

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from tqdm import tqdm
 
 import machine
+from cgnlib import paths
 from cgnlib.data.sources import beside, sha256
 from cgnlib.errors import CGNError, reason
 
@@ -90,7 +91,7 @@ def _opened(archive: Path) -> Iterator[tuple]:
 
 
 def _files(archive: Path, members: Iterable) -> dict[PurePosixPath, tuple[int, object]]:
-    """The files of an archive, by path: (bytes, member).
+    """The files of an archive, by path: (bytes, member); not what systems leave there.
 
     Raises CGNError for the first name that leaves the folder, and the first link or device.
     """
@@ -108,7 +109,7 @@ def _files(archive: Path, members: Iterable) -> dict[PurePosixPath, tuple[int, o
             raise CGNError(f"{archive} would write outside its folder ({name!r}): do not trust it")
         if not plain:
             raise CGNError(f"{archive} holds a link or a device ({name!r}): do not trust it")
-        if not folder:
+        if not folder and paths.is_data(path):
             files[path] = size, member
     return files
 

@@ -5,8 +5,12 @@ Inputs are found by asking the declared runs; nothing is downloaded, computed or
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict, dataclass
+from itertools import takewhile
+
+import torch
 
 import machine
 import needs
@@ -116,11 +120,12 @@ def examine(profile: str, thorough: bool = False) -> Report:
     gpu_needed = GPU_BYTES if any(run.asks_for_gpu for run in runs) else 0
     problems = [_problem(f) for f in found if f.status != "there"]
     problems += _problems_of_disks(disks)
-    here = any(gpu.bytes >= gpu_needed for gpu in looked.gpus)
+    usable = list(takewhile(lambda gpu: not gpu.trouble, looked.gpus))
+    here = any(gpu.bytes >= gpu_needed for gpu in usable)
     if gpu_needed and not here and not (looked.slurm.sbatch and looked.slurm.gpu):
         problems.append(
-            f"no GPU of {gpu_needed / 1e9:.0f} GB here, and no Slurm partition with GPUs: "
-            "run on a machine or a cluster that has one"
+            f"no GPU of {gpu_needed / 1e9:.0f} GB here that torch can use, and no Slurm partition "
+            "with GPUs: run on a machine or a cluster that has one"
         )
     return Report(profile, thorough, found, disks, looked, gpu_needed, problems)
 
@@ -148,6 +153,7 @@ def text(report: Report) -> str:
         f"{looked.memory / 1e9:.0f} GB of memory",
         f"  GPU: {', '.join(f'{g.name} ({g.bytes / 1e9:.0f} GB)' for g in looked.gpus) or 'none'}"
         + (f"; {report.gpu_needed / 1e9:.0f} GB are needed" if report.gpu_needed else ""),
+        *(f"  {line}" for line in _unused(looked)),
         f"  Slurm: {_slurm(looked.slurm)}",
     ]
     for disk in report.disks:
@@ -168,6 +174,22 @@ def text(report: Report) -> str:
 
 def _problem(found: Found) -> str:
     return f"{found.kind} {found.name} is {found.status}: {found.detail}"
+
+
+def _unused(looked: Machine) -> list[str]:
+    """A line for every GPU that is here and computes nothing."""
+    lines = [
+        f"{gpu.name} is not used: {gpu.trouble}; install a torch that has (README: Three scales), "
+        "or hide it from CUDA_VISIBLE_DEVICES"
+        for gpu in looked.gpus
+        if gpu.trouble
+    ]
+    if looked.driver:
+        lines.append(
+            f"a GPU is not used: {looked.driver}; update the driver to one for CUDA "
+            f"{torch.version.cuda}, or install a torch for it (README: Three scales)"
+        )
+    return lines
 
 
 def _slurm(slurm: machine.Slurm) -> str:
@@ -207,4 +229,5 @@ def _problems_of_disks(disks: list[Disk]) -> list[str]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` has seen enough
     sys.exit(main())

@@ -5,11 +5,12 @@ the same.  Nothing here runs unless the user asked for a download (data_prep/fet
 """
 
 import errno
+import gzip
 import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,25 +20,27 @@ import archives
 import machine
 import transfer
 from cgnlib import paths
-from cgnlib.data import sources
-from cgnlib.errors import CGNError, reason
+from cgnlib.data import digits, sources
+from cgnlib.errors import CGNError, legible, reason
 from transfer import Unreachable
 
 IMAGES = (".jpeg", ".jpg", ".png")
 
 
+@legible()
 def fetch(name: str, own: Path | None = None, keep: bool = False) -> Path:
     """Get what a name of the table stands for, and return where it lies.
 
     own: a file of the user's in place of the download; of an entry with several files an archive
-    or a folder that holds them.  keep: a downloaded archive stays after it was unpacked.
+    or a folder that holds them; of an archive also the folder that it was unpacked into, which is
+    linked and not copied.  keep: a downloaded archive stays after it was unpacked.
     Raises CGNError where no url gives the right file, the disk is full, or another file is in its
     place already.
     """
     entry = sources.table()[name]
     if own is not None and not own.exists():
         raise CGNError(f"{own} does not exist: name the file that you have")
-    if own is not None and own.is_dir() and "files" not in entry:
+    if own is not None and own.is_dir() and "file" in entry:
         raise CGNError(f"{own} is a folder: name the one file that {name} is, as it was downloaded")
     if "archive" in entry:
         _fetch_archive(name, entry, own, keep)
@@ -62,7 +65,7 @@ def check(path: Path, part: dict) -> bool:
     if "md5" in part:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "md5").hexdigest()
-        if found != part["md5"]:
+        if found != part["md5"] and not ("content" in part and _content(path) == part["content"]):
             raise CGNError(f"{path.name} has MD5 {found}, not {part['md5']}")
         return True
     place = paths.data() / part["file"]
@@ -93,8 +96,8 @@ def count_images(folder: Path, expected: dict[str, int], said: Path | None = Non
     said: what the message names, if not the folder: the archive that it came from.
     """
     for part, wanted in expected.items():
-        files = (folder / part).rglob("*")
-        found = sum(path.suffix.lower() in IMAGES for path in files)
+        files = (path.relative_to(folder) for path in (folder / part).rglob("*"))
+        found = sum(path.suffix.lower() in IMAGES and paths.is_data(path) for path in files)
         if found != wanted:
             where = "it" if part == "." else part
             raise CGNError(
@@ -105,8 +108,8 @@ def count_images(folder: Path, expected: dict[str, int], said: Path | None = Non
 
 def _is_there(part: dict) -> bool:
     """Whether the file is in its place.  Raises CGNError where that is another one."""
-    path = paths.data() / part["file"]
-    if not path.is_file():
+    path = next(filter(Path.is_file, _places(part)), None)
+    if path is None:
         return False
     with _advice(f": move {path} away to get it again"):
         known = check(path, part)
@@ -118,11 +121,35 @@ def _is_there(part: dict) -> bool:
     return True
 
 
+def _places(part: dict) -> list[Path]:
+    """Where a file may lie: also unpacked, where it is known by its content."""
+    packed = paths.data() / part["file"]
+    return [packed, packed.with_suffix("")] if "content" in part else [packed]
+
+
+def _content(path: Path) -> str:
+    """The MD5 of what is in a file, unpacked if it is a gzip."""
+    try:
+        with (gzip.open if _is_packed(path) else open)(path, "rb") as file:
+            return hashlib.file_digest(file, "md5").hexdigest()
+    except (*archives.BROKEN, OSError) as error:
+        raise CGNError(f"{path.name} is damaged ({reason(error)})") from error
+
+
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
 def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None:
     target = sources.place(name)
+    if target.is_symlink() and not target.exists():
+        raise CGNError(f"{target} is a link to a folder that is gone: mend or remove it")
     if target.exists():
         with _advice(f": move {target} away to get it again"):
             return count_images(target, entry["images"])
+    if own is not None and own.is_dir():
+        return _link(name, entry, own)
     (part,) = sources.downloads(name)
     if own is None and not entry["urls"]:
         raise CGNError(f"{name} is not to be had without an account: {sources.get_it(name)}")
@@ -145,6 +172,37 @@ def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None
             archive.unlink()  # FILE.sha256 stays: another download has to be the same
 
 
+def _link(name: str, entry: dict, own: Path) -> None:
+    """Link to a folder of the user's that was unpacked already, or to one inside it."""
+    ends = [f"/{pattern.removeprefix('*/')}" for pattern in entry["inside"] if pattern != "."]
+    own, target = own.resolve(), sources.place(name)
+    folders = [own, *(path for path in sorted(own.rglob("*")) if path.is_dir())]
+    fitting = [folder for end in ends for folder in folders if folder.as_posix().endswith(end)]
+    with _advice(f"; {_another(name)}"):
+        found = _whole(dict.fromkeys([*fitting, own]), entry["images"], own)
+    with _alone(name):
+        try:
+            target.symlink_to(found, target_is_directory=True)
+        except OSError as error:
+            raise CGNError(
+                f"{target} cannot be a link to {found} ({reason(error)}): move the folder there"
+            ) from error
+    print(f"{name} is linked and not copied: keep {found}")
+
+
+def _whole(folders: Iterable[Path], images: dict[str, int], own: Path) -> Path:
+    """The first folder that has all images.  Raises CGNError as of the first where none has."""
+    wrong = []
+    for folder in folders:
+        try:
+            count_images(folder, images, own)
+        except CGNError as error:
+            wrong.append(error)
+        else:
+            return folder
+    raise wrong[0]
+
+
 def _take_all(name: str, own: Path, missing: list[dict]) -> None:
     """Files of the user's: the one file itself, a folder, or an archive."""
     if "files" not in sources.table()[name]:
@@ -163,13 +221,17 @@ def _take_all(name: str, own: Path, missing: list[dict]) -> None:
 
 def _take_from(name: str, folder: Path, missing: list[dict], own: Path) -> None:
     """Files out of a folder, wherever in it they lie; own: what the user calls it."""
-    held = [(f"/{path.relative_to(folder).as_posix()}", path) for path in folder.rglob("*")]
+    inside = ((path.relative_to(folder), path) for path in sorted(folder.rglob("*")))
+    held = [(f"/{inner.as_posix()}", path) for inner, path in inside if paths.is_data(inner)]
     for part in missing:
         names = [part[key] for key in ("name", "original") if key in part]
+        if "content" in part:
+            names += digits.names_of(part["name"].removesuffix(".gz"))
         ends = tuple(f"/{wanted}" for wanted in names)
         found = [path for inner, path in held if inner.endswith(ends) and path.is_file()]
         if not found:
-            raise CGNError(f"{own} does not hold {' or '.join(names)}; {_another(name)}")
+            listed = " or ".join(dict.fromkeys(names))
+            raise CGNError(f"{own} does not hold {listed}; {_another(name)}")
         _take(name, found[0], part)
 
 
@@ -193,7 +255,7 @@ def _another(name: str) -> str:
 def _take(name: str, own: Path, part: dict) -> None:
     """Copy a file of the user's to its place, if it is the right one."""
     _check_own(name, own, part)
-    path = paths.data() / part["file"]
+    path = _places(part)[-1] if "content" in part and not _is_packed(own) else _places(part)[0]
     temporary = path.with_name(f"{path.name}.copy")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ A download that stopped goes on where it was; one that is there is kept; an arch
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ EXAMPLES = """examples:
   python data_prep/fetch.py mnist dtd cgn-wildlife
   python data_prep/fetch.py --profile paper           everything that a profile needs
   python data_prep/fetch.py in-mini --from archive.zip
+  python data_prep/fetch.py in-mini --from imagenetmini-1000/    unpacked already: it is linked
   python data_prep/fetch.py u2net --from ~/Downloads/u2net.pth
 
 exit codes: 0 all is there, 1 something is not (one line each), 2 bad usage, 130 ^C
@@ -35,9 +37,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print every name and what it is")
     parser.add_argument("--all", action="store_true", help="get everything in the list")
     parser.add_argument("--profile", choices=experiments.PROFILES, help="get what it needs")
-    parser.add_argument("--from", dest="own", type=Path, metavar="FILE", help="use this copy")
+    parser.add_argument(
+        "--from", dest="own", type=Path, metavar="FILE", help="use this copy: file or folder"
+    )
     parser.add_argument("--keep", action="store_true", help="keep archives after unpacking")
     args = parser.parse_args(argv)
+    try:
+        return _run(parser, args)
+    except CGNError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from what is saved", file=sys.stderr)
+        return 130
+
+
+def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     table = sources.table()
     if unknown := [name for name in args.names if name not in table]:
         parser.error(f"unknown {unknown[0]!r}: choose from {', '.join(table)}")
@@ -49,11 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--from is for one NAME")
     if args.list or not (names or args.profile):
         show()
-    try:
-        return int(any([not get(name, args.own, args.keep) for name in names]))  # all are tried
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from what is saved", file=sys.stderr)
-        return 130
+    return int(any([not get(name, args.own, args.keep) for name in names]))  # all are tried
 
 
 def show() -> None:
@@ -82,4 +93,5 @@ def get(name: str, own: Path | None, keep: bool) -> bool:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` has seen enough
     sys.exit(main())

@@ -19,8 +19,11 @@ SLURM_SECONDS = 10  # how long sinfo may take to answer
 
 @dataclass(frozen=True)
 class Gpu:
+    """trouble: why torch cannot compute on it, empty where it can."""
+
     name: str
     bytes: int
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,10 @@ class Disk:
 
 @dataclass(frozen=True)
 class Machine:
-    """cores: that this process may use.  memory: bytes.  precision: of trainings on a CPU."""
+    """cores: that this process may use.  memory: bytes.  precision: of trainings on a CPU.
+
+    driver: what torch says of a GPU's driver that it cannot use, empty where it says nothing.
+    """
 
     python: str
     torch: str
@@ -70,6 +76,7 @@ class Machine:
     precision: str
     gpus: list[Gpu]
     slurm: Slurm
+    driver: str = ""
 
 
 def look() -> Machine:
@@ -83,6 +90,7 @@ def look() -> Machine:
         precision.of(torch.device("cpu")),
         _gpus(),
         look_for_slurm(),
+        processor.driver(),
     )
 
 
@@ -136,12 +144,12 @@ def look_for_slurm() -> Slurm:
 
 
 def _gpus() -> list[Gpu]:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    found = (torch.cuda.get_device_properties(i) for i in range(count))
-    return [Gpu(gpu.name, gpu.total_memory) for gpu in found]
+    found = {card: processor.why_not(card) for card in processor.cards()}
+    cards = ((torch.cuda.get_device_properties(card), why) for card, why in found.items())
+    return [Gpu(card.name, card.total_memory, why) for card, why in cards]
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above that exists."""
+    """The folder, or the nearest one above that exists, as far as one may look."""
     folder = folder.absolute()
-    return next(place for place in (folder, *folder.parents) if place.exists())
+    return next(place for place in (folder, *folder.parents) if os.path.exists(place))

@@ -1,12 +1,15 @@
 """Shared fixtures: one thread, small digits, optional data, no network."""
 
 import os
+import tempfile
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 
+from cgnlib import paths
 from cgnlib.data import digits
 from cgnlib.nets import biggan
 from cgnlib.nets import shipped as parts
@@ -65,6 +68,30 @@ def no_data(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("CGN_DATA", str(folder))
     return folder
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """Makes a folder in another's CGN_DATA, which must not be looked into; root is nobody there."""
+    with tempfile.TemporaryDirectory() as place:
+        monkeypatch.setenv("CGN_DATA", place)
+        os.chmod(place, 0o755)
+
+        @contextmanager
+        def close(name):
+            folder, user = Path(place) / name, os.geteuid()
+            folder.mkdir(parents=True)
+            folder.chmod(0)
+            try:
+                os.seteuid(user or 65_534)
+                if not os.path.exists(paths.ROOT / "README.md"):
+                    pytest.skip("nobody but root can read this checkout")
+                yield folder
+            finally:
+                os.seteuid(user)
+                folder.chmod(0o755)
+
+        yield close
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def remade():
     """The three GANs, and what needs them with the first seed."""
     wanted = []
     for run in experiments.with_needs(experiments.grid("mini", "claim-3-mnist")):
-        of_gan = run.kind == "gan" or any(need.kind == "gan" for _, need in run.needs)
+        of_gan = run.kind == "gan" or any(need.kind == "gan" for need in run.needs.values())
         trained = run.kind == "classifier" and run.id.endswith("colored-gan-g0-s0")
         if (of_gan or trained) and run.seed == 0:
             wanted.append(run.id)

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cgnlib import paths
 from cgnlib.data.images import to_signed
 from cgnlib.errors import CGNError, reason
 
@@ -80,7 +81,7 @@ class Writer:
         if not folder.is_dir():
             raise CGNError(f"{folder} is no folder: {use}")
         if not (folder / "dataset.json").exists():
-            if held := set(os.listdir(folder)) - {"dataset.json" + PART}:
+            if held := _held(folder) - {"dataset.json" + PART}:
                 raise CGNError(f"{folder} holds {min(held)} and is no data set: {use}")
             return
         there = read_spec(folder)
@@ -109,7 +110,12 @@ def _labels(names: list[str], classes: Tensor) -> str:
 
 
 def present(folder: Path) -> set[str]:
-    return set(os.listdir(folder / "ims")) if (folder / "ims").exists() else set()
+    return _held(folder / "ims") if (folder / "ims").exists() else set()
+
+
+def _held(folder: Path) -> set[str]:
+    """What lies in a folder, by name."""
+    return set(filter(paths.is_data, os.listdir(folder)))
 
 
 def _is_whole(path: Path) -> bool:
@@ -137,7 +143,7 @@ def refuse_foreign(folder: Path, names: list[str]) -> None:
         if (folder / name).exists() and not is_right(folder / name):
             raise CGNError(f"{folder / name} is not what a data set has there: use another folder")
     images = {file_of(name) for name in names}
-    foreign = set(os.listdir(folder)) - files - _parts(files) - {PROGRESS, "ims"}
+    foreign = _held(folder) - files - _parts(files) - {PROGRESS, "ims"}
     foreign |= present(folder) - images - _parts(images)
     if foreign:
         raise CGNError(f"{folder} holds {min(foreign)}, which is not part of its data set")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cgnlib import chance, paths
-from cgnlib.errors import CGNError, MissingError, reason
+from cgnlib.errors import CGNError, MissingError, legible, reason
 
 SIZE = 32
 
@@ -88,13 +88,23 @@ def _official(prefix: str) -> Digits:
     return Digits(images, labels.long())
 
 
+def names_of(name: str) -> list[str]:
+    """What an official IDX file is called: plain or gzip, as unpackers restore its name, and in a
+    folder of its own as Kaggle has it."""
+    restored = name.replace("-idx", ".idx")
+    files = [name, f"{name}.gz", restored, f"{restored}.gz"]
+    return [*files, f"{name}/{name}", f"{restored}/{restored}"]
+
+
+@legible()
 def find_idx(name: str) -> Path:
-    """An official IDX file under CGN_DATA, plain or gzip.  Raises CGNError when it is missing."""
+    """An official IDX file under CGN_DATA, by any of its names.  Raises CGNError when it is
+    missing."""
     root = paths.data() / "mnist"
     for folder in (root, root / "MNIST" / "raw", paths.data() / "MNIST" / "raw"):
-        for path in (folder / name, folder / f"{name}.gz"):
-            if path.is_file():
-                return path
+        for file in names_of(name):
+            if (folder / file).is_file():
+                return folder / file
     raise MissingError(
         f"{root / name}.gz is missing: get it with `python data_prep/fetch.py mnist`, set CGN_DATA "
         "to where the four official files are, or use --profile mini"

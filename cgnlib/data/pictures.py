@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from cgnlib import processor
 from cgnlib.chance import generator
 from cgnlib.data.images import Images
 from cgnlib.errors import CGNError, reason
@@ -72,7 +73,7 @@ class Files(Dataset):
             self,
             batch_sampler=places,
             num_workers=self.workers,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=processor.on_gpu(),
             multiprocessing_context="spawn" if self.workers else None,
             generator=torch.Generator(),  # seeds for workers, not of the global state
         )

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from cgnlib import processor
 from cgnlib.data.pictures import in_one_line, read_image
 from cgnlib.data.public import Benchmark
 from cgnlib.errors import CGNError
@@ -95,7 +96,7 @@ def batches(
         _Prepared(benchmark.images, prepare),
         batch_size=batch,
         num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=processor.on_gpu(),
         multiprocessing_context="spawn" if workers else None,
         generator=torch.Generator(),  # its seeds for workers are not drawn from the global state
     )

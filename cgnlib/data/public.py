@@ -20,7 +20,7 @@ from torch import Tensor
 from cgnlib import paths
 from cgnlib.data import sources
 from cgnlib.data.categories import FOLDER, NINE, SIXTEEN, imagenet_a, wordnet
-from cgnlib.errors import CGNError, MissingError
+from cgnlib.errors import CGNError, MissingError, legible
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 IN9 = (
@@ -93,6 +93,7 @@ LAYOUTS = {
 }
 
 
+@legible()
 def read(name: str, check: bool = True) -> Benchmark:
     """A benchmark of LAYOUTS under CGN_DATA, its folders, files and counts checked.
 
@@ -127,6 +128,7 @@ def read(name: str, check: bool = True) -> Benchmark:
     return Benchmark(first, part or first, images, torch.tensor(labels), classes, texture)
 
 
+@legible()
 def look(name: str, check: bool = True) -> set[str]:
     """The class folders of a benchmark, by name alone: no image is counted or read.
 
@@ -140,14 +142,15 @@ def look(name: str, check: bool = True) -> set[str]:
     return there
 
 
+@legible()
 def fingerprint(name: str) -> str:
     """What is there of a benchmark, for a run's spec: sha256 of its files' names and sizes.
 
     Taken anew only where a folder of the benchmark has changed.
     """
     root = paths.data() / LAYOUTS[name].folder
-    folders = sorted(root.iterdir()) if root.is_dir() else []
-    return _fingerprint(name, root, tuple(folder.stat().st_mtime_ns for folder in folders))
+    folders = sorted(filter(paths.is_data, os.listdir(root))) if root.is_dir() else []
+    return _fingerprint(name, root, tuple((root / folder).stat().st_mtime_ns for folder in folders))
 
 
 @cache
@@ -186,7 +189,7 @@ def _classes(labels: str) -> tuple[tuple[str, ...], dict[str, int]]:
 def _class_folders(root: Path) -> set[str]:
     """The folders in a benchmark's folder; licences and the like may lie beside them."""
     with os.scandir(root) as entries:
-        entries = [entry for entry in entries if not entry.name.startswith(".")]
+        entries = [entry for entry in entries if paths.is_data(entry.name)]
     if stray := [e.name for e in entries if not e.is_dir() and _is_image(e.name)]:
         raise CGNError(f"{root} has images outside its class folders: {_some(stray)}")
     return {entry.name for entry in entries if entry.is_dir()}
@@ -194,7 +197,7 @@ def _class_folders(root: Path) -> set[str]:
 
 def _image_files(folder: Path) -> list[str]:
     """The images of a class, sorted.  Raises CGNError where anything else lies there."""
-    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    names = sorted(filter(paths.is_data, os.listdir(folder)))
     if stray := [name for name in names if not _is_image(name)]:
         raise CGNError(f"{folder} has what is no image: {_some(stray)}; move it away")
     return names

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from cgnlib import paths
-from cgnlib.errors import CGNError, MissingError
+from cgnlib.errors import CGNError, MissingError, legible
 
 ARCHIVES = "downloads"  # under CGN_DATA: archives on their way
 
@@ -15,7 +15,7 @@ ARCHIVES = "downloads"  # under CGN_DATA: archives on their way
 @cache
 def table() -> dict[str, dict]:
     """data_prep/sources.toml: by name, what lies where under CGN_DATA and where it comes from."""
-    return tomllib.loads((paths.ROOT / "data_prep" / "sources.toml").read_text())
+    return tomllib.loads(paths.sources().read_text())
 
 
 def downloads(name: str) -> list[dict]:
@@ -64,6 +64,7 @@ def get_it(name: str) -> str:
     return f"download {entry['archive']} from {entry['page']}, then {got}"
 
 
+@legible()
 def find(name: str) -> Path:
     """The path of a file of the table, its checksum checked.  Nothing is downloaded.
 
@@ -79,6 +80,7 @@ def find(name: str) -> Path:
     return path
 
 
+@legible()
 def look(name: str) -> tuple[Path, str]:
     """The path of a file that is there, not yet checked, and what its sha256 has to start with.
 

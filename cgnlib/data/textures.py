@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from cgnlib import paths
-from cgnlib.errors import CGNError, MissingError, reason
+from cgnlib.errors import CGNError, MissingError, legible, reason
 
 SIDE, BORDER = 150, 3
 OBJECTS = (1, 91, 8, 43, 92, 28, 97, 4, 125, 33)  # DTD numbers of the striped textures by class
@@ -40,6 +40,7 @@ def checksum(textures: Tensor) -> str:
     return hashlib.sha256(textures.contiguous().numpy().tobytes()).hexdigest()
 
 
+@legible()
 def find() -> dict[str, list[Path]]:
     """The files of `dtd` by kind, in the order of the classes.
 

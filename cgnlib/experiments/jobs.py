@@ -11,24 +11,37 @@ import json
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cgnlib import paths
+from cgnlib.errors import CGNError
 from cgnlib.experiments.run import Run, with_needs
 
 START = 10.0  # seconds until a job computes
 SLACK = 4  # times what is expected may pass before a job is ended; it is resumed then
 
+RETRIES = 3  # of what failed, as profiles/slurm has it
+
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job asks for: CPU cores, memory, minutes before it is ended, GPUs."""
+    """What a job asks for: CPU cores, memory, minutes before it is ended, GPUs.
+
+    resumed: how often it may be ended, beyond failures, before it is done.
+    """
 
     cores: int
     memory_mb: int
     minutes: int
     gpus: int
+    resumed: int = 0
+
+    @property
+    def partition(self) -> dict[str, str]:
+        """`slurm_partition`, where CGN_CPU_PARTITION or CGN_GPU_PARTITION names one."""
+        name = os.environ.get("CGN_GPU_PARTITION" if self.gpus else "CGN_CPU_PARTITION")
+        return {"slurm_partition": name} if name else {}
 
 
 def expected_seconds(run: Run) -> float:
@@ -37,11 +50,33 @@ def expected_seconds(run: Run) -> float:
 
 
 def resources(run: Run) -> Resources:
-    """What a run asks a cluster for."""
+    """What a run asks a cluster for.  Raises CGNError as `_capped` does."""
     minutes = math.ceil(max(10, SLACK * expected_seconds(run) / 60))
     if run.asks_for_gpu:
-        return Resources(cores=8, memory_mb=32_000, minutes=minutes, gpus=1)
-    return Resources(cores=1, memory_mb=4_000, minutes=minutes, gpus=0)
+        return _capped(Resources(cores=8, memory_mb=32_000, minutes=minutes, gpus=1))
+    return _capped(Resources(cores=1, memory_mb=4_000, minutes=minutes, gpus=0))
+
+
+def resources_of_chapter() -> Resources:
+    """What the execution of a chapter asks for, its runs being done.  Raises as `_capped` does."""
+    return _capped(Resources(cores=1, memory_mb=4_000, minutes=30, gpus=0))
+
+
+def _capped(asked: Resources) -> Resources:
+    """No longer at a time than the cluster allows, and resumed as often as that takes.
+
+    Raises CGNError where CGN_MAX_MINUTES is no number above 0.
+    """
+    minutes = min(asked.minutes, _most_minutes() or asked.minutes)
+    return replace(asked, minutes=minutes, resumed=math.ceil(asked.minutes / minutes) - 1)
+
+
+def _most_minutes() -> int | None:
+    """CGN_MAX_MINUTES: how long a job may take on the cluster at hand, None where it is unset."""
+    told = os.environ.get("CGN_MAX_MINUTES", "")
+    if told and not (told.isdecimal() and int(told)):
+        raise CGNError(f"CGN_MAX_MINUTES is {told!r}: set it to a number of minutes, or unset it")
+    return int(told) if told else None
 
 
 def is_finished(run: Run) -> bool:

@@ -120,7 +120,7 @@ class Run:
         return self.images_seen() * self.seconds_an_image
 
     def bytes_left(self) -> float:
-        """About how much it takes on disk when it is finished."""
+        """About how much it takes on disk at most."""
         return 1.5e6
 
 

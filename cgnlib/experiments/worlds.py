@@ -22,6 +22,7 @@ class Facts:
     starts, judges: the pretrained parts that CGNs start from, and that they are judged by.
     photographs: whether its images are read and not drawn; then it wants a GPU.  edge: of an
     image, pixels.  sheet: classes of a sampling sheet.  cgn, classifier: bytes of their weights.
+    checkpoint: bytes of the state of a CGN in training: what learns, and the moments of Adam.
     """
 
     starts: dict[str, Input]
@@ -32,6 +33,7 @@ class Facts:
     sheet: int
     cgn: float
     classifier: float
+    checkpoint: float
 
 
 def _parts(*names: str) -> dict[str, Input]:
@@ -47,12 +49,13 @@ FACTS = {
         starts=_parts("biggan", "u2net"),
         judges=_parts("biggan", "u2net", "classifier", "probe"),
         photographs=False, gpu_memory_mb=6_000, edge=64, sheet=10, cgn=24e6, classifier=19e6,
+        checkpoint=53e6,
     ),
     "imagenet": Facts(
         starts=_weights("biggan256", "u2net"),
         judges=_weights("biggan256", "u2net", "inception-v3"),
         photographs=True, gpu_memory_mb=math.inf, edge=256, sheet=11, cgn=1.113e9,
-        classifier=103e6,
+        classifier=103e6, checkpoint=2.45e9,
     ),
 }  # fmt: skip
 SHEET_PIXEL, JPEG_PIXEL = 1.6, 0.4  # bytes
@@ -97,8 +100,10 @@ class Mechanisms(OnWorld):
         return self.recipe.steps * self.recipe.batch * self.recipe.accumulate
 
     def bytes_left(self) -> float:
+        """As of others; and the two checkpoints that it keeps until then, which are larger."""
         sheets = self.recipe.steps // self.recipe.window
-        return self.facts.cgn + sheets * self.facts.sheet * 6 * self.facts.edge**2 * SHEET_PIXEL
+        pictures = sheets * self.facts.sheet * 6 * self.facts.edge**2 * SHEET_PIXEL
+        return self.facts.cgn + pictures + 2 * self.facts.checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +113,10 @@ class PublishedMechanisms(OnWorld):
     kind = "mechanisms"
     ablation: str = field(default="published", init=False)
     source: str = field(default="published", init=False)
+
+    @property
+    def asks_for_gpu(self) -> bool:
+        return False
 
     def reads(self) -> dict[str, Input]:
         return {"weights": Input("weights", "cgn-imagenet")}
@@ -184,8 +193,11 @@ class PretrainedPlain(_Net):
     """The pretrained ResNet-50 of ImageNet: checked and copied, whatever the seed."""
 
     kind = "plain"
-    gpu_hours = 0.1
     source: str = field(default="pretrained", init=False)
+
+    @property
+    def asks_for_gpu(self) -> bool:
+        return False
 
     def reads(self) -> dict[str, Input]:
         return _weights("resnet50")

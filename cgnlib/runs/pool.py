@@ -130,7 +130,7 @@ def _has_room(run: Run, busy: Collection[Run], workers: int) -> bool:
     if not busy:
         return True
     together = (run, *busy)
-    shared = torch.cuda.is_available() and run.uses_gpu and any(b.uses_gpu for b in busy)
+    shared = processor.on_gpu() and run.uses_gpu and any(b.uses_gpu for b in busy)
     if shared and sum(other.gpu_memory_mb for other in together) > _gpu_memory_mb():
         return False
     return sum(jobs.resources(other).cores for other in together) <= workers

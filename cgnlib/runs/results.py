@@ -135,13 +135,14 @@ def sums(folder: Path) -> dict[str, str]:
     """The sha256 of what a run left, by name; of a folder that of its files' names and sums."""
     unfinished = {*logs_of(folder), *folder.glob("checkpoint*"), *folder.glob("*.part")}
     left = (p for p in folder.iterdir() if p not in unfinished and p.name != STATEMENT)
-    return {path.name: _sum(path) for path in left if not path.name.startswith(".")}
+    return {path.name: _sum(path) for path in left if paths.is_data(path.name)}
 
 
 def _sum(path: Path) -> str:
     if not path.is_dir():
         return sha256(path)
-    lines = (f"{p.relative_to(path)} {sha256(p)}\n" for p in sorted(path.rglob("*")) if p.is_file())
+    files = ((p.relative_to(path), p) for p in sorted(path.rglob("*")) if p.is_file())
+    lines = (f"{name} {sha256(p)}\n" for name, p in files if paths.is_data(name))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

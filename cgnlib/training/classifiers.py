@@ -21,7 +21,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 
-from cgnlib import chance, precision
+from cgnlib import chance, precision, processor
 from cgnlib.data.pictures import Batch, Pictures
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe
@@ -83,7 +83,7 @@ def train_ensemble(
     """
     n = devices()
     strategy = "ddp_spawn" if n > 1 else "auto"
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = processor.torch_device(gpu=True)
     arithmetic = FABRICS[precision.of(device)]
     with warnings.catch_warnings():
         # processes are started here, in a job of Slurm too, where Fabric would leave it to srun
@@ -114,7 +114,7 @@ def devices() -> int:
     told = os.environ.get("CGN_DEVICES", "")
     if told and not (told.isdecimal() and int(told)):
         raise CGNError(f"CGN_DEVICES is {told!r}: set it to a number of devices, or unset it")
-    return int(told) if told else max(torch.cuda.device_count(), 1)
+    return int(told) if told else max(processor.gpus(), 1)
 
 
 @dataclass(frozen=True)

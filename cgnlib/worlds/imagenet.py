@@ -151,4 +151,4 @@ def _in_order(files: Files) -> Iterator[Tensor]:
 
 def _workers() -> int:
     """Processes that read images ahead: none where the CPU is what computes."""
-    return min(8, processor.cores()) if torch.cuda.is_available() else 0
+    return min(8, processor.cores()) if processor.on_gpu() else 0

@@ -42,6 +42,16 @@ def test_what_is_read_is_what_was_written(finished):
         assert (np.asarray(Image.open(found.path(i))) == level).all()
 
 
+def test_what_systems_leave_there_is_no_matter(finished):
+    for name in (".DS_Store", "ims/.DS_Store", "ims/._ours_0000001_x_gen.jpg", "Thumbs.db"):
+        (finished / name).write_bytes(b"left")
+    assert read_dataset(finished).missing == []
+    assert folder.Writer(finished, SPEC, CLASSES).begin() == set()
+    (finished / "ims" / "ours_0000009_x_gen.jpg").touch()
+    with pytest.raises(CGNError, match=r"holds ours_0000009_x_gen\.jpg"):
+        read_dataset(finished)
+
+
 def test_images_come_in_order_and_in_batches(finished):
     batches = list(read_dataset(finished).images(3))
     assert [x.shape for x in batches] == [(3, 3, 8, 8), (1, 3, 8, 8)]

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from cgnlib.data import digits
+from cgnlib.data import digits, sources
 from cgnlib.data.digits import Digits
 from cgnlib.errors import CGNError, MissingError
 
@@ -93,18 +93,28 @@ def test_a_damaged_file_is_named_and_left_alone(name, tmp_path):
     assert path.read_bytes() == content and list(tmp_path.iterdir()) == [path]
 
 
+NAMED = {  # by whom
+    "official": "{0}.gz",
+    "gunzip": "{0}",
+    "7-Zip": "{1}",
+    "packed again": "{1}.gz",
+    "Kaggle": "{0}/{0}",
+    "7-Zip, to a folder": "{1}/{1}",
+}
+
+
 @pytest.mark.parametrize("folder", ["mnist/MNIST/raw", "mnist", "MNIST/raw"])
-@pytest.mark.parametrize("end", ["", ".gz"])
-def test_official_files_are_found(folder, end, no_data, monkeypatch):
+@pytest.mark.parametrize("by", NAMED)
+def test_official_files_are_found(folder, by, no_data, monkeypatch):
     labels = np.array([3, 1, 2])
     for name, content, shape in (
         ("train-images-idx3-ubyte", GOOD, (3, 28, 28)),
         ("train-labels-idx1-ubyte", idx(labels), (3,)),
     ):
         monkeypatch.setitem(digits.IDX_FILES, name, (hashlib.md5(content).hexdigest(), shape))
-        (no_data / folder).mkdir(parents=True, exist_ok=True)
-        stored = gzip.compress(content) if end else content
-        (no_data / folder / (name + end)).write_bytes(stored)
+        path = no_data / folder / NAMED[by].format(name, name.replace("-idx", ".idx"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     found = digits.load_digits("mnist", "train", "colored")
     assert np.array_equal(found.images.numpy(), IMAGES)
     assert found.labels.tolist() == [3, 1, 2] and found.labels.dtype == torch.int64
@@ -117,6 +127,18 @@ def test_missing_files_come_with_the_command_that_gets_them(no_data):
     message = str(raised.value)
     assert "python data_prep/fetch.py mnist" in message and "CGN_DATA" in message
     assert "\n" not in message and not list(no_data.iterdir())
+
+
+def test_the_table_of_downloads_knows_what_is_in_the_official_files():
+    for part in sources.table()["mnist"]["files"]:
+        assert part["content"] == digits.IDX_FILES[part["name"].removesuffix(".gz")][0]
+
+
+def test_a_folder_that_one_may_not_read_is_one_line(closed):
+    with closed("mnist") as folder, pytest.raises(CGNError) as error:
+        digits.checksum("mnist")
+    assert str(folder / "train-images-idx3-ubyte") in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def put_official(folder, leave_out=None):

@@ -198,7 +198,9 @@ def test_what_else_may_lie_there_and_what_may_not(cues, no_data):
     root = no_data / "cue_conflict"
     (root / "DATASET_LICENSE").write_text("CC BY 4.0")
     (root / ".cache").mkdir()
-    (root / "bird" / ".DS_Store").touch()
+    for left in (".DS_Store", "._bird1-bicycle2.png", "Thumbs.db"):
+        (root / "bird" / left).touch()
+    (root / "__MACOSX" / "bird").mkdir(parents=True)
     assert len(read("cue_conflict", check=False)) == 3
     (root / "stray.PNG").touch()
     with pytest.raises(CGNError, match=r"outside its class folders: stray\.PNG"):

@@ -91,6 +91,17 @@ def test_an_archive_of_something_else_is_refused(inside, archive, target):
     assert left(target) == []
 
 
+LEFT = ("top/a/._1.png", "top/.DS_Store", "__MACOSX/top/a/._1.png", "__MACOSX/top/x.png", "._top")
+
+
+@pytest.mark.parametrize("kind", ["x.tar", "x.tar.gz", "x.zip"])
+def test_what_systems_leave_in_an_archive_stays_there(kind, tmp_path, target):
+    archive = pack(tmp_path / kind, FILES | dict.fromkeys(LEFT, b"Mac OS X"))
+    unpack(archive, target, ["*/top", "top"])
+    assert tree(target) == {name.removeprefix("top/"): text for name, text in FILES.items()}
+    assert "._" not in archives.beside(target).read_text()
+
+
 def test_a_pattern_that_fits_twice_is_refused(tmp_path, target):
     archive = pack(tmp_path / "x.zip", {"a/top/1.png": b"", "b/top/1.png": b""})
     with pytest.raises(CGNError, match="more than one"):

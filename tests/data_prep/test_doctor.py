@@ -58,6 +58,9 @@ def computer(monkeypatch):
         ([], NO_SLURM, False),
         ([machine.Gpu("a small card", 8 * GB)], NO_SLURM, False),
         ([machine.Gpu("a small card", 8 * GB), GPU], NO_SLURM, True),
+        ([replace(GPU, trouble="no kernels for sm_61")], NO_SLURM, False),
+        ([GPU, replace(GPU, trouble="no kernels for sm_61")], NO_SLURM, True),
+        ([replace(GPU, trouble="no kernels for sm_61"), GPU], NO_SLURM, False),  # the first is used
         ([], replace(SLURM, gpu=False), False),
         ([], replace(SLURM, sbatch=False), False),
     ],
@@ -89,6 +92,20 @@ def test_larger_profiles_leave_more_behind(no_data, computer):
     assert GB < mini < 3 * GB < full < paper
 
 
+def test_a_gpu_that_torch_cannot_use_is_told_in_words(no_data, computer, monkeypatch, capsys):
+    computer([replace(GPU, trouble="this torch has no kernels for sm_61, but for sm_75")])
+    found = replace(machine.look(), driver="too old")
+    monkeypatch.setattr(machine, "look", lambda: found)
+    assert doctor.main([]) == 0  # the smallest profile wants none
+    out = capsys.readouterr().out
+    assert (
+        "  a card is not used: this torch has no kernels for sm_61, but for sm_75; install" in out
+    )
+    assert "  a GPU is not used: too old; update the driver" in out and "everything is there" in out
+    computer([GPU])
+    assert doctor.main([]) == 0 and "not used" not in capsys.readouterr().out
+
+
 def test_a_small_disk_is_a_problem(no_data, computer):
     computer(free=GB)
     report = doctor.examine("mini")
@@ -100,6 +117,16 @@ def test_a_folder_that_cannot_be_written_is_a_problem(no_data, computer, monkeyp
     monkeypatch.setattr(machine.os, "access", lambda *_: False)
     report = doctor.examine("full")
     assert sum("cannot be written" in problem for problem in report.problems) == 2
+
+
+@pytest.mark.parametrize("name", ["mnist", "dtd", "weights", "cue_conflict", "in9/mixed_same/val"])
+def test_what_one_may_not_read_is_a_line(name, closed, computer, capsys):
+    assert doctor.main(["--profile", "paper"]) == 1  # and imports what it needs
+    capsys.readouterr()
+    with closed(name) as folder:
+        assert doctor.main(["--profile", "paper"]) == 1
+    out, err = capsys.readouterr()
+    assert str(folder) in out.partition("problems\n")[2] and "Traceback" not in err
 
 
 def test_a_folder_that_nothing_comes_into_need_not_be_written(no_data, computer, monkeypatch):
@@ -117,7 +144,7 @@ KEYS = {
     "inputs": {"kind", "name", "status", "source", "size", "get", "detail", "runs"},
     "disks": {"what", "folder", "free", "needed", "own", "writable", "enough"},
     "machine": {"python", "torch", "torchvision", "cores", "memory", "precision", "gpus"}
-    | {"slurm"},
+    | {"slurm", "driver"},
     "slurm": {"sbatch", "answers", "partitions", "gpu", "trouble"},
 }
 

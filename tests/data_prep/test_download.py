@@ -4,6 +4,7 @@ The file is `weights/net.pth` of the entry `net`; its bytes are CONTENT.
 """
 
 import errno
+import gzip
 import hashlib
 import http.server
 import io
@@ -17,12 +18,13 @@ import time
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 import download
 import transfer
-from cgnlib.data import sources
+from cgnlib.data import digits, sources
 from cgnlib.errors import CGNError
 
 CONTENT = bytes(range(256)) * 2000
@@ -388,6 +390,16 @@ def test_a_folder_in_place_of_a_file_is_told(path, tmp_path):
         download.fetch("net", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["n" * 300, "loop", "dangling", "file/in a file"])
+def test_what_is_no_copy_is_one_line(name, path, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nothing")
+    (tmp_path / "file").touch()
+    with pytest.raises(CGNError, match=r"does not exist|too long|cannot be read") as error:
+        download.fetch("net", tmp_path / name)
+    assert "\n" not in str(error.value) and not path.exists()
+
+
 def test_an_own_copy_that_cannot_be_read_is_told(path, tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
@@ -549,6 +561,96 @@ def test_an_own_archive_of_a_wrong_count_is_told(site, images, no_data, tmp_path
         "https://example.org/set"
     )
     assert own.is_file() and not (no_data / "set").exists()
+
+
+SET = ("val/a/1.JPEG", "val/b/2.png", "train/a/3.jpg")
+
+
+def lay(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"pixels")
+
+
+@pytest.mark.parametrize("named", ["", "versions/1", "versions/1/set", "another name"])
+def test_a_folder_that_is_unpacked_already_is_linked(named, images, no_data, tmp_path, capsys):
+    """As Kaggle's download leaves it in a cache, and as people unpack by hand."""
+    cache = tmp_path / ".cache" / "kaggle"
+    held = cache / (named if named == "another name" else "versions/1/set")
+    lay(held, [*SET, ".DS_Store", "val/a/._1.JPEG", "Thumbs.db"])
+    assert download.fetch("set", cache / named) == no_data / "set"
+    assert (no_data / "set").resolve() == held and (no_data / "set" / SET[0]).is_file()
+    assert f"linked and not copied: keep {held}" in capsys.readouterr().out
+    download.fetch("set", cache / named)  # it is there
+    shutil.rmtree(cache)
+    with pytest.raises(CGNError, match="a link to a folder that is gone: mend or remove it"):
+        download.fetch("set")
+
+
+def test_of_two_folders_of_the_name_the_whole_one_is_linked(images, no_data, tmp_path):
+    lay(tmp_path / "own" / "set", [f"set/{name}" for name in SET])
+    lay(tmp_path / "own" / "a" / "set", SET[:1])
+    download.fetch("set", tmp_path / "own")
+    assert (no_data / "set").resolve() == tmp_path / "own" / "set" / "set"
+
+
+def test_an_unpacked_folder_of_something_else_is_refused(images, no_data, tmp_path):
+    lay(tmp_path / "own" / "set", SET[:2])
+    with pytest.raises(CGNError) as error:
+        download.fetch("set", tmp_path / "own")
+    assert str(error.value) == (
+        f"{tmp_path / 'own'} is not the published data set: train holds 0 images and not 1; "
+        "name another copy, or download it: python data_prep/fetch.py set"
+    )
+    assert not (no_data / "set").is_symlink()
+
+
+@pytest.fixture
+def digit_files(site, table, monkeypatch):
+    """MNIST's four files as they are published, small."""
+    plain = {name: name.encode() * 50 for name in digits.IDX_FILES}
+    packed = {name: gzip.compress(content, mtime=1) for name, content in plain.items()}
+    files = [
+        {"name": f"{name}.gz", "size": len(packed[name])}
+        | {"md5": hashlib.md5(packed[name]).hexdigest()}
+        | {"content": hashlib.md5(plain[name]).hexdigest()}
+        for name in plain
+    ]
+    table["mnist"] = {"folder": "mnist", "urls": [f"{site.address}/mnist/"], "files": files}
+    site.files |= {f"/mnist/{name}.gz": content for name, content in packed.items()}
+    return plain
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("named", ["{0}", "{1}", "{0}.gz", "{1}.gz", "{0}/{0}", "{1}/{1}"])
+def test_digits_come_as_others_name_and_unpack_them(
+    named, zipped, digit_files, site, no_data, tmp_path
+):
+    own = tmp_path / "own"
+    for name, content in digit_files.items():
+        path = own / "archive" / named.format(name, name.replace("-idx", ".idx"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+        path.with_name(f"._{path.name}").write_bytes(b"Mac OS X")
+    if zipped:
+        own = shutil.make_archive(tmp_path / "packed", "zip", own)
+    download.fetch("mnist", Path(own))
+    for name, content in digit_files.items():
+        found = digits.find_idx(name)
+        opened = gzip.decompress if found.suffix == ".gz" else bytes
+        assert opened(found.read_bytes()) == content and found.parent == no_data / "mnist"
+    download.fetch("mnist")  # nothing is missing
+    assert not site.asked and len(list((no_data / "mnist").iterdir())) == 4
+
+
+@pytest.mark.parametrize("kind", ["plain", "gzip", "damaged"])
+def test_other_digits_are_refused(kind, digit_files, no_data, tmp_path):
+    wrong = {"plain": b"other", "gzip": gzip.compress(b"other")}.get(kind, b"\x1f\x8bnothing")
+    for name in digit_files:
+        (tmp_path / name).write_bytes(wrong)
+    with pytest.raises(CGNError, match=r"is damaged|has MD5") as error:
+        download.fetch("mnist", tmp_path)
+    assert "\n" not in str(error.value) and not (no_data / "mnist").exists()
 
 
 def test_a_folder_of_a_wrong_count_is_told(images, no_data):

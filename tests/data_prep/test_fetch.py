@@ -1,11 +1,17 @@
 """data_prep/fetch.py: its list, its choices and its exit codes; nothing is downloaded here."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
+import doctor
 import download
 import fetch
 import needs
-from cgnlib import experiments
+from cgnlib import experiments, paths
 from cgnlib.data import sources
 from cgnlib.errors import CGNError
 
@@ -32,6 +38,13 @@ def test_what_is_there_is_listed_and_kept(capsys, fetched, original, monkeypatch
     assert fetch.main(["--list", "mnist"]) == 0
     out = capsys.readouterr().out
     assert "mnist                there" in out and "mnist: there already" in out and not fetched
+
+
+def test_what_one_may_not_read_is_listed_and_is_one_line(closed, capsys, fetched):
+    assert fetch.main(["--list"]) == 0
+    with closed("mnist") as folder:
+        assert fetch.main(["--list", "mnist"]) == 1
+    assert str(folder) in (error := capsys.readouterr().err) and error.count("\n") == 1
 
 
 def test_what_is_damaged_is_listed_and_not_fetched_over(capsys, fetched, no_data):
@@ -88,6 +101,27 @@ def test_an_interruption_is_exit_code_130(monkeypatch, capsys):
 
     monkeypatch.setattr(download, "fetch", interrupt)
     assert fetch.main(["mnist"]) == 130 and "goes on" in capsys.readouterr().err
+
+
+def test_a_package_without_its_checkout_is_one_line(monkeypatch, tmp_path, capsys):
+    sources.table.cache_clear()
+    monkeypatch.setattr(paths, "ROOT", tmp_path)  # as site-packages, after `pip install .`
+    for main in (fetch.main, doctor.main):
+        assert main(["--profile", "full"]) == 1
+        assert (error := capsys.readouterr().err).endswith("run `pip install -e .`\n")
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["fetch.py --list", "doctor.py --profile full"])
+def test_a_closed_pipe_is_no_error(command):
+    """`... | head -1`"""
+    program, *arguments = command.split()
+    call = [sys.executable, "-u", str(paths.ROOT / "data_prep" / program), *arguments]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(call, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert done.stderr == "" and done.returncode == -signal.SIGPIPE
 
 
 def test_every_example_of_the_help_is_right_usage(fetched, capsys, tmp_path):

@@ -120,14 +120,14 @@ def test_another_content_is_found_when_everything_is_hashed(no_data):
 
 
 def test_a_file_that_nobody_vouches_for_is_no_good(no_data):
-    path = sources.place("biggan256")
+    path = sources.place("cgn-imagenet")
     path.parent.mkdir()
     path.write_bytes(b"abc")
     with pytest.raises(CGNError, match="sha256sum") as error:
-        needs.check(Input("weights", "biggan256"))
+        needs.check(Input("weights", "cgn-imagenet"))
     assert not isinstance(error.value, MissingError)
-    sources.beside(path).write_text(f"{sources.sha256(path)}  biggan256.pth\n")
-    needs.check(Input("weights", "biggan256"), thorough=True)
+    sources.beside(path).write_text(f"{sources.sha256(path)}  cgn.pth\n")
+    needs.check(Input("weights", "cgn-imagenet"), thorough=True)
 
 
 def test_a_missing_class_and_a_missing_image_are_found(no_data, monkeypatch):

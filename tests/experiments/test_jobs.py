@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from cgnlib import experiments
+from cgnlib.errors import CGNError
 from cgnlib.experiments import declared, jobs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,52 @@ def test_every_run_has_a_cost_and_resources_that_allow_for_it():
 def test_only_the_paper_asks_for_gpus():
     asking = {(run.profile, run.variant) for run in EVERY if jobs.resources(run).gpus}
     assert asking == {("paper", "imagenet")}
+
+
+def test_copies_and_packaged_classifiers_ask_for_no_gpu():
+    asking = {type(run) for run in EVERY if jobs.resources(run).gpus}
+    kinds = experiments.PublishedMechanisms, experiments.PretrainedPlain
+    for kind in (*kinds, experiments.PackagedRobustness):
+        assert kind in {type(run) for run in EVERY} and kind not in asking
+    assert {experiments.Mechanisms, experiments.Ensemble, experiments.Robustness} < asking
+
+
+def test_a_cgn_over_biggan_needs_room_for_its_checkpoints():
+    trained = [run for run in EVERY if isinstance(run, experiments.Mechanisms)]
+    for run in trained:
+        two = 2 * 2.45e9 if run.profile == "paper" else 2 * 53e6
+        assert two + run.facts.cgn < run.bytes_left() < 2 * (two + run.facts.cgn), run.id
+    assert {run.profile for run in trained} == set(experiments.PROFILES)
+
+
+def test_no_job_asks_for_longer_than_the_cluster_allows(monkeypatch):
+    free = [jobs.resources(run) for run in EVERY]
+    assert max(asked.minutes for asked in free) > 1440
+    assert not any(asked.resumed for asked in free)
+    for most in (1, 25, 1440):
+        monkeypatch.setenv("CGN_MAX_MINUTES", str(most))
+        for run, wanted in zip(EVERY, (asked.minutes for asked in free), strict=True):
+            asked = jobs.resources(run)
+            assert asked.minutes == min(wanted, most)
+            assert asked.resumed * most < wanted <= (asked.resumed + 1) * asked.minutes
+        assert jobs.resources_of_chapter().minutes == min(30, most)
+
+
+@pytest.mark.parametrize("told", ["0", "-5", "a day", "24:00:00", "1.5"])
+def test_a_wrong_longest_time_is_an_error(told, monkeypatch):
+    monkeypatch.setenv("CGN_MAX_MINUTES", told)
+    with pytest.raises(CGNError, match=r"CGN_MAX_MINUTES is .*: set it to a number of minutes"):
+        jobs.resources(EVERY[0])
+
+
+def test_jobs_with_and_without_a_gpu_go_to_partitions_of_their_own(monkeypatch):
+    with_gpu, without = jobs.Resources(8, 32_000, 60, 1), jobs.resources_of_chapter()
+    assert with_gpu.partition == without.partition == {}
+    monkeypatch.setenv("CGN_GPU_PARTITION", "a100")
+    monkeypatch.setenv("CGN_CPU_PARTITION", "")
+    assert (with_gpu.partition, without.partition) == ({"slurm_partition": "a100"}, {})
+    monkeypatch.setenv("CGN_CPU_PARTITION", "thin")
+    assert without.partition == {"slurm_partition": "thin"}
 
 
 def test_the_larger_profile_costs_more():
@@ -165,6 +212,20 @@ def test_a_chapter_is_executed_wherever_project_and_python_lie(project):
 
 
 @pytest.mark.slow
+def test_a_plan_follows_the_settings_of_the_cluster(monkeypatch):
+    monkeypatch.setenv("CGN_CPU_PARTITION", "thin")
+    monkeypatch.setenv("CGN_MAX_MINUTES", "7")
+    code, said = snakemake("-n", "--quiet", "reason", "--", "08_claim3_mnist")
+    asked = [line for line in said.splitlines() if line.strip().startswith("resources:")]
+    assert code == 0 and len(asked) > 10, said
+    assert all("slurm_partition=thin" in line and "runtime=7" in line for line in asked)
+    monkeypatch.setenv("CGN_MAX_MINUTES", "a day")
+    code, said = snakemake("-n", "08_claim3_mnist")
+    assert code != 0 and "CGN_MAX_MINUTES is 'a day': set it to a number" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
 def test_what_is_done_is_planned_no_more(folder):
     claim = experiments.with_needs(experiments.grid("mini", "claim-1-mnist"))
     for run in claim[:-1]:
@@ -237,3 +298,4 @@ def test_profiles_are_options_of_snakemake(name):
     ).stdout
     of_the_plugin = {"slurm-status-command", "slurm-no-account"}
     assert all(f"--{option}" in said for option in options.keys() - of_the_plugin)
+    assert options.get("retries", jobs.RETRIES) == jobs.RETRIES

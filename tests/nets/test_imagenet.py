@@ -449,25 +449,25 @@ def test_a_damaged_cgn_file_leaves_a_given_saliency_net_alone(cgn, tmp_path):
 
 @pytest.fixture
 def unstated(no_data):
-    path = no_data / sources.table()["u2net"]["file"]
+    path = no_data / sources.table()["cgn-imagenet"]["file"]
     path.parent.mkdir()
     path.write_bytes(b"abc")
     return path
 
 
 def test_a_file_without_a_checksum_is_refused_until_one_is_stated(unstated):
-    beside = unstated.with_name("u2net.pth.sha256")
-    for content in (None, "", "abc  u2net.pth", "<html>"):
+    beside = unstated.with_name("cgn.pth.sha256")
+    for content in (None, "", "abc  cgn.pth", "<html>"):
         if content is not None:
             beside.write_text(content)
         with pytest.raises(CGNError, match="sha256sum") as error:
-            sources.find("u2net")
+            sources.find("cgn-imagenet")
         assert "\n" not in str(error.value)
     beside.write_text(f"{sources.sha256(unstated)}  {unstated}\n")
-    assert sources.find("u2net") == unstated
+    assert sources.find("cgn-imagenet") == unstated
     unstated.write_bytes(b"abd")
     with pytest.raises(CGNError, match="move it away"):
-        sources.find("u2net")
+        sources.find("cgn-imagenet")
 
 
 @pytest.mark.parametrize("name", ["biggan256", "u2net", "cgn-imagenet", "inception-v3"])

@@ -59,7 +59,7 @@ def test_runs_share_the_cores_and_take_turns_on_a_gpu(monkeypatch):
     assert not pool._has_room(large, [small], 2) and pool._has_room(large, [small], 9)
     assert pool._has_room(small, [small], 2) and not pool._has_room(small, [small, small], 2)
     assert pool._has_room(large, [large], 16)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("cgnlib.processor.on_gpu", lambda: True)
     monkeypatch.setattr(pool, "_gpu_memory_mb", lambda: 80_000)
     assert not pool._has_room(large, [large], 16) and pool._has_room(small, [large], 16)
     assert pool._has_room(large, [small], 16)  # which needs nothing of the GPU

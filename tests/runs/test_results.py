@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tiny import Simple, gan, simple
 from cgnlib import experiments, runs
 from cgnlib.errors import CGNError
 from cgnlib.experiments import Input, declared
-from cgnlib.runs import inputs, process, provenance
+from cgnlib.runs import inputs, process, provenance, results
 
 
 def compute(run):
@@ -154,6 +155,18 @@ def test_an_artefact_that_is_not_as_it_was_written_is_refused_with_what_mends_it
     assert runs.is_done(simple())
 
 
+def test_what_systems_leave_beside_artefacts_is_none_of_them(tmp_path):
+    (tmp_path / "sheets").mkdir()
+    for name in ("weights", "sheets/1.png"):
+        (tmp_path / name).write_bytes(b"pixels")
+    before = results.sums(tmp_path)
+    for name in (".DS_Store", "Thumbs.db", "sheets/.DS_Store", "sheets/._1.png"):
+        (tmp_path / name).write_bytes(b"left")
+    assert results.sums(tmp_path) == before and before.keys() == {"weights", "sheets"}
+    (tmp_path / "sheets" / "2.png").write_bytes(b"pixels")
+    assert results.sums(tmp_path) != before
+
+
 def test_a_run_from_before_runs_stated_their_artefacts_is_done_if_it_has_numbers(fake, folder):
     place = compute(simple()).folder
     (place / "artefacts.json").unlink()
@@ -232,6 +245,15 @@ def test_the_commit_is_named_where_there_is_one(monkeypatch, tmp_path):
     provenance.commit.cache_clear()
 
 
+def test_without_git_the_commit_is_unknown(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CGN_COMMIT", raising=False)
+    provenance.commit.cache_clear()
+    assert provenance.commit() == "unknown"
+    provenance.commit.cache_clear()
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
 def test_the_commit_of_a_project_around_this_one_is_not_ours(monkeypatch, tmp_path):
     for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=b", "commit",
                                      "-q", "--allow-empty", "-m", "theirs"]):  # fmt: skip

@@ -11,7 +11,7 @@ from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 from trainings import same
 
-from cgnlib import chance
+from cgnlib import chance, processor
 from cgnlib.data.images import Images
 from cgnlib.data.pictures import Stored
 from cgnlib.errors import CGNError, Interrupted
@@ -29,8 +29,7 @@ COUNTERFACTUAL = ("loss_counterfactual", "train_counterfactual_top1")
 def one_cpu(monkeypatch):
     """Unless a test says otherwise."""
     monkeypatch.delenv("CGN_DEVICES", raising=False)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(processor, "gpus", lambda: 0)
 
 
 def images(n, mechanisms=1, seed=0, size=32):
@@ -373,11 +372,24 @@ def test_a_wrong_number_of_devices_is_an_error(told, monkeypatch):
 
 def test_devices_are_those_that_are_told_or_in_sight(monkeypatch):
     for there, told, n in ((0, "", 1), (4, "", 4), (4, "2", 2), (0, "3", 3)):
-        monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: there)
+        monkeypatch.setattr(processor, "gpus", lambda there=there: there)
         monkeypatch.setenv("CGN_DEVICES", told)
         assert devices() == n
     monkeypatch.delenv("CGN_DEVICES")
     assert devices() == 1
+
+
+@pytest.mark.parametrize("per_node", [None, "8"])
+def test_one_device_asks_nothing_of_the_job_that_it_is_in(per_node, monkeypatch):
+    """`sbatch -n 8 --wrap "make book"`: Fabric would want srun, or one task."""
+    told = {"JOB_ID": "4711", "JOB_NAME": "cgn", "NTASKS": "8", "NODELIST": "node1"}
+    told |= dict.fromkeys(("PROCID", "LOCALID", "NODEID"), "0")
+    told |= {"NTASKS_PER_NODE": per_node} if per_node else {}
+    (undisturbed, history) = trained(epochs=1)
+    for name, value in told.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    net, there = trained(epochs=1)
+    assert there == history and same(net, undisturbed)
 
 
 def test_what_goes_to_other_processes_can_be_pickled():
