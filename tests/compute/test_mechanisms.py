@@ -21,6 +21,7 @@ from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.data import sources
 from cgnlib.errors import CGNError, Interrupted
 from cgnlib.experiments import declared
+from cgnlib.experiments.worlds import FACTS
 from cgnlib.measures import metrics
 from cgnlib.nets import perceptual
 from cgnlib.nets import shipped as parts
@@ -228,7 +229,8 @@ def test_quality_equals_a_plain_version(finished, net):
 
 
 def test_quality_does_not_depend_on_the_chunk(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(mechanisms, "CHUNK", 3)
+    few = replace(FACTS["menagerie"], at_once=3)
+    monkeypatch.setitem(FACTS, "menagerie", few)
     assert judged(QUALITY, tmp_path, finished[0]) == pytest.approx(finished[4], rel=1e-3, abs=2e-3)
 
 
