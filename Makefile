@@ -40,7 +40,7 @@ install = { [ "$(INSTALLER)" = uv ] && $(PY) -m pip install -q -c constraints.tx
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters guard book pdf test slurm browser nbval lint bench clean distclean
+.PHONY: help venv runs chapters guard book pdf test rehearsal slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12] [INSTALLER=uv|pip]"
@@ -75,6 +75,9 @@ pdf: runs  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked
 
 test: venv  ## Run the tests, the files spread over two processes
 	$(PY) -m pytest -n 2 --dist loadfile
+
+rehearsal: venv  ## Carry random numbers in place of PROFILE=full|paper's to the last page
+	$(PY) -m pytest -m rehearsal -k $(if $(filter mini,$(PROFILE)),"full or paper",$(PROFILE))
 
 slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may install here
 	$(call install,'.[dev$(comma)slurm]')

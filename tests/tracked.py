@@ -1,8 +1,11 @@
 """The pages of the chapters as the tracked records have them, and the facts of their texts."""
 
+import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
+import nbformat
 import pandas as pd
 
 from cgnbook import page, records
@@ -19,7 +22,7 @@ from cgnbook.chapters import (
     set_size,
     union,
 )
-from cgnlib import experiments
+from cgnlib import experiments, paths
 
 PAGES = {  # the claim of a chapter, and what its page gathers beside it
     "05_claim1_mnist": ("claim-1-mnist", "edge-loss"),
@@ -63,6 +66,26 @@ FACTS: dict[str, Callable[[page.Page], dict[str, object]]] = {
     "16_discussion": lambda this: discussion.facts(this) | discussion.verdicts(this),
     "17_lessons": discussion.lessons,
 }
+
+
+def text_of(chapter: str) -> str:
+    return (paths.ROOT / "book" / f"{chapter}.md").read_text()
+
+
+def named(text: str) -> set[str]:
+    """What a text names of what its cells glue."""
+    return set(re.findall(r"\{glue:(?:text)?\}`([\w-]+)", text))
+
+
+def glued(notebook: Path) -> dict[str, str]:
+    """What a notebook holds by name, as text."""
+    found = {}
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            if name := output.get("metadata", {}).get("scrapbook", {}).get("name"):
+                kinds = [f"application/papermill.record/text/{kind}" for kind in ("html", "plain")]
+                found[name] = next(output["data"][kind] for kind in kinds if kind in output["data"])
+    return found
 
 
 @cache

@@ -22,8 +22,6 @@ from cgnlib.training.classifiers import best_epoch, train_ensemble
 from cgnlib.worlds import imagenet
 from cgnlib.worlds.stimuli import Stimuli, decide
 
-BATCH = 50  # images that a CGN makes at a time
-
 
 def _images(run: e.Images, job: Job) -> Found:
     """Two data sets of counterfactuals, `train` and `val`, in the published layout."""
@@ -35,7 +33,7 @@ def _images(run: e.Images, job: Job) -> Found:
             folded, job.folder / split, n, recipe.mode, recipe.truncation, seed,
             name=split, weights=sources.sha256(folder / WEIGHTS),
             num_classes=net.config.num_classes, latent=net.config.z_dim,
-            stretch=recipe.stretch, batch=BATCH,
+            stretch=recipe.stretch, batch=run.facts.at_once,
         )  # fmt: skip
         counts[f"{split}_images"] = len(made)
     return Found(counts)

@@ -22,7 +22,6 @@ from cgnlib.nets.readers import Reader
 from cgnlib.training.mechanisms import train_mechanisms
 from cgnlib.worlds import imagenet
 
-CHUNK = 50
 PANELS = ("mask", "premask", "fg", "bg", "x_gen", "x_gt")
 
 
@@ -101,12 +100,12 @@ def _same_classes(
     run: e.Quality, net: nets.ImageNetCGN, folded: nets.FoldedCGN, judge: nn.Module
 ) -> dict[str, float]:
     n, truncation, is_biggan = run.recipe.evaluated, run.recipe.truncation, run.generator is None
-    device = device_of(net)
+    device, size = device_of(net), run.facts.at_once
     answers, coverage, binary, iou, read = [], [], [], [], []
     rng = generator(run.seed, "quality")
     y = draws.draw_classes("random_same", n, net.config.num_classes, rng)[:, 0]
     u = draws.truncated_noise(n, net.config.z_dim, truncation, rng)
-    for part in tqdm(torch.arange(n).split(CHUNK), disable=None, unit=f"x{CHUNK}"):
+    for part in tqdm(torch.arange(n).split(size), disable=None, unit=f"x{size}"):
         latent, classes = u[part].to(device), y[part].to(device)
         x_gt = net.draw_real(latent, classes, truncation)
         x = x_gt
@@ -145,7 +144,7 @@ def _counterfactuals(run: e.Quality, folded: nets.FoldedCGN, probe: Reader) -> d
     y = draws.draw_classes("random", n, config.num_classes, rng)
     u = draws.truncated_noise(n, config.z_dim, run.recipe.truncation, rng)
     read = []
-    for part in torch.arange(n).split(CHUNK):
+    for part in torch.arange(n).split(run.facts.at_once):
         classes = y[part].to(device)
         x = folded(u[part].to(device), *classes.T, run.recipe.truncation).x_gen
         said = torch.stack([scores.argmax(1) for scores in probe(x)], 1)

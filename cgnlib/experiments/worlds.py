@@ -21,7 +21,8 @@ class Facts:
 
     starts, judges: the pretrained parts that CGNs start from, and that they are judged by.
     photographs: whether its images are read and not drawn; then it wants a GPU.  edge: of an
-    image, pixels.  sheet: classes of a sampling sheet.  cgn, classifier: bytes of their weights.
+    image, pixels.  at_once: images that a CGN makes at a time: of 256 pixels, within 11 GB of a
+    GPU.  sheet: classes of a sampling sheet.  cgn, classifier: bytes of their weights.
     checkpoint: bytes of the state of a CGN in training: what learns, and the moments of Adam.
     """
 
@@ -30,6 +31,7 @@ class Facts:
     photographs: bool
     gpu_memory_mb: float
     edge: int
+    at_once: int
     sheet: int
     cgn: float
     classifier: float
@@ -48,13 +50,13 @@ FACTS = {
     "menagerie": Facts(
         starts=_parts("biggan", "u2net"),
         judges=_parts("biggan", "u2net", "classifier", "probe"),
-        photographs=False, gpu_memory_mb=6_000, edge=64, sheet=10, cgn=24e6, classifier=19e6,
-        checkpoint=53e6,
+        photographs=False, gpu_memory_mb=6_000, edge=64, at_once=50, sheet=10, cgn=24e6,
+        classifier=19e6, checkpoint=53e6,
     ),
     "imagenet": Facts(
         starts=_weights("biggan256", "u2net"),
         judges=_weights("biggan256", "u2net", "inception-v3"),
-        photographs=True, gpu_memory_mb=math.inf, edge=256, sheet=11, cgn=1.113e9,
+        photographs=True, gpu_memory_mb=math.inf, edge=256, at_once=16, sheet=11, cgn=1.113e9,
         classifier=103e6, checkpoint=2.45e9,
     ),
 }  # fmt: skip

@@ -21,6 +21,7 @@ from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.data import sources
 from cgnlib.errors import CGNError, Interrupted
 from cgnlib.experiments import declared
+from cgnlib.experiments.worlds import FACTS
 from cgnlib.measures import metrics
 from cgnlib.nets import perceptual
 from cgnlib.nets import shipped as parts
@@ -228,8 +229,16 @@ def test_quality_equals_a_plain_version(finished, net):
 
 
 def test_quality_does_not_depend_on_the_chunk(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(mechanisms, "CHUNK", 3)
+    few = replace(FACTS["menagerie"], at_once=3)
+    monkeypatch.setitem(FACTS, "menagerie", few)
     assert judged(QUALITY, tmp_path, finished[0]) == pytest.approx(finished[4], rel=1e-3, abs=2e-3)
+
+
+def test_what_a_cgn_makes_at_a_time_fits_a_small_gpu():
+    """Of 11 GB, two are the system's; nets are there whole and folded."""
+    an_image = 9.0e9 / 50  # the peak of one folded BigGAN at 256 pixels, measured on a CPU
+    of = FACTS["imagenet"]
+    assert an_image * of.at_once + 2 * of.cgn < 9e9 < an_image * 50 + 2 * of.cgn
 
 
 def test_quality_has_a_seed(finished, tmp_path):

@@ -67,8 +67,8 @@ def findings(this: Page) -> dict[str, Finding]:
 
 
 def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
-    """What the text says: verdicts, what the probe reads here and in the reference run, and how
-    often the shape of the key is read, in percent.
+    """What the text says: verdicts, what the probe reads here (`effect`) and in the reference run,
+    and how often the shape of the key is read, in percent.
 
     scenes: records of `disentanglement`, of which the key is read.
     """
@@ -78,7 +78,7 @@ def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
     return (
         {f"verdict-{source}": rule(read, ceiling()) for source, read in sources.items()}
         | {"verdict-study": BY_EYE, "short": short(sources["live"])}
-        | {f"read-{cue}": 100 * share for cue, share in sources["live"].items()}
+        | {"effect": effect(sources["live"])}
         | {f"reference-{cue}": 100 * share for cue, share in sources["reference"].items()}
         | {"key-read": 100 * float(key)}
         | {"profile": this.profile, "world": scale.name}
@@ -87,9 +87,19 @@ def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
     )
 
 
+def effect(read: Mapping[str, float]) -> str:
+    """What the probe reads, in words; on ImageNet there is none to ask."""
+    if not read:
+        return "not measured: no probe knows the parts of ImageNet's images apart"
+    shares = listed([f"the intended {cue} in {100 * share:.0f}%" for cue, share in read.items()])
+    return f"probes read {shares} of the counterfactuals"
+
+
 def short(read: Mapping[str, float]) -> str:
     """Which mechanisms miss the rule, as a sentence."""
     found = rule(read, ceiling())
+    if not found.effects:
+        return "Whether a mechanism falls short of the rule, no probe tells."
     missed = [cue for cue in found.effects if cue not in found.met]
     if not missed:
         return "No mechanism falls short of the rule."

@@ -107,7 +107,12 @@ def facts(this: Page) -> dict[str, object]:
 
 
 def by_probe(measured: Measured) -> str:
-    """Without which losses fewer counterfactuals show all three parts, and without which more."""
+    """Without which losses fewer counterfactuals show all three parts, and without which more.
+
+    Says so where no probe was asked, as on ImageNet.
+    """
+    if "all_read" not in measured["none"]:
+        return "no probe was asked, since none knows the parts of ImageNet's images apart"
     read = {a: mean(measured[a]["all_read"]) for a in ("none", *LOSSES)}
     needed = [LOSSES[a] for a in LOSSES if read[a] < read["none"]]
     others = [LOSSES[a] for a in LOSSES if read[a] >= read["none"]]
@@ -120,9 +125,11 @@ def by_probe(measured: Measured) -> str:
 
 
 def mask_loss(measured: Measured) -> dict[str, float]:
-    """How often a probe reads the intended shape with and without the losses on the mask, in %."""
+    """How often a probe reads the intended shape with and without the losses on the mask, in %;
+    nothing where no probe was asked."""
     of = {"shape-with": measured["none"], "shape-without": measured["shape"]}
-    return {name: 100 * mean(measures["shape_read"]) for name, measures in of.items()}
+    read = {name: measures.get("shape_read") for name, measures in of.items()}
+    return {name: 100 * mean(shares) for name, shares in read.items() if shares}
 
 
 def table(this: Page) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from cgnbook.words import NUMBERS, listed, sorted_out
 from cgnlib import chance
 from cgnlib.chance import generator
 from cgnlib.counterfactuals.digits import interventions
-from cgnlib.experiments import TRAIN_SETS, VARIANTS
+from cgnlib.experiments import TRAIN_SETS, VARIANTS, PublishedCGN
 from cgnlib.nets import shipped
 from cgnlib.nets.mnist import CGN, compose
 from cgnlib.runs import Result
@@ -218,12 +218,15 @@ def by_cgn(this: Page) -> pd.DataFrame:
 def by_contrast(results: Iterable[Result], train_on: str) -> pd.DataFrame:
     """DC-MNIST: accuracy where digit and background have the same colour, and where they differ.
 
-    Computed from the decisions of the classifiers trained on `train_on`, all seeds together.
+    Computed from the decisions of the classifiers trained on `train_on`, all seeds together; where
+    a published CGN is used as well, of those of our own CGNs.
     """
     decisions = pd.concat(
         pd.read_csv(result.folder / "decisions.csv")
         for result in results
-        if result.run.variant == "double_colored" and result.run.train_on == train_on
+        if result.run.variant == "double_colored"
+        and result.run.train_on == train_on
+        and not isinstance(result.run.behind, PublishedCGN)
     )
     # the object palette is the background palette rotated by four
     same = (decisions.fg + 4) % 10 == decisions.bg

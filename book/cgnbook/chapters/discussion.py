@@ -3,7 +3,7 @@
 Percentages and points, as the text says them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ from cgnbook.digits import Accuracies, accuracies
 from cgnbook.page import Page
 from cgnbook.records import FULL
 from cgnbook.verdict import REPRODUCED
-from cgnbook.words import rarely
+from cgnbook.words import listed, rarely
 from cgnlib import experiments
 
 Facts = dict[str, object]
@@ -61,11 +61,20 @@ def facts(this: Page) -> Facts:
         | leaks("mini")
         | {f"reference-{name}": fact for name, fact in by_reference.items()}
         | {"gan-study": digits.gan_gain(claim3_mnist.told(this)), "gan-live": digits.gan_gain(live)}
-        | {"short": claim1_imagenet.short(readings), "oracle-accuracy": oracle(this)}
+        | {"short": claim1_imagenet.short(readings), "probed": probed(readings)}
+        | {"oracle-accuracy": oracle(this), "world": experiments.profile(this.profile).world.name}
         | {"sentence": in_one_sentence(welcome.judged(this)), "profile": this.profile}
         | {"reference-seeds": claim3_mnist.seeds_run(there), "n-own": len(full.generator_seeds)}
         | {"n-cgns": len(experiments.profile(this.profile).digits.generator_seeds)}
     )
+
+
+def probed(readings: Mapping[str, float]) -> str:
+    """How often the probe reads each part in this run, beside true images, as a sentence."""
+    if not readings:
+        return "This run is on ImageNet, whose parts no probe knows apart."
+    of = claim1_imagenet.rule(readings, claim1_imagenet.ceiling()).effects.values()
+    return f"In this run it is {listed([f'{ratio:.2f}' for ratio in of])}."
 
 
 def lessons(this: Page) -> Facts:

@@ -175,8 +175,10 @@ def matrices(numbers: pd.DataFrame) -> boxes.Shown:
     found = scores(numbers)
     shown = found.groupby("variant", sort=False).head(2)
     with plt.rc_context(STYLE):
-        _, axes = plt.subplots(2, len(WORLDS), figsize=(9.2, 4.6), layout="constrained")
-        for column, (variant, title) in zip(axes.T, WORLDS.items(), strict=True):
+        worlds = {v: WORLDS[v] for v in WORLDS if v in set(shown.variant)}
+        size = (2.3 * len(worlds), 4.6)
+        _, axes = plt.subplots(2, len(worlds), figsize=size, layout="constrained")
+        for column, (variant, title) in zip(axes.T, worlds.items(), strict=True):
             pair = shown[shown.variant == variant].itertuples()
             for axis, of in zip(column, pair, strict=True):
                 values = [
@@ -203,6 +205,9 @@ def interventions(results: Sequence[Result], n: int = 6) -> boxes.Shown:
         figure, axes = plt.subplots(2, 2, figsize=(9, 4.6), layout="constrained")
         rows = ("base", *MECHANISMS)
         for axis, (variant, title) in zip(axes.flat, WORLDS.items(), strict=True):
+            if variant not in first:
+                axis.set_axis_off()
+                continue
             arrays = arrays_of(first[variant])
             x = np.stack([arrays[name][:n] for name in rows])
             tile(axis, x)
@@ -325,20 +330,28 @@ def facts(this: Page, here: pd.DataFrame, looked: pd.DataFrame) -> dict[str, obj
     there = points(this.reference_of(*ON_DIGITS))
     rhos, chance = association(there)
     worse = made_worse(this.reference_of(*ON_ABLATED))
+    here_of = first_shares(this.live).items()
     covered = looked[looked.metric == "mask_coverage_true"].value.mean()
     return (
         {
-            f"share-{source}-{key(variant)}": 100 * float(share)
-            for source, rows in (("live", this.live), ("reference", this.reference))
-            for variant, share in cgns(scores(rows)).groupby("variant").share.first().items()
+            f"share-reference-{key(variant)}": 100 * float(share)
+            for variant, share in first_shares(this.reference).items()
         }
+        | {"share-live": listed([f"{WORLDS[v]} {100 * share:.0f}%" for v, share in here_of])}
         | {"rhos": listed([f"{NAMES[v]} {rho:.2f}" for v, rho in rhos.items()])}
         | {"chance": rarely(chance), "rho-shape": rho_shape(worse), "n-cgns": len(worse)}
         | {"n-here": len(here), "n-there": len(there), "n-own": len(full.digits.generator_seeds)}
-        | {"coverage": float(100 * covered), "profile": this.profile}
+        | {"coverage": float(100 * covered), "looked": looked.profile.iloc[0]}
+        | {"profile": this.profile}
         | {"scenes-digits": profile.digits.scenes, "scenes-world": profile.world.scenes or 0}
         | of_cgns(scores(this.live))
     )
+
+
+def first_shares(numbers: pd.DataFrame) -> pd.Series:
+    """The share of the renderer's disentanglement that the first CGN of each world has."""
+    share = cgns(scores(numbers)).groupby("variant").share.first()
+    return share.reindex([world for world in WORLDS if world in share.index])
 
 
 def rho_shape(worse: pd.DataFrame) -> float:

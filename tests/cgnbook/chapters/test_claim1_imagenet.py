@@ -106,6 +106,11 @@ def test_the_mechanisms_that_miss_the_rule_are_named(ceiling, shape, texture, wo
     assert claim.short(read(shape, texture, 1.0)) == words
 
 
+def test_without_a_probe_nothing_is_said_of_the_mechanisms():
+    assert claim.short({}).startswith("Whether") and claim.effect({}).startswith("not measured")
+    assert "texture in 50% and" in claim.effect(read(0.2, 0.5, 0.9))
+
+
 def test_panels_show_classes_by_parts(figures, sampled):
     assert claim.panels(sampled("none"), (2, 7)).markup == "panels"
     (axis,) = figures[0].axes

@@ -132,6 +132,12 @@ def test_a_loss_is_needed_where_fewer_parts_are_read_without_it():
     assert "four of the four groups" in claim.by_probe(measured)
 
 
+def test_where_no_probe_was_asked_it_says_so():
+    measured = {a: {"inception_score": [30.0]} for a in ABLATIONS}
+    assert claim.by_probe(measured).startswith("no probe was asked")
+    assert claim.mask_loss(measured) == {}
+
+
 # --- tables
 
 

@@ -10,7 +10,7 @@ from cgnbook import page
 from cgnbook.chapters import claim3_mnist as claim
 from cgnbook.names import NONE
 from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, Finding
-from cgnlib.experiments import TRAIN_SETS, VARIANTS
+from cgnlib.experiments import TRAIN_SETS, VARIANTS, PublishedCGN
 
 RANK = {NOT: 0, PARTLY: 1, REPRODUCED: 2}
 
@@ -186,11 +186,13 @@ def test_contrast_is_told_from_the_decisions(tmp_path):
     rows = pd.DataFrame({"label": [1, 1, 1], "fg": [0, 1, 2], "bg": [4, 5, 0]})
     rows.assign(item=range(3), prediction=[1, 2, 1]).to_csv(tmp_path / "decisions.csv")
 
-    def result(variant, train_on):
-        run = SimpleNamespace(variant=variant, settings={"train_on": train_on}, train_on=train_on)
+    def result(variant, train_on, behind=None):
+        run = SimpleNamespace(variant=variant, train_on=train_on, behind=behind)
         return SimpleNamespace(run=run, folder=tmp_path)
 
+    published = PublishedCGN(variant="double_colored", profile="full")
     others = [result("colored", "cgn"), result("double_colored", "original")]
+    others.append(result("double_colored", "cgn", published))
     table = claim.by_contrast([result("double_colored", "cgn"), *others], "cgn")
     assert table["Test images"].tolist() == [2, 1]
     assert table["Accuracy, %"].tolist() == ["50.0", "100.0"]

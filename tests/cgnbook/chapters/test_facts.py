@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 
-import nbformat
 import pytest
 import tracked
 
@@ -14,14 +13,10 @@ from cgnlib import paths
 GATHERED = {"16_discussion", "17_lessons"}  # what they gather, they do not all tell
 
 
-def text_of(chapter):
-    return (paths.ROOT / "book" / f"{chapter}.md").read_text()
-
-
 @pytest.mark.parametrize("chapter", tracked.FACTS)
 def test_the_text_names_facts_and_no_fact_is_idle(chapter):
-    text, facts = text_of(chapter), tracked.facts_of(chapter)
-    named = set(re.findall(r"\{glue:(?:text)?\}`([\w-]+)", text))
+    text, facts = tracked.text_of(chapter), tracked.facts_of(chapter)
+    named = tracked.named(text)
     clocks = set(re.findall(r'page\.glue\(\{"([\w-]+)"', text))  # of this run's folders
     assert named - facts.keys() - clocks == set()
     alike = ("verdict-", "met-")  # of all sources
@@ -39,22 +34,11 @@ def turned(this):
     )
 
 
-def glued(chapter):
-    """What the notebook of a chapter holds by name, as text."""
-    found = {}
-    for cell in nbformat.read(paths.ROOT / "book" / f"{chapter}.ipynb", as_version=4).cells:
-        for output in cell.get("outputs", []):
-            if name := output.get("metadata", {}).get("scrapbook", {}).get("name"):
-                kinds = [f"application/papermill.record/text/{kind}" for kind in ("html", "plain")]
-                found[name] = next(output["data"][kind] for kind in kinds if kind in output["data"])
-    return found
-
-
 @pytest.mark.parametrize("chapter", sorted(tracked.FACTS.keys() - GATHERED))
 def test_what_does_not_hang_on_this_run_stands_in_the_notebook(chapter):
     facts = tracked.facts_of(chapter)
     others = tracked.FACTS[chapter](turned(tracked.page_of(chapter)))
-    there = glued(chapter)
+    there = tracked.glued(paths.ROOT / "book" / f"{chapter}.ipynb")
     fixed = {name for name in facts if name in there and facts[name] == others.get(name)}
     for name in fixed:
         fact, told = facts[name], there[name]
