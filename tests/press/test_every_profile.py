@@ -39,22 +39,21 @@ def project(tmp_path):
         shutil.copytree(ROOT / part, copy / part, ignore=LEFT_OUT)
     for path in (p for p in ROOT.iterdir() if p.is_file() and p.suffix != ".ipynb"):
         shutil.copy(path, copy)
-    startup = tmp_path / "ipython" / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    tests = repr(str(copy / "tests"))
-    (startup / "stand_in.py").write_text(
-        f"import sys\nsys.path.append({tests})\nimport finished\nfinished.stand_in()\n"
+    # kernels have no settings of the user's, so it is Python itself that makes them stand in
+    (copy / "sitecustomize.py").write_text(
+        "import sys\n"
+        'if "ipykernel_launcher" in sys.orig_argv:\n    import finished\n    finished.stand_in()\n'
     )
     return copy
 
 
 def workflow(project: Path, profile: str) -> subprocess.CompletedProcess:
     """What `make book` does once the runs are there."""
-    here = {"PYTHONPATH": f"{project}:{project / 'book'}", "IPYTHONDIR": project.parent / "ipython"}
+    path = ":".join(map(str, (project, project / "book", project / "tests")))
     command = ["-m", "snakemake", "--cores", "all", "--keep-going", "--config"]
     return subprocess.run(
         [sys.executable, *command, f"profile={profile}", "--", "book"],
-        cwd=project, env=os.environ | here, capture_output=True, text=True,
+        cwd=project, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True,
     )  # fmt: skip
 
 
