@@ -121,7 +121,7 @@ def test_images_of_a_cgn_are_those_of_the_cpu(monkeypatch):
 
 
 def test_a_gpu_has_as_many_runs_as_its_memory_holds(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(pool.processor, "on_gpu", lambda: True)
     grid = experiments.grid("full")
     small = next(run for run in grid if isinstance(run, experiments.Classifier))
     monkeypatch.setattr(pool, "_gpu_memory_mb", lambda: 9_000)
