@@ -14,6 +14,7 @@ import re
 import sys
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from snakemake.exceptions import WorkflowError
 
 from cgnlib import experiments
@@ -45,7 +46,22 @@ def was_executed(text):
     return made.get("profile", "") in (PROFILE, None)
 
 
+def alone():
+    """Held until this process ends.  Who waited for it finds done what was made meanwhile."""
+    (ROOT / "_build").mkdir(exist_ok=True)
+    lock = FileLock(ROOT / "_build" / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("another Snakemake makes this book: waiting for it", file=sys.stderr, flush=True)
+        lock.acquire()
+    except (NotImplementedError, OSError):
+        pass  # a disk without locks: then nobody waits
+    return lock
+
+
 if workflow.is_main_process:
+    ours = None if workflow.output_settings.dryrun else alone()
     jobs.renew_marks(RUNS)
     for text in TEXTS:
         if not (was_executed(text) or workflow.output_settings.dryrun):

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +10,10 @@ from cgnlib import __version__, experiments, paths, processor, runs
 from cgnlib.compute.nets_of import WEIGHTS, net_of
 from cgnlib.counterfactuals import datasets, draws
 from cgnlib.data import sources
-from cgnlib.errors import CGNError, Interrupted
+from cgnlib.errors import CGNError, Interrupted, ended
 from cgnlib.experiments import jobs
 
+DONE = ("done", "")
 COME_AGAIN = 75  # EX_TEMPFAIL of sysexits: what a cluster may queue again
 EXIT_CODES = """exit codes: 0 done; 1 an error that can be mended, in one line; 2 bad usage;
 75 asked to stop (by Ctrl-C or a signal) and all is saved, the same command goes on;
@@ -35,20 +35,10 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     logging.getLogger().handlers[0].setLevel(logging.INFO)  # a run sets its own loggers lower
     try:
-        args.call(args)
-        sys.stdout.flush()
-    except CGNError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # as by `| head`, which has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ended(lambda: args.call(args), "the same command goes on from what is saved")
     except Interrupted as error:
         print(f"interrupted: {error}; the same command goes on from there", file=sys.stderr)
         return COME_AGAIN
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from what is saved", file=sys.stderr)
-        return 130
-    return 0
 
 
 def _command(commands, call: Callable, help_text: str, examples: str) -> argparse.ArgumentParser:
@@ -85,11 +75,20 @@ def _chosen(args: argparse.Namespace) -> list[experiments.Run]:
     return chosen
 
 
-def _status(run: experiments.Run) -> str:
+def _status(run: experiments.Run) -> tuple[str, str]:
+    """`done`, `-` or `refused`, and what `run` says of the last: why, and what mends it."""
     try:
-        return "done" if runs.is_done(run) else "-"
-    except CGNError:
-        return "stale"  # made from another spec, or damaged: `run` says which, and what to do
+        return DONE if runs.is_done(run) else ("-", "")
+    except CGNError as error:
+        return "refused", f": {error}"
+
+
+def _end(status: dict[str, tuple[str, str]]) -> None:
+    """Raises CGNError where `run` would refuse."""
+    if refused := [run for run, (word, _) in status.items() if word == "refused"]:
+        raise CGNError(
+            f"{len(refused)} of {len(status)} runs are refused: mend each as its line above says"
+        )
 
 
 def _add_list(commands) -> None:
@@ -103,11 +102,11 @@ def _add_list(commands) -> None:
 def _list(args: argparse.Namespace) -> None:
     wanted = experiments.with_needs(_chosen(args))
     status = {run.id: _status(run) for run in wanted}
-    for run in wanted:
-        print(f"{status[run.id]:5} {run.id}")
-    print(
-        f"{list(status.values()).count('done')} of {len(wanted)} done in {paths.runs(args.profile)}"
-    )
+    for run, (word, why) in status.items():
+        print(f"{word:7} {run}{why}")
+    done = list(status.values()).count(DONE)
+    print(f"{done} of {len(wanted)} done in {paths.runs(args.profile)}")
+    _end(status)
 
 
 def _add_run(commands) -> None:
@@ -140,12 +139,19 @@ def _run(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace) -> None:
     """What is to be done, with what, and how long it should take."""
     wanted = experiments.with_needs(_chosen(args))
-    print(f"{'':5} {'cores':>5} {'GPUs':>4} {'memory':>7} {'expected':>8}")
+    status = {run.id: _status(run) for run in wanted}
+    print(f"{'':7} {'cores':>5} {'GPUs':>4} {'memory':>7} {'expected':>8}")
     for run in wanted:
         needs, minutes = jobs.resources(run), jobs.expected_seconds(run) / 60
         what = f"{needs.cores:5} {needs.gpus:4} {needs.memory_mb:4} MB {minutes:4.0f} min"
-        print(f"{_status(run):5} {what}  {run.id}")
-    print(jobs.cost(wanted))
+        word, why = status[run.id]
+        print(f"{word:7} {what}  {run.id}{why}")
+    print(jobs.cost(wanted, lambda run: status[run.id] == DONE))
+    _end(status)
+    try:
+        runs.missing(wanted)
+    except CGNError as error:  # a plan needs no data
+        print(f"it would not start: {error}")
 
 
 def _add_generate(commands) -> None:

@@ -1,7 +1,9 @@
 """The exceptions that a reader is meant to see, and how others are quoted in it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 
 class CGNError(Exception):
@@ -28,6 +30,34 @@ def legible() -> Iterator[None]:
         if isinstance(error, PermissionError):
             mend = "ask its owner for `chmod -R a+rX`, or use a copy of your own"
         raise CGNError(f"{error.filename} cannot be read ({error.strerror}): {mend}") from error
+
+
+def ended(command: Callable[[], int | None], interrupted: str) -> int:
+    """The exit status of a command: 1 for what the user can mend, in one line, 130 for Ctrl-C.
+
+    interrupted: what a Ctrl-C leaves.  What it prints may go nowhere, to a reader that has seen
+    enough (`| head`), or hold a path that is no text.
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        status = command()
+        if sys.stdout is not None:  # it is where a shell was told `>&-`
+            sys.stdout.flush()
+        return status or 0
+    except CGNError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"interrupted: {interrupted}", file=sys.stderr)
+        return 130
+    except OSError as error:
+        with suppress(OSError, AttributeError):  # or Python would print again, at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 0
+        print(f"error: {error}: mend it and run the same command again", file=sys.stderr)
+        return 1
 
 
 class Interrupted(Exception):

@@ -45,7 +45,7 @@ def is_data(path: PurePath | str) -> bool:
 def _place(variable: str, usual: str) -> Path:
     """What a variable says, `~` and `$NAME` expanded; a relative path is one from the project."""
     sources()  # without which there is no project to be relative to
-    told = os.environ.get(variable) or usual
+    told = os.environ.get(variable, "").strip() or usual
     path = os.path.expandvars(os.path.expanduser(told))
     if path.startswith("~") or "$" in path:
         raise CGNError(f"{variable} is {told!r}, which names no folder: set it to a path")

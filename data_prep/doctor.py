@@ -16,7 +16,7 @@ import machine
 import needs
 from cgnlib import experiments, paths
 from cgnlib.data import sources
-from cgnlib.errors import CGNError
+from cgnlib.errors import ended
 from cgnlib.experiments import Input, jobs
 from machine import Disk, Machine
 
@@ -45,14 +45,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--thorough", action="store_true", help="hash and count everything")
     parser.add_argument("--json", action="store_true", help="print JSON, for machines")
     args = parser.parse_args(argv)
-    try:
-        report = examine(args.profile, args.thorough)
-    except CGNError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted: nothing was changed", file=sys.stderr)
-        return 130
+    return ended(lambda: _print(args), "nothing was changed")
+
+
+def _print(args: argparse.Namespace) -> int:
+    report = examine(args.profile, args.thorough)
     print(json.dumps(report.as_json(), indent=1) if args.json else text(report))
     return 0 if report.ok else 1
 

@@ -12,7 +12,7 @@ import download
 import needs
 from cgnlib import experiments, paths
 from cgnlib.data import sources
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, ended
 
 EXAMPLES = """examples:
   python data_prep/fetch.py --list
@@ -42,14 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--keep", action="store_true", help="keep archives after unpacking")
     args = parser.parse_args(argv)
-    try:
-        return _run(parser, args)
-    except CGNError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from what is saved", file=sys.stderr)
-        return 130
+    return ended(lambda: _run(parser, args), "the same command goes on from what is saved")
 
 
 def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:

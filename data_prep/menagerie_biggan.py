@@ -13,6 +13,8 @@ samples for the record that is shipped with the weights.
 import argparse
 import copy
 import itertools
+import math
+import sys
 import time
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from cgnlib import chance, worlds
 from cgnlib.chance import generator, seeded
 from cgnlib.counterfactuals.draws import truncated_noise
 from cgnlib.data import menagerie
+from cgnlib.errors import ended
 from cgnlib.measures import metrics
 from cgnlib.nets import biggan, shipped
 from cgnlib.training.checkpoints import Checkpoint
@@ -251,6 +254,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/menagerie-biggan"))
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
     args = parser.parse_args()
+    if args.threads < 1 or not 0 < args.minutes < math.inf:
+        parser.error("--threads: at least 1; --minutes: above 0")
     torch.set_num_threads(args.threads)
     args.folder.mkdir(parents=True, exist_ok=True)
     net, loop = train(args.minutes, args.folder)
@@ -265,4 +270,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main, "the same command goes on from its last checkpoint"))

@@ -9,6 +9,7 @@ u2net: the true mask, from both kinds of image and from backgrounds without an o
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from cgnlib.chance import PARTS_TEST, PARTS_TRAIN, generator, seeded
 from cgnlib.data import menagerie
 from cgnlib.data.menagerie import Menagerie
+from cgnlib.errors import ended
 from cgnlib.measures import metrics
 from cgnlib.nets import shipped
 from cgnlib.nets.readers import Reader
@@ -124,6 +126,8 @@ def main() -> None:
     parser.add_argument("names", nargs="+", choices=list(PLANS), help="what to train")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
     args = parser.parse_args()
+    if args.threads < 1:
+        parser.error("--threads: at least 1")
     torch.set_num_threads(args.threads)
     for name in args.names:
         began = time.monotonic()
@@ -134,4 +138,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main, "the same command starts again"))

@@ -8,10 +8,11 @@ often sees the intended digit; so these are the best of a few, not typical ones.
 """
 
 import argparse
+import sys
 
 from cgnlib import experiments, runs
 from cgnlib.compute.nets_of import net_of
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, ended
 from cgnlib.experiments import CGN, Evaluation
 from cgnlib.nets import shipped
 
@@ -56,7 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except CGNError as error:
-        raise SystemExit(f"error: {error}") from None
+    sys.exit(ended(main, "the same command starts again"))

@@ -39,7 +39,7 @@ def expected(claim, profile="mini"):
 def test_list_shows_every_run_of_a_profile(profile, capsys, folder):
     assert main(["list", "--profile", profile]) == 0
     ids = expected("all", profile)
-    lines = [f"{'-':5} {run_id}" for run_id in ids]
+    lines = [f"{'-':7} {run_id}" for run_id in ids]
     lines.append(f"0 of {len(ids)} done in {folder / profile}")
     assert capsys.readouterr().out.splitlines() == lines
     assert not folder.exists()
@@ -70,6 +70,29 @@ def test_a_dry_run_prints_the_plan_and_computes_nothing(claim, capsys, folder):
     assert [line.split()[-1] for line in lines] == expected(claim) and not folder.exists()
     assert all(re.search(r"^-\s+1\s+0\s+\d+ MB\s+\d+ min  ", line) for line in lines)
     assert cost.startswith(f"0 of {len(lines)} runs are done; about ")
+
+
+@pytest.mark.parametrize("command", ["list", "run --dry-run"])
+def test_what_run_refuses_is_said_beforehand(command, capsys, folder):
+    run = folder / "mini/classifier-digits-s0"
+    run.mkdir(parents=True)
+    (run / "spec.json").write_text('{"kind": "another"}')
+    (run / "weights.safetensors").touch()
+    assert main(["run", run.name]) == 1
+    why = capsys.readouterr().err.removeprefix("error: ").strip()
+    assert "another spec" in why and main([*command.split(), run.name]) == 1
+    out, err = capsys.readouterr()
+    (line,) = [line for line in out.splitlines() if run.name in line and "runs are" not in line]
+    assert line.startswith("refused ") and line.endswith(f"{run.name}: {why}")
+    assert err.startswith("error: 1 of 1 runs are refused: ")
+
+
+def test_a_plan_without_its_data_says_that_it_would_not_start(capsys, no_data):
+    assert main(["run", "--dry-run", "--profile", "full", "claim-3-mnist"]) == 0
+    *_, cost, last = capsys.readouterr().out.splitlines()
+    assert cost.startswith("0 of ") and last.startswith("it would not start: ")
+    assert main(["run", "--profile", "full", "claim-3-mnist"]) == 1
+    assert capsys.readouterr().err == last.replace("it would not start", "error") + "\n"
 
 
 def test_a_run_comes_with_its_needs(capsys):
@@ -220,7 +243,7 @@ def generate(folder, *options, n=5, run=RUN):
 
 def test_a_trained_run_is_done_and_leaves_its_files(weights, capsys):
     assert main(["list", RUN]) == 0
-    assert capsys.readouterr().out.startswith(f"done  {RUN}\n1 of 1 done")
+    assert capsys.readouterr().out.startswith(f"done    {RUN}\n1 of 1 done")
     assert {p.name for p in weights.parent.iterdir()} == {
         "spec.json", "env.json", "artefacts.json", "metrics.json", "history.csv",
         "weights.safetensors", "sheet_0001.png", "attempt-001.log",

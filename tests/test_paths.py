@@ -15,6 +15,7 @@ def test_a_place_means_the_same_from_everywhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for told, meant in (
         ("", paths.ROOT / "runs"),
+        (" ", paths.ROOT / "runs"),
         ("/elsewhere/it's mine", Path("/elsewhere/it's mine")),
         ("runs", paths.ROOT / "runs"),
         ("../beside", paths.ROOT / "../beside"),

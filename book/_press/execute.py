@@ -26,6 +26,7 @@ from traitlets import Dict
 from traitlets.config import Config
 
 from cgnlib.experiments import PROFILES
+from same import says_the_same
 from sources import ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
 from surroundings import environment
 
@@ -79,7 +80,8 @@ def normalise(notebook: NotebookNode, cgn: dict) -> NotebookNode:
 
 
 def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:
-    """Execute one chapter and put its notebook beside it, whole or not at all.
+    """Execute one chapter and put its notebook beside it, whole or not at all; one that says the
+    same, but for who made its numbers and when, stays as it was.
 
     profile: injected only where it differs from the default in the parameters cell.
     Raises what the chapter raised; the last good notebook then stays as it was, and the broken
@@ -121,9 +123,11 @@ def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:
         "exception": executed.metadata.papermill.exception,
         "seconds": round(time.monotonic() - start),
     }
-    whole = notebook.with_suffix(f".{os.getpid()}.failed.ipynb")  # another press has its own
-    nbformat.write(normalise(executed, cgn), whole)
-    os.replace(whole, notebook)
+    fresh = normalise(executed, cgn)
+    if not says_the_same(notebook, fresh):
+        whole = notebook.with_suffix(f".{os.getpid()}.failed.ipynb")  # another press has its own
+        nbformat.write(fresh, whole)
+        os.replace(whole, notebook)
     return notebook
 
 

@@ -69,10 +69,11 @@ def user() -> str:
 
 def main(argv: list[str]) -> int:
     """Run a tool that lies beside this Python, or Python itself; the exit status is its own."""
-    tool, *words = argv
+    tool = Path(sys.executable).with_name(argv[0]) if argv and argv[0] else None
+    if tool is None or not tool.is_file():
+        raise SystemExit(f"name a tool of {Path(sys.executable).parent}, as jupyter-book")
     with environment() as variables:
-        command = [str(Path(sys.executable).with_name(tool)), *words]
-        return subprocess.run(command, env=variables).returncode
+        return subprocess.run([str(tool), *argv[1:]], env=variables).returncode
 
 
 if __name__ == "__main__":

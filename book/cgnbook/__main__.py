@@ -5,7 +5,7 @@ import sys
 
 from cgnbook import kept, records
 from cgnlib import paths
-from cgnlib.errors import CGNError, reason
+from cgnlib.errors import CGNError, ended, reason
 from cgnlib.experiments import PROFILES
 
 
@@ -19,12 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     command = commands.add_parser("record", help="write book/records from the finished runs")
     command.add_argument("--profile", default="mini", help=", ".join(PROFILES))
     args = parser.parse_args(argv)
-    try:
-        record(args.profile)
-    except CGNError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return ended(lambda: record(args.profile), "run the same command again")
 
 
 def record(profile: str) -> None:

@@ -4,6 +4,7 @@ Each holds what the run's own folder does, but for its logs, and of samples.npz 
 show.  So a figure is drawn from them as from a run of this machine.
 """
 
+import filecmp
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from cgnlib.runs.results import Result, folder_of, is_done
 
 REFERENCE = "full"
 FILES = ("spec.json", "env.json", "metrics.json")
+SAID = ("spec.json", "metrics.json", "samples.npz")  # where these are the same, the old ones stay
 PARTS = ("mask", "premask", "fg", "bg", "x_gen")
 # By the name of a CGN, the rows of each array that are shown; the others stay black, so that
 # places are the same.
@@ -50,8 +52,10 @@ def write(profile: str) -> Iterator[Path]:
         np.savez_compressed(part / "samples.npz", **_shown(run))
         for name in FILES:
             shutil.copyfile(folder_of(run) / name, part / name)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
+        same, _, _ = filecmp.cmpfiles(part, folder, SAID, shallow=False)
+        shutil.rmtree(part if len(same) == len(SAID) else folder, ignore_errors=True)
+        if part.exists():
+            part.rename(folder)
         yield folder
 
 

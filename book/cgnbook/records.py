@@ -1,5 +1,6 @@
 """Runs as numbers: a row for each metric, of what ran just now and of what a reference run left."""
 
+import filecmp
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +43,11 @@ def frame(results: Iterable[Result], claim: str = "") -> pd.DataFrame:
     for result in results:
         try:
             rows += [row | _settings(result.run, more) for row in _rows(result)]
-        except KeyError as error:
+        except (KeyError, TypeError, ValueError) as error:
+            lacks = isinstance(error, KeyError)
+            wrong = f"lacks {error}" if lacks else f"has what is no number ({reason(error)})"
             raise CGNError(
-                f"{result.folder} lacks {error} in its metrics or env.json: delete it, then "
+                f"{result.folder} {wrong} in its metrics or env.json: delete it, then "
                 f"python -m cgnlib run --profile {result.run.profile} {result.run.id}"
             ) from error
     return _said(pd.DataFrame(rows, columns=columns(claim)), THIS, claim)
@@ -108,7 +111,8 @@ def write(profile: str) -> Iterator[Written]:
 
     Rows of runs that are not on this machine stay as they are, as long as the run is still
     declared with the same spec; a run that was never done has no rows.  Rows that say the same as
-    before stay with their dates.  Raises CGNError, before anything is written, for a damaged run.
+    before stay with their dates, and a file of such rows is not touched.  Raises CGNError, before
+    anything is written, for a damaged run.
     """
     made = [_updated(claim, profile) for claim in experiments.CLAIMS]
     run_of = {run.id: run for run in experiments.grid(profile)}
@@ -121,13 +125,23 @@ def write(profile: str) -> Iterator[Written]:
     for written, rows in filter(None, made):
         part = written.path.with_suffix(".part")
         rows.to_csv(part, index=False, lineterminator="\n")
-        part.replace(written.path)
+        _take_place(part, written.path)
         yield written
     for run, of in whole.items():
         path = decisions_of(run)
         path.parent.mkdir(exist_ok=True)
-        decisions.write(path, of)
+        part = path.with_suffix(".new")
+        decisions.write(part, of)
+        _take_place(part, path)
         yield Written(path, len(of))
+
+
+def _take_place(new: Path, path: Path) -> None:
+    """Replace a file, unless it says the same: what depends on it is then up to date."""
+    if path.exists() and filecmp.cmp(new, path, shallow=False):
+        new.unlink()
+    else:
+        new.replace(path)
 
 
 def _updated(claim: str, profile: str) -> tuple[Written, pd.DataFrame] | None:
@@ -201,7 +215,7 @@ def _rows(result: Result) -> Iterator[dict]:
             n = result.metrics.get("conflicting_images", "")
         yield shared | {
             "metric": metric,
-            "value": value,
+            "value": float(value),
             "unit": UNITS.get(metric, "images" if metric.endswith("images") else "fraction"),
             "n": n,
         }

@@ -5,13 +5,15 @@ Counts are checked as a list is read.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, reason
 
 FOLDER = Path(__file__).with_name("mappings")
 CLASSES = 1000
@@ -63,6 +65,17 @@ def nine(classes: Tensor) -> Tensor:
     return _nine_of_class().to(classes.device)[classes.long()]
 
 
+@contextmanager
+def mapping(name: str) -> Iterator[dict]:
+    """What a list of `mappings/` holds.  Raises CGNError where it cannot be read, and where the
+    block finds that it is another."""
+    path = FOLDER / f"{name}.json"
+    try:
+        yield json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise CGNError(f"{path} is damaged ({reason(error)}): install the package again") from error
+
+
 @cache
 def members(name: str) -> dict[str, tuple[int, ...]]:
     """A list of `mappings/`: the ImageNet classes of each category, in order.
@@ -70,19 +83,16 @@ def members(name: str) -> dict[str, tuple[int, ...]]:
     name: `sixteen`, `in9` or `imagenet_a`.  Raises CGNError where a category's classes are not as
     many as its count, or a class stands there twice.
     """
-    path = FOLDER / f"{name}.json"
-    table = json.loads(path.read_text())["categories"]
-    found = {category: _expand(row["classes"]) for category, row in table.items()}
-    for category, row in table.items():
-        if len(found[category]) != row["count"]:
-            raise CGNError(
-                f"{path} has {len(found[category])} classes of {category} and says {row['count']}: "
-                "install the package again"
-            )
-    every = [i for classes in found.values() for i in classes]
-    if len(set(every)) != len(every) or not set(every) <= set(range(CLASSES)):
-        raise CGNError(f"{path} has a class twice or outside 0 to 999: install the package again")
-    return found
+    with mapping(name) as content:
+        table = content["categories"]
+        found = {category: _expand(row["classes"]) for category, row in table.items()}
+        for category, row in table.items():
+            if (n := len(found[category])) != row["count"]:
+                raise ValueError(f"it has {n} classes of {category} and says {row['count']}")
+        every = [i for classes in found.values() for i in classes]
+        if len(set(every)) != len(every) or not set(every) <= set(range(CLASSES)):
+            raise ValueError("it has a class twice or outside 0 to 999")
+        return found
 
 
 def imagenet_a() -> Tensor:
@@ -96,11 +106,11 @@ def wordnet() -> tuple[str, ...]:
 
     Raises CGNError where the list has not 1,000 of them, each once and in order.
     """
-    path = FOLDER / "wordnet.json"
-    ids = tuple(" ".join(json.loads(path.read_text())["ids"]).split())
-    if len(set(ids)) != CLASSES or ids != tuple(sorted(ids)):
-        raise CGNError(f"{path} has not {CLASSES:,} classes in order: install the package again")
-    return ids
+    with mapping("wordnet") as content:
+        ids = tuple(" ".join(content["ids"]).split())
+        if len(set(ids)) != CLASSES or ids != tuple(sorted(ids)):
+            raise ValueError(f"it has not {CLASSES:,} classes in order")
+        return ids
 
 
 def _expand(text: str) -> tuple[int, ...]:
@@ -128,7 +138,7 @@ def _nine_of_class() -> Tensor:
 
 
 def _named(name: str, expected: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    found = members(name)
-    if tuple(found) != expected:
-        raise CGNError(f"{FOLDER / name}.json has other categories: install the package again")
-    return found
+    with mapping(name):
+        if tuple(found := members(name)) != expected:
+            raise ValueError("it has other categories")
+        return found

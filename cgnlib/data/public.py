@@ -8,7 +8,6 @@ ImageNet's images in the styles of paintings, which its makers give out as code 
 """
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from cgnlib import paths
 from cgnlib.data import sources
-from cgnlib.data.categories import FOLDER, NINE, SIXTEEN, imagenet_a, wordnet
+from cgnlib.data.categories import NINE, SIXTEEN, imagenet_a, mapping, wordnet
 from cgnlib.errors import CGNError, MissingError, legible
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -162,11 +161,12 @@ def _fingerprint(name: str, root: Path, changed: tuple[int, ...]) -> str:
 @cache
 def stimuli() -> frozenset[str]:
     """The names of the 1,280 cue-conflict stimuli (CC BY 4.0, Geirhos et al. 2019)."""
-    table = json.loads((FOLDER / "cue_conflict.json").read_text())["textures"]
-    names = [f"{shape}-{t}.png" for shape, textures in table.items() for t in textures.split()]
-    if len(set(names)) != LAYOUTS["cue_conflict"].images:
-        raise CGNError(f"{FOLDER / 'cue_conflict.json'} is damaged: install the package again")
-    return frozenset(names)
+    with mapping("cue_conflict") as content:
+        table = content["textures"].items()
+        names = [f"{shape}-{t}.png" for shape, textures in table for t in textures.split()]
+        if len(set(names)) != LAYOUTS["cue_conflict"].images:
+            raise ValueError(f"it has {len(set(names)):,} stimuli")
+        return frozenset(names)
 
 
 def shape_and_texture(stimulus: str) -> tuple[str, str]:

@@ -7,15 +7,24 @@ from functools import cache
 from pathlib import Path
 
 from cgnlib import paths
-from cgnlib.errors import CGNError, MissingError, legible
+from cgnlib.errors import CGNError, MissingError, legible, reason
 
 ARCHIVES = "downloads"  # under CGN_DATA: archives on their way
 
 
 @cache
 def table() -> dict[str, dict]:
-    """data_prep/sources.toml: by name, what lies where under CGN_DATA and where it comes from."""
-    return tomllib.loads(paths.sources().read_text())
+    """data_prep/sources.toml: by name, what lies where under CGN_DATA and where it comes from.
+
+    Raises CGNError where it is no such table.
+    """
+    path = paths.sources()
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CGNError(
+            f"{path} cannot be read ({reason(error)}): restore it with `git checkout -- {path}`"
+        ) from error
 
 
 def downloads(name: str) -> list[dict]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def is_finished(run: Run) -> bool:
     try:
         made = json.loads((folder / "spec.json").read_text())
         numbers = json.loads((folder / "metrics.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     whole = isinstance(made, dict) and isinstance(numbers, dict)
     stated = bool(numbers) or (folder / "artefacts.json").exists()
@@ -120,10 +120,10 @@ def renew_marks(runs: Iterable[Run]) -> None:
             os.utime(path, (changed, changed))
 
 
-def cost(runs: Iterable[Run]) -> str:
+def cost(runs: Iterable[Run], is_done: Callable[[Run], bool] = is_finished) -> str:
     """A line about what is left of the runs: how many, and how much of which machine."""
     runs = list(runs)
-    left = [run for run in runs if not is_finished(run)]
+    left = [run for run in runs if not is_done(run)]
     core = sum(expected_seconds(run) for run in left if not run.asks_for_gpu) / 3600
     gpu = sum(expected_seconds(run) for run in left if run.asks_for_gpu) / 3600
     done = f"{len(runs) - len(left)} of {len(runs)} runs are done"

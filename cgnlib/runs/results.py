@@ -45,10 +45,16 @@ class Result:
         return _read_json(self.folder / "spec.json")
 
     def history(self) -> list[dict[str, float]]:
-        """A row for each part of the training."""
-        with (self.folder / "history.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-            return [{k: float(v) for k, v in row.items() if v} for row in rows]
+        """A row for each part of the training.  Raises CGNError where it cannot be read."""
+        path = self.folder / "history.csv"
+        try:
+            with path.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+                return [{k: float(v) for k, v in row.items() if v} for row in rows]
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise CGNError(
+                f"{path} cannot be read ({reason(error)}): {_again(self.run, self.folder)}"
+            ) from error
 
     def images(self) -> Images:
         """The images of a `set` run."""
@@ -118,7 +124,7 @@ def _difference(made: dict, wanted: dict) -> str:
 
 def _check(run: Run, folder: Path) -> None:
     """Raises CGNError for an artefact that is not what was written."""
-    again = f"delete {folder}, then python -m cgnlib run --profile {run.profile} {run.id}"
+    again = _again(run, folder)
     if not (folder / STATEMENT).exists():  # made before runs stated their artefacts
         if not _read_json(folder / "metrics.json"):
             raise CGNError(f"{folder / 'metrics.json'} has no numbers: {again}")
@@ -129,6 +135,10 @@ def _check(run: Run, folder: Path) -> None:
             raise CGNError(f"{folder / name} is gone: {again}")
         if name in stated and stated[name] != found[name]:
             raise CGNError(f"{folder / name} is not what was written (another sha256): {again}")
+
+
+def _again(run: Run, folder: Path) -> str:
+    return f"delete {folder}, then python -m cgnlib run --profile {run.profile} {run.id}"
 
 
 def sums(folder: Path) -> dict[str, str]:
@@ -162,7 +172,7 @@ def _read_json(path: Path) -> dict:
         if not isinstance(content, dict):
             raise ValueError("it does not hold an object")
         return content
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CGNError(
             f"{path} cannot be read ({reason(error)}): delete {path.parent} and run again"
         ) from error

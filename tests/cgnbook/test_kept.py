@@ -76,6 +76,18 @@ def test_what_is_kept_again_takes_the_place_of_the_old(judged, folder):
     assert [path.name for path in (folder / "samples").iterdir()] == [run.id]
 
 
+def test_what_says_the_same_stays_with_its_date(judged, folder):
+    run, _ = judged
+    (kept_in,) = kept.write("full")
+    later = json.dumps(ENV | {"finished": "2025-01-01T00:00:00+00:00"})
+    (runs.folder_of(run) / "env.json").write_text(later)
+    assert list(kept.write("full")) == [kept_in]
+    assert "2024" in (kept_in / "env.json").read_text() and len(list(folder.rglob("*.json"))) == 3
+    (runs.folder_of(run) / "metrics.json").write_text('{"class_read": 0.25}')
+    assert list(kept.write("full")) == [kept_in]
+    assert "2025" in (kept_in / "env.json").read_text() and len(list(folder.rglob("*.json"))) == 3
+
+
 @pytest.mark.parametrize("profile", ["mini", "paper"])
 def test_pictures_of_another_profile_do_not_take_their_place(profile, judged, folder):
     assert list(kept.write(profile)) == [] and not (folder / "samples").exists()

@@ -77,6 +77,16 @@ def test_a_frame_has_a_row_for_each_metric_with_its_provenance():
         assert set(frame[column]) == {value}, column
 
 
+@pytest.mark.parametrize("value", ["word", None, [1], {"a": 1}])
+def test_what_is_no_number_is_named(value):
+    run = one("original")
+    result = finish(run, train_accuracy=value)
+    with pytest.raises(
+        CGNError, match=rf"{run.id} has what is no number .*run --profile mini {run.id}"
+    ):
+        records.frame([result])
+
+
 def written_of(profile):
     """By path, the rows of what is written."""
     return {written.path: written.rows for written in records.write(profile)}
@@ -254,10 +264,15 @@ def test_rows_that_say_the_same_stay_with_their_dates(folder, monkeypatch):
     of_wildlife = [run for run in grid("mini", "claim-3-mnist") if run.variant == "wildlife"]
     done = [finish_classifier(run) for run in of_wildlife[:3]]
     (written,) = records.write("mini")
-    before = written.path.read_bytes()
+    before, changed = written.path.read_bytes(), written.path.stat().st_mtime_ns
     for result in done:  # computed again on another day, one of them with another number
         shutil.rmtree(result.folder)
     monkeypatch.setitem(ENV, "finished", "2025-01-01T00:00:00+00:00")
+    finish_classifier(done[0].run)
+    (again,) = records.write("mini")
+    assert (again.path, again.rows) == (written.path, 12) and again.kept
+    assert written.path.stat().st_mtime_ns == changed and written.path.read_bytes() == before
+    shutil.rmtree(done[0].folder)
     for result in done[1:]:
         finish_classifier(result.run)
     finish(done[0].run, train_images=4000, train_accuracy=1.0, test_images=1000, test_accuracy=0.1)

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from cgnlib.data import categories
+from cgnlib.data import categories, public
 from cgnlib.data.categories import NINE, SIXTEEN
 from cgnlib.errors import CGNError
 
@@ -184,5 +184,22 @@ def test_wordnet_is_the_table_of_the_package():
 def test_a_damaged_list_of_ids_is_refused(ids, tmp_path, monkeypatch):
     (tmp_path / "wordnet.json").write_text(json.dumps({"ids": ids}))
     monkeypatch.setattr(categories, "FOLDER", tmp_path)
-    with pytest.raises(CGNError, match=r"wordnet\.json has not 1,000 classes in order"):
+    with pytest.raises(CGNError, match=r"1,000 classes in order.*install the package"):
         categories.wordnet.__wrapped__()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"[]", b"{}", b'{"ids": 3}', b'{"categories": 0}']
+)
+def test_a_list_of_another_form_is_one_line(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(categories, "FOLDER", tmp_path)
+    for name, read in (
+        ("wordnet", categories.wordnet.__wrapped__),
+        ("sixteen", lambda: categories.members.__wrapped__("sixteen")),
+        ("cue_conflict", public.stimuli.__wrapped__),
+    ):
+        with pytest.raises(CGNError, match=rf"{name}\.json is damaged .*install the package again"):
+            read()  # nothing is there
+        (tmp_path / f"{name}.json").write_bytes(content)
+        with pytest.raises(CGNError, match=rf"{name}\.json is damaged .*install the package again"):
+            read()

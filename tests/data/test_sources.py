@@ -10,6 +10,14 @@ from cgnlib.data import public, sources
 from cgnlib.errors import CGNError, MissingError
 
 
+@pytest.mark.parametrize("content", [b"a = ", b"\xff\xfe", b"<html>"])
+def test_a_damaged_table_is_one_line(content, tmp_path, monkeypatch):
+    (tmp_path / "sources.toml").write_bytes(content)
+    monkeypatch.setattr(sources.paths, "sources", lambda: tmp_path / "sources.toml")
+    with pytest.raises(CGNError, match=r"sources\.toml cannot be read .*git checkout -- "):
+        sources.table.__wrapped__()
+
+
 @pytest.fixture
 def entry(monkeypatch):
     """One file of a known content, `abc`, under a name of its own."""

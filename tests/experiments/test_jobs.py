@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -209,6 +211,18 @@ def test_a_chapter_is_executed_wherever_project_and_python_lie(project):
     assert code == 0, said
     assert (project / "_build/chapters/mini/01_context").exists()
     assert "Nothing to be done" in snakemake("-n", "01_context", cwd=project, python=python)[1]
+
+
+@pytest.mark.slow
+def test_of_two_at_once_one_waits_and_finds_the_work_done(project):
+    (project / "_build/chapters/mini/01_context").unlink(missing_ok=True)
+    with ThreadPoolExecutor() as both:
+        start = partial(snakemake, "01_context", cwd=project, PYTHONPATH=str(project))
+        (first, said), (second, heard) = both.map(lambda _: start(), range(2))
+    assert (first, second) == (0, 0), said + heard
+    together = said + heard
+    assert together.count("another Snakemake makes this book: waiting for it") == 1
+    assert together.count("book/01_context.md") == 1 and "Nothing to be done" in together
 
 
 @pytest.mark.slow

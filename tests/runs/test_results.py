@@ -120,7 +120,7 @@ def test_a_run_that_was_never_computed_cannot_be_loaded():
 
 # --- damage
 
-BROKEN = [b"", b"{", b'{"seed": 0', b"\xff\xfe\x00", b"[]"]
+BROKEN = [b"", b"{", b'{"seed": 0', b"\xff\xfe\x00", b"[]", b"[" * 100_000]
 
 
 @pytest.mark.parametrize("name", ["spec", "metrics", "env"])
@@ -134,6 +134,17 @@ def test_a_corrupted_file_is_named_and_left_alone(name, fake, folder):
             runs.ensure([simple()])
         assert ": delete " in str(error.value) and "\n" not in str(error.value)
         assert snapshot(folder) == before, content
+
+
+@pytest.mark.parametrize(
+    "content", [b"a\nword\n", b"\xff\xfe", b"a\n1,2\n", b"a\n" + b"1" * 200_000]
+)
+def test_a_history_that_is_none_is_named(content, fake, folder):
+    result = compute(simple())
+    (result.folder / "history.csv").write_bytes(content)
+    again = "delete .*cgn-colored-s0, then python -m cgnlib run --profile mini cgn-colored-s0"
+    with pytest.raises(CGNError, match=rf"history\.csv cannot be read .*{again}"):
+        result.history()
 
 
 def test_an_artefact_that_is_not_as_it_was_written_is_refused_with_what_mends_it(fake, folder):
