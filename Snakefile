@@ -40,16 +40,18 @@ EXECUTED = ROOT / "_build" / "chapters" / PROFILE
 BUILT = "_build/html/.buildinfo"  # Sphinx writes it; after a failed build Snakemake removes it
 
 def was_executed(text):
-    """Whether the notebook beside a text is of this profile; a text without one is of none."""
-    notebook = text.with_suffix(".ipynb")
-    made = json.loads(notebook.read_text())["metadata"].get("cgn", {}) if notebook.exists() else {}
-    return made.get("profile", "") in (PROFILE, None)
+    """Whether the notebook beside a text is of this profile; without a whole one it is of none."""
+    try:
+        made = json.loads(text.with_suffix(".ipynb").read_text(encoding="utf-8"))
+        return made["metadata"]["cgn"]["profile"] in (PROFILE, None)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
 
 
 def alone():
     """Held until this process ends.  Who waited for it finds done what was made meanwhile."""
     (ROOT / "_build").mkdir(exist_ok=True)
-    lock = FileLock(ROOT / "_build" / ".lock")
+    lock = FileLock(ROOT / "_build" / ".lock", is_singleton=True)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -75,7 +77,7 @@ def marks(runs):
 
 def runs_of(text):
     """The runs that a chapter asks for, and theirs: `grid(profile, "claim")`, without a claim all."""
-    named = re.findall(r"\bgrid\(\s*profile\b([^)]*)\)", text.read_text())
+    named = re.findall(r"\bgrid\(\s*profile\b([^)]*)\)", text.read_text(encoding="utf-8"))
     claims = [name.strip(" ,\"'\n") or "all" for name in named]  # `grid` refuses what is no claim
     return experiments.with_needs(run for claim in claims for run in experiments.grid(PROFILE, claim))
 

@@ -14,6 +14,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -75,8 +77,19 @@ def normalise(notebook: NotebookNode, cgn: dict) -> NotebookNode:
             del cell.metadata["tags"]
         for output in cell.get("outputs", []):
             output.get("metadata", {}).pop("papermill", None)
+        if cell.cell_type == "code":
+            cell.outputs = list(joined(cell.outputs))
     notebook.metadata = {"kernelspec": KERNEL, "language_info": LANGUAGE, "cgn": cgn}
     return nbformat.from_dict(notebook)
+
+
+def joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
+    """What was printed at once; it comes in as many parts as the kernel's clock makes of it."""
+    for _, parts in groupby(outputs, key=lambda output: output.get("name", id(output))):
+        first, *others = parts
+        for other in others:
+            first.text += other.text
+        yield first
 
 
 def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:

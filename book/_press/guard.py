@@ -14,7 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 import rules
-from sources import ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
+from sources import BROKEN, ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
 
 INJECTED = "injected-parameters"  # papermill's own; the guard allows it, an author cannot write it
 AGAIN = "run `make chapters`"
@@ -111,10 +111,13 @@ def defects(notebook: Path) -> Iterator[str]:
     else:
         if failed_of(notebook).exists():
             yield f"its last execution failed; {failed_of(notebook).name} shows where: {AGAIN}"
-        executed = nbformat.read(notebook, as_version=4)
-        yield from record_defects(executed, source)
-        yield from cell_defects(executed, source)
-        yield from ignored_defects(executed.cells)
+        try:
+            executed = nbformat.read(notebook, as_version=4)
+            yield from record_defects(executed, source)
+            yield from cell_defects(executed, source)
+            yield from ignored_defects(executed.cells)
+        except BROKEN as error:  # cut off, or with the marks of a merge
+            yield f"is no notebook ({str(error).splitlines()[0][:80]}): {AGAIN}"
         yield from rules.defects(source)
 
 

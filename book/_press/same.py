@@ -15,6 +15,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from sources import BROKEN
+
 MAKING = {"commit", "device", "python", "torch", "seconds", "finished"}  # columns of records
 FACTS = ("Commit", "Compute", "Device", "Versions", "Wall time")
 TOLD = re.compile(rf"(>(?:{'|'.join(FACTS)})\b[^<]*</(?:dt|td)>\s*<(?:dd|td)[^>]*>)[^<]*")
@@ -26,7 +28,7 @@ def says_the_same(notebook: Path, fresh: NotebookNode) -> bool:
     try:
         read = nbformat.reads(nbformat.writes(fresh), as_version=4)
         return said(nbformat.read(notebook, as_version=4)) == said(read)
-    except (OSError, ValueError, KeyError, AttributeError, nbformat.ValidationError):
+    except BROKEN:
         return False
 
 

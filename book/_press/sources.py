@@ -5,9 +5,12 @@ from pathlib import Path
 
 import jupytext
 import yaml
-from nbformat import NotebookNode
+from nbformat import NotebookNode, ValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
+# What a file raises that is no notebook, or one whose cells are no code.
+BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, SyntaxError)
+BROKEN += (ValidationError,)
 
 
 def pages(root: Path) -> list[Path]:

@@ -270,20 +270,17 @@ def table(path: Path, columns: list[str], numbers: Set[str] = NUMBERS) -> pd.Dat
 
     Raises CGNError where it cannot be read or lacks a column.
     """
+    again = "restore it with git checkout"
     try:
         words = dict.fromkeys(set(columns) - numbers, str)
         rows = pd.read_csv(path, keep_default_na=False, dtype=words)
+        missing = [column for column in columns if column not in rows]
+        if not missing and "value" in numbers.intersection(columns):
+            rows = rows.astype({"value": float})
     except (OSError, ValueError) as error:
-        raise CGNError(
-            f"{path} cannot be read ({reason(error)}): restore it with git checkout"
-        ) from error
-    if missing := [column for column in columns if column not in rows.columns]:
-        raise CGNError(
-            f"{path} lacks the column {missing[0]!r}: restore it with git checkout"
-            + (
-                ""
-                if "spec" not in columns
-                else ", or delete it and make it again with python -m cgnbook record"
-            )
-        )
+        raise CGNError(f"{path} cannot be read ({reason(error)}): {again}") from error
+    if missing:
+        if "spec" in columns:
+            again += ", or delete it and make it again with python -m cgnbook record"
+        raise CGNError(f"{path} lacks the column {missing[0]!r}: {again}")
     return rows

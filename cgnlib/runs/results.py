@@ -130,6 +130,8 @@ def _check(run: Run, folder: Path) -> None:
             raise CGNError(f"{folder / 'metrics.json'} has no numbers: {again}")
         return
     stated, found = _read_json(folder / STATEMENT), sums(folder)
+    if "metrics.json" not in stated:
+        raise CGNError(f"{folder / STATEMENT} does not state what was written: {again}")
     for name in sorted(stated.keys() | found.keys()):
         if name not in found:
             raise CGNError(f"{folder / name} is gone: {again}")

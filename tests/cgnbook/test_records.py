@@ -353,6 +353,16 @@ def test_a_broken_file_is_named_and_left_alone(name, content, folder):
     assert "\n" not in str(error.value) and path.read_bytes() == content
 
 
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("value", ["", "word", "=1+1"])
+def test_a_value_that_is_none_is_named(value, name, folder):
+    columns = {"reported": reported.REPORTED, "read": records.COLUMNS}[name]
+    row = ["t" if column != "value" else value for column in columns]
+    pd.DataFrame([row], columns=columns).to_csv(folder / PATHS[name], index=False)
+    with pytest.raises(CGNError, match=rf"{re.escape(PATHS[name])} cannot be read .*: restore it"):
+        call(name)
+
+
 def test_missing_reported_numbers_are_named(folder):
     with pytest.raises(CGNError, match=r"reported\.csv cannot be read"):
         reported.table("mnist-classification")

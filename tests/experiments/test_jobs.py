@@ -211,6 +211,10 @@ def test_a_chapter_is_executed_wherever_project_and_python_lie(project):
     assert code == 0, said
     assert (project / "_build/chapters/mini/01_context").exists()
     assert "Nothing to be done" in snakemake("-n", "01_context", cwd=project, python=python)[1]
+    notebook = project / "book/01_context.ipynb"
+    notebook.write_text("<<<<<<< HEAD")  # of a merge
+    code, said = snakemake("01_context", cwd=project, python=python, PYTHONPATH=str(project))
+    assert code == 0 and notebook.read_text().startswith('{\n "cells"'), said
 
 
 @pytest.mark.slow

@@ -132,6 +132,18 @@ def test_what_says_the_same_stays_to_the_byte(tmp_path):
     assert '"mini ran' in notebook.read_text() and '"seconds": 999' not in notebook.read_text()
 
 
+def test_what_is_printed_is_one_output_however_it_came():
+    def printed(name, text):
+        return nbformat.v4.new_output("stream", name=name, text=text)
+
+    shown = nbformat.v4.new_output("display_data", {"text/plain": "b"})
+    came = [printed("stdout", "a\n"), printed("stdout", "b"), printed("stderr", "c"), shown]
+    came += [shown.copy(), printed("stdout", "d"), printed("stdout", "e")]
+    found = list(execute.joined(came))
+    said = [output.get("text", output.output_type) for output in found]
+    assert said == ["a\nb", "c", "display_data", "display_data", "de"]
+
+
 def test_only_a_profile_other_than_the_default_is_injected(book):
     execute.execute(book / "chapter.md", profile="full", cwd=book)
     notebook = nbformat.read(book / "chapter.ipynb", as_version=4)
@@ -358,6 +370,27 @@ def test_the_guard_refuses_what_is_not_there_or_broke(book, capsys):
     (book / "chapter.md").unlink()
     assert guard.main(book) == 1
     assert "has no source chapter.md" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", "{}", "null", "\ufeff{", "[" * 100_000, "half", "merge"])
+def test_what_is_no_notebook_is_refused_and_executed_again(content, book, capsys):
+    notebook, mark = book / "chapter.ipynb", book / "_build/chapters/mini/chapter"
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    whole = notebook.read_text()
+    spoilt = {"half": whole[: len(whole) // 2], "merge": f"<<<<<<< HEAD\n{whole}"}
+    notebook.write_text(spoilt.get(content, content))
+    assert guard.main(book) == 1 and not mark.exists()
+    [said] = capsys.readouterr().out.splitlines()
+    assert said.startswith("chapter.ipynb: is no notebook (") and said.endswith(guard.AGAIN)
+
+
+def test_a_cell_that_was_edited_into_no_code_is_refused(book, capsys):
+    notebook = nbformat.read(book / "chapter.ipynb", as_version=4)
+    notebook.cells[3].source = "print("
+    nbformat.write(notebook, book / "chapter.ipynb")
+    assert guard.main(book) == 1
+    assert "edited by hand: its cells are not those" in capsys.readouterr().out
 
 
 def test_a_figure_that_was_not_drawn_is_missed(tmp_path, capsys):

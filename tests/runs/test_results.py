@@ -164,6 +164,9 @@ def test_an_artefact_that_is_not_as_it_was_written_is_refused_with_what_mends_it
                 runs.is_done(simple())
         path.write_bytes(content)
     assert runs.is_done(simple())
+    (place / "artefacts.json").write_text("{}")
+    with pytest.raises(CGNError, match=rf"artefacts.json does not state .*: {again}"):
+        runs.is_done(simple())
 
 
 def test_what_systems_leave_beside_artefacts_is_none_of_them(tmp_path):
