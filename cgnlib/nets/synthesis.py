@@ -17,12 +17,36 @@ class Block(NamedTuple):
     inverse: Tensor | None  # None where the kernels are normalised already
     doubles: bool
 
+    def __call__(self, x: Tensor) -> Tensor:
+        skip = x[:, : self.kernels[3].shape[0]]  # the first half, where the block halves
+        if self.doubles:
+            skip = F.interpolate(skip, scale_factor=2, mode="nearest")
+        x = _pointwise(affine_relu(x, *self.affines[0]), self.kernels[0])
+        x = affine_relu(x, *self.affines[1])
+        if self.doubles:
+            x = F.conv_transpose2d(x, self.kernels[1], stride=2, padding=1)
+        else:
+            x = F.conv2d(x, self.kernels[1], padding=1)
+        x = F.conv2d(affine_relu(x, *self.affines[2]), self.kernels[2], padding=1)
+        x = _pointwise(affine_relu(x, *self.affines[3]), self.kernels[3], self.bias)
+        return skip + x if self.inverse is None else torch.addcmul(skip, x, self.inverse)
+
 
 class Attention(NamedTuple):
+    """Self-attention from every position to the maxima of 2x2 windows."""
+
     theta: Tensor
     phi: Tensor
     g: Tensor
     o: Tensor  # times gamma
+
+    def __call__(self, x: Tensor) -> Tensor:
+        query = _pointwise(x, self.theta)
+        key, value = (F.max_pool2d(_pointwise(x, w), 2) for w in (self.phi, self.g))
+        query, key, value = (t.flatten(2).transpose(1, 2) for t in (query, key, value))
+        weights = torch.bmm(query, key.transpose(1, 2)).softmax(-1)
+        mixed = torch.bmm(weights, value).transpose(1, 2).unflatten(2, x.shape[2:])
+        return x + _pointwise(mixed, self.o)
 
 
 def block_of(layer: nn.Module, cond: Tensor, row: int) -> Block:
@@ -37,43 +61,17 @@ def block_of(layer: nn.Module, cond: Tensor, row: int) -> Block:
         if ahead is not None:  # the convolution in front, still times sigma and without its bias
             sigma, bias = ahead
             scale, shift = scale / sigma, torch.addcmul(shift, scale, bias)
-        affines.append(tuple(as_channels(scale, shift)))
+        affines.append(as_channels(scale, shift))
         kernels.append(kernel_of(conv.weight_orig, k == 1 and layer.up_sample))
         ahead = sigma_of(conv), conv.bias
     sigma, bias = ahead
     return Block(affines, kernels, bias * sigma, 1 / sigma, layer.up_sample)
 
 
-def run_block(block: Block, x: Tensor) -> Tensor:
-    skip = x[:, : block.kernels[3].shape[0]]  # the first half, where the block halves
-    if block.doubles:
-        skip = F.interpolate(skip, scale_factor=2, mode="nearest")
-    for k in range(3):
-        x = affine_relu(x, *block.affines[k])
-        if k == 0:
-            x = _pointwise(x, block.kernels[k])
-        elif k == 1 and block.doubles:
-            x = F.conv_transpose2d(x, block.kernels[k], stride=2, padding=1)
-        else:
-            x = F.conv2d(x, block.kernels[k], padding=1)
-    x = _pointwise(affine_relu(x, *block.affines[3]), block.kernels[3], block.bias)
-    return skip + x if block.inverse is None else torch.addcmul(skip, x, block.inverse)
-
-
 def attention_of(layer: nn.Module) -> Attention:
     names = ("theta", "phi", "g", "o_conv")
     theta, phi, g, o = (normalised(getattr(layer, f"snconv1x1_{name}")) for name in names)
     return Attention(theta, phi, g, o * layer.gamma)
-
-
-def run_attention(parts: Attention, x: Tensor) -> Tensor:
-    """Self-attention from every position to the maxima of 2x2 windows."""
-    query = _pointwise(x, parts.theta)
-    key, value = (F.max_pool2d(_pointwise(x, w), 2) for w in (parts.phi, parts.g))
-    query, key, value = (t.flatten(2).transpose(1, 2) for t in (query, key, value))
-    weights = torch.bmm(query, key.transpose(1, 2)).softmax(-1)
-    mixed = torch.bmm(weights, value).transpose(1, 2).unflatten(2, x.shape[2:])
-    return x + _pointwise(mixed, parts.o)
 
 
 def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
