@@ -6,9 +6,11 @@ what all nets are judged by, and what is shown of them.
 
 import hashlib
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
-from torch import nn
+
+Made = TypeVar("Made")
 
 
 class Fixed(int):
@@ -53,11 +55,11 @@ def generator(seed: int, *path: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
-def seeded(build: Callable[[], nn.Module], rng: torch.Generator) -> nn.Module:
-    """Build a net whose default initialisation draws from `rng` and not from the global state."""
+def seeded(make: Callable[[], Made], rng: torch.Generator) -> Made:
+    """Make what draws from torch's global state, as nets do that start, from `rng` instead."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
-        return build()
+        return make()
 
 
 def like(rng: torch.Generator, device: torch.device) -> torch.Generator:

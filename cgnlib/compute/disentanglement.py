@@ -129,7 +129,7 @@ def _effects(names: Sequence[str], seen: Tensor, y: Tensor, other: Tensor) -> di
 def _nearest_iou(masks: Tensor, y: Tensor) -> float:
     """Mean IoU with the most similar true mask of the class."""
     labels = torch.arange(POOL) % len(menagerie.CLASSES)
-    true, _ = menagerie.silhouette(labels, chance.SILHOUETTES, torch.arange(POOL))
+    true = menagerie.silhouette(labels, chance.SILHOUETTES, torch.arange(POOL))[:, :1]
     return metrics.nearest_iou(masks, y, true > 0.5, labels).mean().item()
 
 

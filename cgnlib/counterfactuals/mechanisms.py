@@ -101,8 +101,7 @@ class Renderer:
 
     def part(self, mechanism: int, y: Tensor, take: int, index: Tensor) -> Tensor:
         make = (menagerie.silhouette, menagerie.surface, menagerie.scenery)[mechanism]
-        made = make(y, self.seed, index + take * OTHER)
-        return torch.cat(made, 1) if mechanism == 0 else made
+        return make(y, self.seed, index + take * OTHER)
 
     def compose(self, parts: list[Tensor], index: Tensor) -> Tensor:
         shape, fg, bg = parts

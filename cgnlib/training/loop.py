@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -78,8 +79,9 @@ class Loop:
                 f"{checkpoint.path} was made on a {made_on} and this is a {here}: go on there (or "
                 f"set CGN_PRECISION), or delete {checkpoint.path.parent} to start this run anew"
             )
+        batches = self.batches or partial(index_batches, self.n, self.batch, self.seed)
         bar = tqdm(
-            self._batches(loop["step"]),
+            batches(loop["step"], self.steps),
             initial=loop["step"], total=self.steps, disable=None, unit="step",
         )  # fmt: skip
         level = logging.INFO if bar.disable else logging.DEBUG
@@ -105,11 +107,6 @@ class Loop:
                 report(loop["step"])
                 checkpoint.after_step(loop, self.parts)
         return loop["history"]
-
-    def _batches(self, first: int) -> Iterator[Sized]:
-        if self.batches is not None:
-            return self.batches(first, self.steps)
-        return index_batches(self.n, self.batch, self.seed, first, self.steps)
 
     def _close_window(self, loop: dict) -> None:
         means = {name: float(total / loop["seen"]) for name, total in loop["sums"].items()}

@@ -107,12 +107,14 @@ def _public_test(
     name: str, protocol: str, normalise: str | None = None, condition: str | None = None
 ) -> Stimuli:
     found = public.read(name)
+    prepare = preprocessing.preprocessing(found.name, protocol, normalise)
+    files = Files(found.images, found.labels, prepare, workers=_workers())
     return Stimuli(
         condition or found.condition,
         [path.name for path in found.images],
         found.classes,
         found.labels,
-        partial(_prepared, found, protocol, normalise),
+        partial(_in_order, files),
         _DECIDE[public.LAYOUTS[name].labels],
         texture=found.texture,
     )
@@ -134,17 +136,12 @@ def _two_hundred(p: Tensor) -> Tensor:
 _DECIDE = {
     "imagenet": as_is,
     "imagenet_a": _two_hundred,
-    "sixteen": categories.sixteen_means,
+    "sixteen": categories.sixteen,
     "nine": _nine,
 }
 
 
-# What tests draw their images from: functions, which go to other processes as lambdas do not.
-def _prepared(found: public.Benchmark, protocol: str, normalise: str | None) -> Iterator[Tensor]:
-    made = preprocessing.batches(found, CHUNK, protocol, normalise, _workers())
-    return laid_out(x for x, _ in made)
-
-
+# What tests draw their images from: a function, which goes to other processes as a lambda does not.
 def _in_order(files: Files) -> Iterator[Tensor]:
     order = enumerate(torch.arange(len(files)).split(CHUNK))
     return laid_out(x for x, _ in files.batches(order))

@@ -358,7 +358,7 @@ def write_benchmarks(root):
         write_image(root / "imagenet-a" / ids[c] / f"{c}.jpg", rng, 80)
     for i, shape in enumerate(SIXTEEN):
         pair = shape, SIXTEEN[(i + 1) % 16]
-        name = min(n for n in public.stimuli() if public.shape_and_texture(n) == pair)
+        name = min(n for n, cues in public.stimuli().items() if cues == pair)
         write_image(root / "cue_conflict" / shape / name, rng)
     for variation in ("original", "mixed_same", "mixed_rand"):
         for folder in public.IN9_FOLDERS[::4]:
