@@ -19,15 +19,16 @@ from cgnlib.counterfactuals.folder import (
     HEADER,
     QUALITY,
     Writer,
+    as_tensor,
     file_of,
     kept_coverage,
     names_of,
     present,
-    read_image,
     read_spec,
     refuse_foreign,
     through_jpeg,
 )
+from cgnlib.data.pictures import read_image
 from cgnlib.errors import CGNError, reason
 from cgnlib.measures import metrics
 
@@ -65,7 +66,7 @@ class Dataset:
                 f"{self.path(self.missing[0]).name}: write the data set again to fill it"
             )
         for block in torch.arange(len(self)).split(batch):
-            yield torch.stack([read_image(self.path(i)) for i in block.tolist()])
+            yield torch.stack([as_tensor(read_image(self.path(i))) for i in block.tolist()])
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -138,15 +139,21 @@ def write_dataset(
     spec |= {"lists": lists, "stretch": stretch, "quality": QUALITY}
     spec = json.loads(json.dumps(spec))
     _check(spec, batch)
-    classes = torch.cat([_draw_classes_of(spec, i) for i in range(n)])
+    rngs = (generator(seed, "classes", i) for i in range(n))
+    drawn = [draws.draw_classes(mode, 1, num_classes, rng, fixed, lists) for rng in rngs]
+    classes = torch.cat(drawn)
     writer = Writer(folder, spec, classes)
+    device = next((t.device for t in (*net.parameters(), *net.buffers())), "cpu")
     net.eval()
     try:
         todo = writer.begin()
         with tqdm(total=n, initial=n - len(todo), disable=None, unit="image") as progress:
-            for block in _blocks(n, batch, todo):
-                u = torch.cat([_draw_latent_of(spec, i) for i in block])
-                made = net(*_moved(net, u, *classes[block].T), truncation)
+            for block in (list(range(n)[i : i + batch]) for i in range(0, n, batch)):
+                if todo.isdisjoint(block):
+                    continue
+                rngs = (generator(seed, "latent", i) for i in block)
+                u = torch.cat([draws.truncated_noise(1, latent, truncation, rng) for rng in rngs])
+                made = net(u.to(device), *classes[block].T.to(device), truncation)
                 shares = metrics.mask_coverage(made.mask.double()).tolist()
                 images = zip(block, _bytes(made.x_gen, stretch), strict=True)
                 new = {i: image for i, image in images if i in todo}
@@ -175,31 +182,6 @@ def _check(spec: dict, batch: int) -> None:
         raise CGNError(f"{spec['name']!r} is no name for images: use letters, digits, . - and _")
     if spec["stretch"] not in STRETCHES:
         raise CGNError(f"unknown stretch {spec['stretch']!r}: choose {', '.join(STRETCHES)}")
-
-
-def _draw_latent_of(spec: dict, i: int) -> Tensor:
-    rng = generator(spec["seed"], "latent", i)
-    return draws.truncated_noise(1, spec["latent"], spec["truncation"], rng)
-
-
-def _draw_classes_of(spec: dict, i: int) -> Tensor:
-    rng = generator(spec["seed"], "classes", i)
-    return draws.draw_classes(
-        spec["mode"], 1, spec["num_classes"], rng, fixed=spec["fixed"], lists=spec["lists"]
-    )
-
-
-def _blocks(n: int, batch: int, todo: set[int]) -> Iterator[list[int]]:
-    for start in range(0, n, batch):
-        block = list(range(start, min(start + batch, n)))
-        if not todo.isdisjoint(block):
-            yield block
-
-
-def _moved(net: nn.Module, *tensors: Tensor) -> list[Tensor]:
-    """Tensors on the device of a net's parameters."""
-    device = next((t.device for t in (*net.parameters(), *net.buffers())), "cpu")
-    return [t.to(device) for t in tensors]
 
 
 def _bytes(x: Tensor, stretch: str) -> np.ndarray:

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -121,9 +120,7 @@ def _held(folder: Path) -> set[str]:
 def _is_whole(path: Path) -> bool:
     """Whether a JPEG file has its end."""
     with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) < 2:
-            return False
-        file.seek(-2, os.SEEK_END)
+        file.seek(-min(2, path.stat().st_size), os.SEEK_END)
         return file.read() == b"\xff\xd9"
 
 
@@ -138,19 +135,13 @@ def read_spec(folder: Path) -> dict:
 
 
 def refuse_foreign(folder: Path, names: list[str]) -> None:
-    files = {"dataset.json", "labels.csv", "mean_masks.txt"}
     for name, is_right in (("ims", Path.is_dir), ("labels.csv", Path.is_file)):
         if (folder / name).exists() and not is_right(folder / name):
             raise CGNError(f"{folder / name} is not what a data set has there: use another folder")
-    images = {file_of(name) for name in names}
-    foreign = _held(folder) - files - _parts(files) - {PROGRESS, "ims"}
-    foreign |= present(folder) - images - _parts(images)
-    if foreign:
+    ours = {"dataset.json", "labels.csv", "mean_masks.txt", PROGRESS, "ims", *map(file_of, names)}
+    held = _held(folder) | present(folder)
+    if foreign := [name for name in held if name.removesuffix(PART) not in ours]:
         raise CGNError(f"{folder} holds {min(foreign)}, which is not part of its data set")
-
-
-def _parts(files: Iterable[str]) -> set[str]:
-    return {file + PART for file in files}
 
 
 def kept_coverage(folder: Path, n: int) -> dict[int, str]:
@@ -181,18 +172,10 @@ def through_jpeg(images: np.ndarray) -> Tensor:
     for image in images:
         file = io.BytesIO()
         Image.fromarray(image).save(file, format="JPEG", quality=QUALITY)
-        back.append(_decode(file))
+        back.append(as_tensor(Image.open(file)))
     return torch.stack(back)
 
 
-def read_image(path: Path) -> Tensor:
-    try:
-        return _decode(path)
-    except OSError as error:
-        raise CGNError(f"{path} cannot be read ({reason(error)}): delete and rewrite it") from error
-
-
-def _decode(file: Path | io.BytesIO) -> Tensor:
-    with Image.open(file) as image:
-        pixels = np.array(image.convert("RGB"))
-    return to_signed(torch.from_numpy(pixels)).permute(2, 0, 1)
+def as_tensor(image: Image.Image) -> Tensor:
+    """[3, H, W] in -1...1."""
+    return to_signed(torch.from_numpy(np.array(image))).permute(2, 0, 1)
