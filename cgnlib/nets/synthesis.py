@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 
 class Block(NamedTuple):
@@ -79,31 +78,9 @@ def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 
-class _AffineReLU(torch.autograd.Function):
+def affine_relu(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """relu(x * scale + shift) with scale and shift per image and channel, [B or 1, C, 1, 1]."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        scale, shift = scale.to(x.dtype), shift.to(x.dtype)  # maps stay as they come
-        out = torch.addcmul(shift, x, scale).relu_()
-        ctx.save_for_backward(x, scale, out)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor):
-        x, scale, out = ctx.saved_tensors
-        grad = torch.ops.aten.threshold_backward(grad, out, 0)
-        over = (2, 3) if len(scale) == len(x) else (0, 2, 3)
-        of_scale = of_shift = None
-        if ctx.needs_input_grad[1]:
-            of_scale = (grad * x).sum(over).view_as(scale)
-        if ctx.needs_input_grad[2]:
-            of_shift = grad.sum(over).view_as(scale)
-        return grad.mul_(scale), of_scale, of_shift
-
-
-affine_relu = _AffineReLU.apply
+    return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype)).relu_()  # maps stay as they come
 
 
 def affine_of_statistics(bn: nn.Module, row: int) -> tuple[Tensor, Tensor]:
@@ -131,35 +108,15 @@ def kernel_of(weight: Tensor, doubles: bool) -> Tensor:
     return wide.flip(2, 3).transpose(0, 1)
 
 
-class _Dot(torch.autograd.Function):
-    """u.W.v for a matrix W whose product W.v is known; the gradient is the outer product."""
-
-    @staticmethod
-    def forward(ctx, weight: Tensor, u: Tensor, v: Tensor, product: Tensor) -> Tensor:
-        ctx.save_for_backward(u, v)
-        ctx.shape = weight.shape
-        return torch.dot(u, product)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor):
-        u, v = ctx.saved_tensors
-        return torch.outer(u * grad, v).view(ctx.shape), None, None, None
-
-
 def sigma_of(layer: nn.Module) -> Tensor:
     """The layer's spectral norm, after one power iteration where it is in training mode."""
-    weight, u, v = layer.weight_orig, layer.weight_u, layer.weight_v
-    with torch.no_grad():
-        matrix = weight.flatten(1)
-        if layer.training:
+    matrix, u, v = layer.weight_orig.flatten(1), layer.weight_u, layer.weight_v
+    if layer.training:
+        with torch.no_grad():
             (eps,) = {hook.eps for hook in layer._forward_pre_hooks.values()}
             v.copy_(F.normalize(torch.mv(matrix.t(), u), dim=0, eps=eps))
-            product = torch.mv(matrix, v)
-            u.copy_(F.normalize(product, dim=0, eps=eps))
-        else:
-            product = torch.mv(matrix, v)
-    return _Dot.apply(weight, u.clone(), v.clone(), product)  # the next iteration is in place
+            u.copy_(F.normalize(torch.mv(matrix, v), dim=0, eps=eps))
+    return torch.dot(u.clone(), torch.mv(matrix, v.clone()))  # the next iteration is in place
 
 
 def normalised(layer: nn.Module) -> Tensor:
