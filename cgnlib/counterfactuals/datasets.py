@@ -40,7 +40,6 @@ class Dataset:
     """A data set on disk.
 
     spec: what `dataset.json` says.  classes: of shape, texture and background, [n, 3].
-    coverage: the mean mask of each image, [n]; None while the set is unfinished.
     missing: the images that are not there.
     """
 
@@ -48,7 +47,6 @@ class Dataset:
     spec: dict
     names: list[str]
     classes: Tensor
-    coverage: Tensor | None
     missing: list[int]
 
     def __len__(self) -> int:
@@ -89,13 +87,10 @@ def read_dataset(folder: Path) -> Dataset:
         raise CGNError(f"{path} does not list the {len(names)} images of its set")
     if classes.amin() < 0 or classes.amax() >= spec["num_classes"]:
         raise CGNError(f"{path} has classes outside 0 to {spec['num_classes'] - 1}")
-    coverage = None
-    if (folder / "mean_masks.txt").exists():
-        kept = kept_coverage(folder, len(names))
-        coverage = torch.tensor([float(kept[i]) for i in range(len(names))])
+    kept_coverage(folder, len(names))  # or it is damaged
     there = present(folder)
     missing = [i for i, name in enumerate(names) if file_of(name) not in there]
-    return Dataset(folder, spec, names, classes, coverage, missing)
+    return Dataset(folder, spec, names, classes, missing)
 
 
 @torch.inference_mode()

@@ -78,11 +78,6 @@ def recorded(path: Path) -> str:
     return words[0] if words and re.fullmatch("[0-9a-f]{8,64}", words[0]) else ""
 
 
-def checksum(name: str) -> str:
-    """The sha256 of a file of the table, whole.  Raises CGNError as `find` does."""
-    return sha256(find(name))
-
-
 def sha256(path: Path) -> str:
     """The sha256 of a file's content, computed once as long as the file does not change."""
     state = path.stat()

@@ -29,7 +29,7 @@ def build(name: str, layers: tuple[int, ...]) -> "Features":
 
 def checksum(name: str) -> str:
     """sha256 of the weights behind a name, for a run's spec."""
-    return sources.sha256(_lite0_file()) if name == LITE0 else sources.checksum(name)
+    return sources.sha256(_lite0_file() if name == LITE0 else sources.find(name))
 
 
 class Features(nn.Module):
