@@ -6,11 +6,9 @@ what all nets are judged by, and what is shown of them.
 
 import hashlib
 from collections.abc import Callable
-from typing import TypeVar
 
 import torch
-
-Made = TypeVar("Made")
+from torch import nn
 
 
 class Fixed(int):
@@ -55,11 +53,11 @@ def generator(seed: int, *path: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
-def seeded(make: Callable[[], Made], rng: torch.Generator) -> Made:
-    """Make what draws from torch's global state, as nets do that start, from `rng` instead."""
+def seeded(build: Callable[[], nn.Module], rng: torch.Generator) -> nn.Module:
+    """Build a net whose default initialisation draws from `rng` and not from the global state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
-        return make()
+        return build()
 
 
 def like(rng: torch.Generator, device: torch.device) -> torch.Generator:

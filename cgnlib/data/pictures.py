@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cgnlib import processor
-from cgnlib.chance import generator, seeded
+from cgnlib.chance import generator
 from cgnlib.data.images import Images
 from cgnlib.errors import CGNError, reason
 
@@ -39,9 +39,8 @@ class Stored:
 class Files(Dataset):
     """Images in files.
 
-    transform: from a PIL image to what a classifier takes, or ValueError for one that it does not
-    take; what it draws from torch's global generator is seeded for each image.  workers: processes
-    that read ahead, 0 for none.
+    transform: from a PIL image to what a classifier takes; what it draws from torch's global
+    generator is seeded for each image.  workers: processes that read ahead, 0 for none.
     """
 
     def __init__(
@@ -63,15 +62,12 @@ class Files(Dataset):
     def __getitem__(self, place: tuple[int, int]) -> Batch:
         step, i = place
         rng = generator(self.seed, "transform", step, i)
-        try:
-            x = seeded(lambda: self.transform(read_image(self.paths[i])), rng)
-        except ValueError as error:
-            raise CGNError(f"{self.paths[i]} has {error}: get it again, as published") from error
-        return x, self.labels[i]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
+            return self.transform(read_image(self.paths[i])), self.labels[i]
 
     def batches(self, order: Order) -> Iterator[Batch]:
-        """Transformed images and their labels.  Raises CGNError for a file that is no image, or
-        none that the transform takes."""
+        """Transformed images and their labels.  Raises CGNError for a file that is no image."""
         places = ([(step, i) for i in index.tolist()] for step, index in order)
         loader = DataLoader(
             self,
@@ -81,13 +77,18 @@ class Files(Dataset):
             multiprocessing_context="spawn" if self.workers else None,
             generator=torch.Generator(),  # seeds for workers, not of the global state
         )
-        try:
-            yield from map(tuple, loader)
-        except CGNError as error:  # from a worker it comes behind its traceback
-            raise CGNError(str(error).splitlines()[-1].rpartition("CGNError: ")[2]) from error
+        yield from in_one_line(loader)
 
 
 Pictures = Stored | Files
+
+
+def in_one_line(loader: Iterable) -> Iterator:
+    """What a loader gives; a worker's CGNError, which comes behind its traceback, in one line."""
+    try:
+        yield from loader
+    except CGNError as error:
+        raise CGNError(str(error).splitlines()[-1].rpartition("CGNError: ")[2]) from error
 
 
 def read_image(path: Path) -> Image.Image:

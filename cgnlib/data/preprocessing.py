@@ -1,15 +1,21 @@
 """How photographs become the input of a classifier of ImageNet."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
+from torch.utils.data import DataLoader
 
+from cgnlib import processor
+from cgnlib.data.pictures import in_one_line, read_image
+from cgnlib.data.public import Benchmark
 from cgnlib.errors import CGNError
 
 SIZE = 224
+
 
 # By name, the mean and the standard deviation of the channels of images in 0...1.
 NORMALISE = {
@@ -33,8 +39,12 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> Tensor:
         """[3, 224, 224] float32.  Raises ValueError for another size where nothing is resized."""
+        from torchvision.transforms.v2 import InterpolationMode  # two seconds, for some runs
+        from torchvision.transforms.v2 import functional as F
+
         if self.resize is not None:
-            image = F.center_crop(F.resize(image, [self.resize], antialias=True), [SIZE, SIZE])
+            image = F.resize(image, [self.resize], InterpolationMode.BILINEAR, antialias=True)
+            image = F.center_crop(image, [SIZE, SIZE])
         if image.size != (SIZE, SIZE):
             raise ValueError(f"{image.width} x {image.height} pixels and not {SIZE} x {SIZE}")
         mean, std = NORMALISE[self.normalise]
@@ -43,6 +53,7 @@ class Preprocessing:
 
 
 _USUAL = Preprocessing(256, "imagenet")
+
 
 # By protocol, what departs from the usual.  `paper`: CGN's code and the study, which enlarge the
 # cue-conflict stimuli and crop them.  `authors`: those who made the benchmark.
@@ -66,3 +77,43 @@ def preprocessing(name: str, protocol: str, normalise: str | None = None) -> Pre
         raise CGNError(f"unknown normalisation {normalise!r}: choose {', '.join(NORMALISE)}")
     found = PROTOCOLS[protocol].get(name, _USUAL)
     return found if normalise is None else replace(found, normalise=normalise)
+
+
+def batches(
+    benchmark: Benchmark,
+    batch: int,
+    protocol: str = "paper",
+    normalise: str | None = None,
+    workers: int = 0,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images in order: x [B, 3, 224, 224] float32, normalised, and their indices [B] int64.
+
+    The last batch is as short as it comes.  workers: processes that read ahead, 0 for none.
+    Raises CGNError for a file that is no image, or none of the size that the protocol takes.
+    """
+    prepare = preprocessing(benchmark.name, protocol, normalise)
+    loader = DataLoader(
+        _Prepared(benchmark.images, prepare),
+        batch_size=batch,
+        num_workers=workers,
+        pin_memory=processor.on_gpu(),
+        multiprocessing_context="spawn" if workers else None,
+        generator=torch.Generator(),  # its seeds for workers are not drawn from the global state
+    )
+    yield from in_one_line(map(tuple, loader))
+
+
+class _Prepared(torch.utils.data.Dataset):
+    """An image, and its index."""
+
+    def __init__(self, images: list[Path], prepare: Preprocessing):
+        self.images, self.prepare = images, prepare
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        try:
+            return self.prepare(read_image(self.images[i])), i
+        except ValueError as error:
+            raise CGNError(f"{self.images[i]} has {error}: get it again, as published") from error

@@ -107,14 +107,12 @@ def _public_test(
     name: str, protocol: str, normalise: str | None = None, condition: str | None = None
 ) -> Stimuli:
     found = public.read(name)
-    prepare = preprocessing.preprocessing(found.name, protocol, normalise)
-    files = Files(found.images, found.labels, prepare, workers=_workers())
     return Stimuli(
         condition or found.condition,
         [path.name for path in found.images],
         found.classes,
         found.labels,
-        partial(_in_order, files),
+        partial(_prepared, found, protocol, normalise),
         _DECIDE[public.LAYOUTS[name].labels],
         texture=found.texture,
     )
@@ -141,7 +139,12 @@ _DECIDE = {
 }
 
 
-# What tests draw their images from: a function, which goes to other processes as a lambda does not.
+# What tests draw their images from: functions, which go to other processes as lambdas do not.
+def _prepared(found: public.Benchmark, protocol: str, normalise: str | None) -> Iterator[Tensor]:
+    made = preprocessing.batches(found, CHUNK, protocol, normalise, _workers())
+    return laid_out(x for x, _ in made)
+
+
 def _in_order(files: Files) -> Iterator[Tensor]:
     order = enumerate(torch.arange(len(files)).split(CHUNK))
     return laid_out(x for x, _ in files.batches(order))

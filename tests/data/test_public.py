@@ -12,8 +12,7 @@ from torchvision import transforms
 
 from cgnlib.data import public
 from cgnlib.data.categories import NINE, SIXTEEN, imagenet_a, wordnet
-from cgnlib.data.pictures import Files
-from cgnlib.data.preprocessing import NORMALISE, PROTOCOLS, preprocessing
+from cgnlib.data.preprocessing import NORMALISE, PROTOCOLS, batches, preprocessing
 from cgnlib.data.public import LAYOUTS, read
 from cgnlib.errors import CGNError
 
@@ -22,13 +21,6 @@ IN9_FOLDERS = (
     *("00_dog", "01_bird", "02_wheeled vehicle", "03_reptile", "04_carnivore", "05_insect"),
     *("06_musical instrument", "07_primate", "08_fish"),
 )
-
-
-def batches(found, size, protocol="paper", normalise=None, workers=0):
-    """All images in order, as a protocol prepares them, and their indices."""
-    prepare, index = preprocessing(found.name, protocol, normalise), torch.arange(len(found))
-    files = Files(found.images, index, prepare, workers=workers)
-    return files.batches(enumerate(index.split(size)))
 
 
 @pytest.fixture
