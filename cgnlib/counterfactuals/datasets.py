@@ -1,10 +1,7 @@
-"""Data sets of counterfactuals: written image by image, read as they were written."""
+"""Data sets of counterfactuals, made image by image."""
 
-import csv
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,82 +12,11 @@ from tqdm import tqdm
 from cgnlib.chance import generator
 from cgnlib.counterfactuals import draws
 from cgnlib.counterfactuals.digits import to_stored
-from cgnlib.counterfactuals.folder import (
-    HEADER,
-    QUALITY,
-    Writer,
-    as_tensor,
-    file_of,
-    kept_coverage,
-    names_of,
-    present,
-    read_spec,
-    refuse_foreign,
-    through_jpeg,
-)
-from cgnlib.data.pictures import read_image
+from cgnlib.counterfactuals.folder import QUALITY, Dataset, Writer, read_dataset, through_jpeg
 from cgnlib.errors import CGNError, reason
 from cgnlib.measures import metrics
 
 STRETCHES = ("minmax", "plain")
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A data set on disk.
-
-    spec: what `dataset.json` says.  classes: of shape, texture and background, [n, 3].
-    missing: the images that are not there.
-    """
-
-    folder: Path
-    spec: dict
-    names: list[str]
-    classes: Tensor
-    missing: list[int]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def path(self, i: int) -> Path:
-        """Where image i is, or would be."""
-        return self.folder / "ims" / file_of(self.names[i])
-
-    def images(self, batch: int) -> Iterator[Tensor]:
-        """All images in order, [B, 3, H, W] in -1...1.  Raises CGNError where one is missing."""
-        if self.missing:
-            raise CGNError(
-                f"{self.folder} lacks {len(self.missing)} of {len(self)} images, the first is "
-                f"{self.path(self.missing[0]).name}: write the data set again to fill it"
-            )
-        for block in torch.arange(len(self)).split(batch):
-            yield torch.stack([as_tensor(read_image(self.path(i))) for i in block.tolist()])
-
-
-def read_dataset(folder: Path) -> Dataset:
-    """A data set that `write_dataset` wrote, finished or not.
-
-    Raises CGNError when the folder holds no data set, or its files do not fit together.
-    """
-    folder = Path(folder)
-    spec = read_spec(folder)
-    names = names_of(spec)
-    refuse_foreign(folder, names)
-    path = folder / "labels.csv"
-    try:
-        with path.open(newline="") as file:
-            header, *rows = csv.reader(file)
-        classes = torch.tensor([[int(c) for c in row[2:]] for row in rows]).view(-1, 3)
-    except (OSError, ValueError) as error:
-        raise CGNError(f"{path} cannot be read ({reason(error)})") from error
-    if tuple(header) != HEADER or [row[:2] for row in rows] != [["", name] for name in names]:
-        raise CGNError(f"{path} does not list the {len(names)} images of its set")
-    if classes.amin() < 0 or classes.amax() >= spec["num_classes"]:
-        raise CGNError(f"{path} has classes outside 0 to {spec['num_classes'] - 1}")
-    kept_coverage(folder, len(names))  # or it is damaged
-    there = present(folder)
-    missing = [i for i, name in enumerate(names) if file_of(name) not in there]
-    return Dataset(folder, spec, names, classes, missing)
 
 
 @torch.inference_mode()
