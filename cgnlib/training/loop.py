@@ -30,14 +30,22 @@ def index_batches(n: int, batch: int, seed: int, first: int, last: int) -> Itera
 
     The order is a function of seed and epoch alone; an epoch ends with a short batch.
     """
-    per_epoch = -(-n // batch)
-    order, epoch = None, None
+
+    def order(epoch: int) -> Tensor:
+        return torch.randperm(n, generator=chance.generator(seed, "order", epoch))
+
+    return cut(order, -(-n // batch), batch, first, last)
+
+
+def cut(
+    order: Callable[[int], Tensor], per_epoch: int, batch: int, first: int, last: int
+) -> Iterator[Tensor]:
+    """The indices of steps first...last - 1, cut from the order of each epoch."""
     for step in range(first, last):
-        if step // per_epoch != epoch:
-            epoch = step // per_epoch
-            order = torch.randperm(n, generator=chance.generator(seed, "order", epoch))
-        start = (step % per_epoch) * batch
-        yield order[start : start + batch]
+        epoch, at = divmod(step, per_epoch)
+        if at == 0 or step == first:
+            indices = order(epoch)
+        yield indices[at * batch : (at + 1) * batch]
 
 
 @dataclass
