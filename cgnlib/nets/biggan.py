@@ -172,13 +172,13 @@ class Folded(nn.Module):
     def _fold_block(self, i: int, layer: nn.Module, row: int, weights: list, biases: list) -> None:
         """One block's kernels, and its rows of the linear layer that gives every affine."""
         self.doubles[i] = layer.up_sample
-        bias = None  # of the convolution in front
+        bias: Tensor | float = 0.0  # of the convolution in front
         for k in range(4):
             bn, conv = getattr(layer, f"bn_{k}"), getattr(layer, f"conv_{k}")
             self._keep(f"conv_{k}_{i}", kernel_of(normalised(conv), k == 1 and layer.up_sample))
             std, shift = (v.double() for v in affine_of_statistics(bn, row))
             scale, offset = (normalised(part).double() for part in (bn.scale, bn.offset))
-            ahead = shift / std if bias is None else shift / std + bias  # minus the mean, and that
+            ahead = shift / std + bias  # shift / std is minus the mean
             scale = scale * std[:, None]
             weights += [scale, offset + ahead[:, None] * scale]
             biases += [std, ahead * std]
