@@ -18,8 +18,8 @@ from cgnlib.data.pictures import Files, Pictures
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
 from cgnlib.nets import biggan, inception, perceptual, weights
-from cgnlib.nets.ensemble import Plain, load_resnet50
-from cgnlib.nets.imagenet import ImageNetCGN, load_biggan, load_cgn, load_u2net
+from cgnlib.nets.ensemble import Plain
+from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.perceptual import LITE0
 from cgnlib.nets.u2net import U2Net
 from cgnlib.worlds.stimuli import CHUNK, Stimuli, as_is, of_counterfactuals
@@ -33,11 +33,12 @@ class ImageNet:
     sheet = (15, 251, 330, 382, 385, 483, 559, 751, 938, 947, 999)  # published
 
     def start(self) -> ImageNetCGN:
-        net = ImageNetCGN(self.config, load_u2net(sources.find("u2net")))
-        return net.start_from(load_biggan(sources.find("biggan256")))
+        u2net = weights.load(U2Net.published(), sources.find("u2net"))
+        generator = weights.load(biggan.build(self.config), sources.find("biggan256"))
+        return ImageNetCGN(self.config, u2net).start_from(generator)
 
     def load(self, path: Path, mend: str = weights.AGAIN) -> ImageNetCGN:
-        return load_cgn(path, self.config, U2Net.published(), mend)
+        return weights.load(ImageNetCGN(self.config, U2Net.published()), path, mend).eval()
 
     def judge(self, protocol: str) -> nn.Module:
         return inception.build(protocol)
@@ -74,12 +75,12 @@ class ImageNet:
 
 def published() -> ImageNetCGN:
     """The authors' trained CGN."""
-    return load_cgn(sources.find("cgn-imagenet"))
+    return ImageNet().load(sources.find("cgn-imagenet"))
 
 
 def pretrained() -> ResNet:
     """torchvision's ResNet-50 with its V1 weights, whole or not at all."""
-    return load_resnet50(sources.find("resnet50"))
+    return weights.load(resnet50(weights=None), sources.find("resnet50"))
 
 
 def packaged(name: str) -> nn.Module:
@@ -133,7 +134,7 @@ def _two_hundred(p: Tensor) -> Tensor:
 _DECIDE = {
     "imagenet": as_is,
     "imagenet_a": _two_hundred,
-    "sixteen": categories.sixteen_means,
+    "sixteen": categories.sixteen,
     "nine": _nine,
 }
 
