@@ -22,6 +22,7 @@ from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
 from cgnlib.training import losses
 from cgnlib.training.mechanisms import loss_terms
+from cgnlib.training.patches import draw_windows
 
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
 import bench
@@ -119,7 +120,8 @@ def test_the_cgn_over_biggan_and_its_loss_are_the_same(shipped, monkeypatch):
     patches = replace(MENAGERIE_MECHANISMS.patches, best=1)  # nothing is left to chance
     recipe = replace(MENAGERIE_MECHANISMS, patches=patches)
     features = perceptual.build(recipe.perceptual, recipe.layers)
-    terms = loss_terms(made, recipe.weights, features, patches, torch.Generator())
+    drawn = draw_windows(len(u), patches, torch.Generator())
+    terms = loss_terms(made, recipe.weights, features, patches, drawn)
     assert torch.allclose(plain_imagenet.loss(features, ours, recipe), sum(terms.values()))
 
 
