@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.models import resnet50
-from torchvision.models.resnet import ResNet
-from torchvision.transforms import v2
 
 from cgnlib import processor
 from cgnlib.counterfactuals.datasets import Dataset
@@ -18,11 +16,14 @@ from cgnlib.data.pictures import Files, Pictures
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
 from cgnlib.nets import biggan, inception, perceptual, weights
-from cgnlib.nets.ensemble import Plain, load_resnet50
+from cgnlib.nets.ensemble import Plain, large_resnet, load_resnet50
 from cgnlib.nets.imagenet import ImageNetCGN, load_biggan, load_cgn, load_u2net
 from cgnlib.nets.perceptual import LITE0
 from cgnlib.nets.u2net import U2Net
 from cgnlib.worlds.stimuli import CHUNK, Stimuli, as_is, laid_out, of_counterfactuals
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 
 class ImageNet:
@@ -45,8 +46,8 @@ class ImageNet:
     def probe(self) -> None:
         return None
 
-    def backbone(self) -> ResNet:
-        return resnet50(weights=None)
+    def backbone(self) -> "ResNet":
+        return large_resnet()
 
     def real(self, recipe: EnsembleRecipe, seed: int) -> Pictures:
         """Training images, cropped and flipped at random, by seed."""
@@ -77,7 +78,7 @@ def published() -> ImageNetCGN:
     return load_cgn(sources.find("cgn-imagenet"))
 
 
-def pretrained() -> ResNet:
+def pretrained() -> "ResNet":
     """torchvision's ResNet-50 with its V1 weights, whole or not at all."""
     return load_resnet50(sources.find("resnet50"))
 
@@ -93,6 +94,8 @@ class _Augment:
     """The published augmentation: a random crop of 224 pixels, flipped half of the time."""
 
     def __call__(self, image: Image.Image) -> Tensor:
+        from torchvision.transforms import v2
+
         x = v2.functional.pil_to_tensor(image)
         x = v2.RandomHorizontalFlip()(v2.RandomResizedCrop(preprocessing.SIZE, antialias=True)(x))
         x = v2.functional.to_dtype(x, torch.float32, scale=True)

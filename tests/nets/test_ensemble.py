@@ -171,7 +171,7 @@ def test_heads_are_drawn_within_the_usual_bounds(small):
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
     """Writes a state; the ResNet-50 of the loader becomes a small net, which a test can store."""
-    monkeypatch.setattr(ensemble, "resnet50", lambda weights: small_resnet())
+    monkeypatch.setattr("torchvision.models.resnet50", lambda weights: small_resnet())
 
     def write(state):
         torch.save(state, tmp_path / "resnet50.pth")
@@ -204,6 +204,6 @@ def test_a_foreign_file_is_refused(change, stored):
 
 def test_the_loader_wants_a_resnet50_itself(tmp_path, monkeypatch, big):
     torch.save(small_resnet().state_dict(), tmp_path / "small.pth")
-    monkeypatch.setattr(ensemble, "resnet50", lambda weights: {None: big}[weights])
+    monkeypatch.setattr("torchvision.models.resnet50", lambda weights: {None: big}[weights])
     with pytest.raises(CGNError, match="weights of this ResNet"):
         load_resnet50(tmp_path / "small.pth")
