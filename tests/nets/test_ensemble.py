@@ -9,7 +9,6 @@ from torchvision.models import resnet18, resnet50
 
 from cgnlib.chance import seeded
 from cgnlib.errors import CGNError
-from cgnlib.nets import ensemble
 from cgnlib.nets.ensemble import HEADS, SUBJECTS, Ensemble, Plain, load_resnet50, small_resnet
 
 
