@@ -40,7 +40,7 @@ install = { [ "$(INSTALLER)" = uv ] && $(PY) -m pip install -q -c constraints.tx
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters guard book pdf test rehearsal slurm browser nbval lint bench clean distclean
+.PHONY: help venv runs chapters guard book pdf test long rehearsal slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12] [INSTALLER=uv|pip]"
@@ -74,7 +74,10 @@ pdf: runs  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked
 	$(SNAKEMAKE) pdf
 
 test: venv  ## Run the tests, the files spread over two processes
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+long: venv  ## Run the tests that are long by nature: hundreds of kills, the paper's sizes
+	$(PY) -m pytest -n 2 -m long
 
 rehearsal: venv  ## Carry random numbers in place of PROFILE=full|paper's to the last page
 	$(PY) -m pytest -m rehearsal -k $(if $(filter mini,$(PROFILE)),"full or paper",$(PROFILE))

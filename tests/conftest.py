@@ -32,6 +32,13 @@ def _test_begins_alike(_module_begins_alike):
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _no_cluster_is_asked(request, monkeypatch):
+    """One that is installed and down is waited for, 9 s at each start of Snakemake."""
+    if not request.node.get_closest_marker("slurm"):
+        monkeypatch.setenv("SLURM_CONF", os.devnull)
+
+
 @pytest.fixture
 def rng():
     return torch.Generator().manual_seed(0)

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.models import resnet50
-from torchvision.models.resnet import ResNet
-from torchvision.transforms import v2
 
 from cgnlib import processor
 from cgnlib.counterfactuals.datasets import Dataset
@@ -23,6 +21,9 @@ from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.perceptual import LITE0
 from cgnlib.nets.u2net import U2Net
 from cgnlib.worlds.stimuli import CHUNK, Stimuli, as_is, of_counterfactuals
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 
 class ImageNet:
@@ -46,7 +47,9 @@ class ImageNet:
     def probe(self) -> None:
         return None
 
-    def backbone(self) -> ResNet:
+    def backbone(self) -> "ResNet":
+        from torchvision.models import resnet50  # as long a start as torch's own
+
         return resnet50(weights=None)
 
     def real(self, recipe: EnsembleRecipe, seed: int) -> Pictures:
@@ -78,9 +81,9 @@ def published() -> ImageNetCGN:
     return ImageNet().load(sources.find("cgn-imagenet"))
 
 
-def pretrained() -> ResNet:
+def pretrained() -> "ResNet":
     """torchvision's ResNet-50 with its V1 weights, whole or not at all."""
-    return weights.load(resnet50(weights=None), sources.find("resnet50"))
+    return weights.load(ImageNet().backbone(), sources.find("resnet50"))
 
 
 def packaged(name: str) -> nn.Module:
@@ -94,6 +97,8 @@ class _Augment:
     """The published augmentation: a random crop of 224 pixels, flipped half of the time."""
 
     def __call__(self, image: Image.Image) -> Tensor:
+        from torchvision.transforms import v2
+
         x = v2.functional.pil_to_tensor(image)
         x = v2.RandomHorizontalFlip()(v2.RandomResizedCrop(preprocessing.SIZE, antialias=True)(x))
         x = v2.functional.to_dtype(x, torch.float32, scale=True)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import ResNet
 
 from cgnlib import chance
 from cgnlib.counterfactuals.datasets import Dataset
@@ -22,6 +22,9 @@ from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
 from cgnlib.worlds.stimuli import CHUNK, Stimuli, of_counterfactuals
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 # By condition, the renderer's split: objects are the same in the last three.
 SPLITS = {
@@ -54,7 +57,7 @@ class Menagerie:
     def probe(self) -> Reader:
         return shipped.load("probe", Reader((10, 10, 10)))
 
-    def backbone(self) -> ResNet:
+    def backbone(self) -> "ResNet":
         return small_resnet()
 
     def real(self, recipe: EnsembleRecipe, seed: int) -> Pictures:

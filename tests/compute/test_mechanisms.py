@@ -398,7 +398,7 @@ def test_inputs_on_imagenet_are_the_downloads(tmp_path, monkeypatch):
     ("gigabytes", "together"), [(2, 1), (11, 2), (80, 16), (141, 32), (10_000, 2048)]
 )
 def test_a_pass_takes_the_batches_that_fit_on_the_gpu(gigabytes, together, monkeypatch):
-    paper = declared.mechanisms(PAPER, "none", 0)
+    paper = PAPER.mechanisms("none", 0)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (gigabytes * 1e9, 0))
     assert mechanisms.batches_at_once(paper, torch.device("cuda")) == together
     assert mechanisms.batches_at_once(paper, torch.device("cpu")) == 1

@@ -516,18 +516,25 @@ def test_training_lowers_what_it_is_trained_on(trained, start):
     assert history[-1]["l1"] < history[0]["l1"] / 2
 
 
-@pytest.mark.slow
-def test_a_training_step_of_the_papers_size():
+@pytest.mark.parametrize(
+    ("config", "u2net"),
+    [
+        (replace(biggan.BIGGAN_256, channel_width=16), U2Net.small),
+        pytest.param(biggan.BIGGAN_256, U2Net.published, marks=pytest.mark.long),
+    ],
+    ids=["an eighth as wide", "as wide"],
+)
+def test_a_training_step_of_the_papers_size(config, u2net):
     """Published settings, 256 pixels, random weights: six finite losses, every weight moves."""
     recipe = replace(profile("paper").world.mechanisms, accumulate=1, steps=1)
     rng = torch.Generator().manual_seed(0)
-    start = chance.seeded(lambda: biggan.build(biggan.BIGGAN_256), rng).train()
+    start = chance.seeded(lambda: biggan.build(config), rng).train()
     start.generator.layers[8].gamma.data.fill_(0.1)  # at 0 nothing reaches the attention's weights
     u = truncated_noise(1, 128, 1.0, rng)
     with torch.no_grad():  # random spectral vectors need some power iterations first
         for _ in range(3):
             biggan.generate(start, u, torch.tensor([0]), 1.0)
-    net = ImageNetCGN(biggan.BIGGAN_256, chance.seeded(U2Net.published, rng)).start_from(start)
+    net = ImageNetCGN(config, chance.seeded(u2net, rng)).start_from(start)
     before = {name: parameter.clone() for name, parameter in net.named_parameters()}
     features = chance.seeded(lambda: perceptual.vgg16(recipe.layers, pretrained=False), rng)
     (row,) = train_mechanisms(net, features, recipe, 0, Checkpoint())
