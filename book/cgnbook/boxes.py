@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from cgnbook import carried, drawn, records, reported
+from cgnbook.records import AUTHORS, THIS, TRAINED
 from cgnlib import experiments, paths
 from cgnlib.experiments import Profile, Run, with_needs
 from cgnlib.runs import Result
@@ -114,9 +115,11 @@ def _parts(source: Source) -> Iterator[tuple[str, object, str]]:
         yield f"{source.name}, declared", source, ""
     elif isinstance(source, Result):
         tracked = source.folder.is_relative_to(paths.records())
-        kind = f"{source.run.profile}, reference run" if tracked else source.run.profile
+        rows = records.frame([source])
+        whose = AUTHORS if (rows.generator == records.PUBLISHED).any() else TRAINED
+        kind = _kind(source.run.profile, whose) if tracked else source.run.profile
         where = str(source.folder.relative_to(paths.records())) if tracked else ""
-        yield kind, records.frame([source]), where
+        yield kind, rows, where
     elif isinstance(source, Run):
         yield f"{source.profile}, declared", source, ""
     elif not isinstance(source, pd.DataFrame):
@@ -125,12 +128,12 @@ def _parts(source: Source) -> Iterator[tuple[str, object, str]]:
     elif "spec" not in source:
         yield "reported", source, ""
     else:
-        ran = source.source.isin((records.THIS, records.REFERENCE))
+        ran = source.source.isin((THIS, TRAINED, AUTHORS))
         by = source[ran].groupby(["source", "profile", "claim"], sort=False)
         for (who, profile, claim), rows in by:
-            tracked = who == records.REFERENCE
+            tracked = who != THIS
             where = records.path_of(claim, profile).name if tracked else ""
-            yield f"{profile}, reference run" if tracked else profile, rows, where
+            yield _kind(profile, who) if tracked else profile, rows, where
         if not ran.all():
             yield "reported", source[~ran], ""
 
@@ -247,6 +250,11 @@ def _list(values: Iterable[object]) -> str:
 def _code(sentence: str) -> str:
     """A sentence with `code` in it, as HTML."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(sentence))
+
+
+def _kind(profile: str, whose: str) -> str:
+    """The badge of one kind of evidence of the reference run."""
+    return f"{profile}, " + ("authors' weights" if whose == AUTHORS else "trained here")
 
 
 def _css(kind: str) -> str:

@@ -54,7 +54,7 @@ def told(rows: pd.DataFrame, source: str) -> Measured:
 
 
 def by_source(this: Page, table: str) -> dict[str, Measured]:
-    """Paper, study, reference run and this run, by what they are called."""
+    """Paper, study and our own evidence, by what they are called."""
     theirs = {source: told(this.told(table), source) for source in TOLD}
     return theirs | {source: measured(rows) for source, rows in this.ours.items()}
 

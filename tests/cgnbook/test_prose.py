@@ -181,7 +181,7 @@ def separation_and_accuracy_rise_together(f, this):
 
 
 def ten_thousand_are_nearly_enough(f, this):
-    of = set_size.repeated(set_size.sources(this)["Reference run"])
+    of = set_size.repeated(set_size.sources(this)["Authors' weights"])
     enough = all(of[v].size == 10_000 and of[v].share > 0.75 for v in HARD)
     return enough and f["behind-reference-colored"] == set_size.NO_RISE
 

@@ -1,6 +1,6 @@
 """Claim 3 on the MNISTs: counterfactual training makes digit classifiers robust."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,9 +9,10 @@ import torch
 
 from cgnbook import boxes, digits
 from cgnbook.digits import RECIPES, Accuracies, accuracies, means
-from cgnbook.drawing import SOURCES, STYLE, bytes_of, tile
-from cgnbook.names import NAMES, SETTINGS, WEIGHTS, key
+from cgnbook.drawing import STYLE, bytes_of, sign, tile
+from cgnbook.names import NAMES, SETTINGS, key
 from cgnbook.page import Page
+from cgnbook.records import AUTHORS, PUBLISHED, TRAINED
 from cgnbook.tables import pct, spread
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points
 from cgnbook.words import NUMBERS, listed, sorted_out
@@ -58,15 +59,21 @@ def told(this: Page) -> Accuracies:
 
 
 def findings(this: Page) -> dict[str, Finding]:
-    """What study, reference run and this run found."""
-    weights = zip(this.ours.items(), ("published", "trained"), strict=True)
-    ours = {source: finding(accuracies(rows, which)) for (source, rows), which in weights}
-    return {"Study": finding(told(this))} | ours
+    """What the study and each kind of our evidence found.
+
+    The classifiers without a CGN are the same for both kinds of the reference run.
+    """
+    return {
+        "Study": finding(told(this)),
+        AUTHORS: finding(accuracies(this.reference, PUBLISHED)),
+        TRAINED: finding(accuracies(this.reference, "trained")),
+        this.label: finding(accuracies(this.live, "trained")),
+    }
 
 
 def facts(this: Page) -> dict[str, object]:
     """Every number, verdict and remark of the text, in percent or points."""
-    study, there = told(this), accuracies(this.reference)
+    study, there = told(this), accuracies(this.reference, PUBLISHED)
     own, live = accuracies(this.reference, "trained"), accuracies(this.live, "trained")
     at = {"study": means(study), "reference": means(there)}
     again = cgns(this)
@@ -75,8 +82,8 @@ def facts(this: Page) -> dict[str, object]:
     best_of = [str(record["best_of"]) for record in shipped_records().values()]
     return {
         "verdict-study": rule(study),
-        "verdict-reference": rule(there),
-        "verdict-own": rule(own),
+        "verdict-authors": rule(there),
+        "verdict-trained": rule(own),
         "verdict-live": rule(live),
         "gan-study": digits.gan_gain(study),
         "gan-live": digits.gan_gain(live),
@@ -180,23 +187,26 @@ def draw(found: pd.DataFrame) -> dict[str, float]:
 
 
 def accuracy(this: Page, metric: str) -> pd.DataFrame:
-    """The study's table for one metric, in percent: paper, study, reference and this run.
+    """The study's table for one metric, in percent: paper, study, and our own evidence by kind.
 
     A cell with several runs has their mean, the standard deviation and their number.
     """
+    by = {source: accuracies(frame, which, metric) for source, (frame, which) in _frames(this)}
+    return pd.DataFrame(
+        {"Data": NAMES[variant], "Trained on": SETTINGS[train_on]}
+        | {source: spread(of.get(variant, {}).get(train_on, [])) for source, of in by.items()}
+        for variant in VARIANTS
+        for train_on in TRAIN_SETS
+    )
+
+
+def _frames(this: Page) -> Iterator[tuple[str, tuple[pd.DataFrame, str]]]:
+    """The numbers of every source, and the CGNs that count there: the study's are the authors'."""
     told = this.told("mnist-classification")
-    sources = {source: told[told.source == source] for source in ("Paper", "Study")} | this.ours
-    rows = []
-    for variant in VARIANTS:
-        for train_on in TRAIN_SETS:
-            for weights in ("published", "trained") if train_on.endswith("cgn") else ("",):
-                row = {"Data": NAMES[variant], "Trained on": SETTINGS[train_on] + WEIGHTS[weights]}
-                for source, frame in sources.items():
-                    of = frame[(frame.metric == metric) & (frame.variant == variant)]
-                    of = of[(of.train_on == train_on) & of.generator.str.startswith(weights)]
-                    row[source] = spread(of.value)
-                rows.append(row)
-    return pd.DataFrame(rows)
+    for source in ("Paper", "Study"):
+        yield source, (told[told.source == source], PUBLISHED)
+    for kind, frame in this.ours.items():
+        yield kind, (frame, PUBLISHED if kind == AUTHORS else "trained")
 
 
 def by_cgn(this: Page) -> pd.DataFrame:
@@ -243,17 +253,16 @@ def by_contrast(results: Iterable[Result], train_on: str) -> pd.DataFrame:
 def dots(this: Page) -> boxes.Shown:
     """Test accuracy of every setting: a mark for each run here, and what others reported."""
     told = this.told("mnist-classification", metric="test_accuracy")
-    frames = {source: told[told.source == source] for source in ("Paper", "Study")}
-    frames |= {"Reference run": this.reference, "This run": this.live}
-    of = {source: accuracies(frames[source], _weights(source)) for source in SOURCES}
+    of = {source: accuracies(frame, which) for source, (frame, which) in _frames(this)}
+    signs = {source: sign(source) for source in of}
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.1), sharey=True, layout="constrained")
         for axis, variant in zip(axes, VARIANTS, strict=True):
             axis.axvline(10, color="0.7", lw=1, ls=":")
             for y, train_on in enumerate(TRAIN_SETS):
-                for source, shift in zip(SOURCES, (-0.27, -0.09, 0.09, 0.27), strict=True):
+                for shift, source in zip(np.linspace(-0.3, 0.3, len(of)), of, strict=True):
                     values = of[source].get(variant, {}).get(train_on, [])
-                    color, marker = SOURCES[source]
+                    color, marker = signs[source]
                     axis.plot(
                         [100 * value for value in values], np.full(len(values), y + shift), marker,
                         color=color, ms=5.5, mec="white", mew=0.6, ls="none", label=source,
@@ -264,18 +273,12 @@ def dots(this: Page) -> boxes.Shown:
             axis.set_axisbelow(True)
         axes[0].invert_yaxis()
         handles = [
-            plt.Line2D([], [], color=c, marker=m, ls="none", label=s)
-            for s, (c, m) in SOURCES.items()
+            plt.Line2D([], [], color=c, marker=m, ls="none", label=s) for s, (c, m) in signs.items()
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+        figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
     return boxes.show(
         "robustness", this.live, this.reference, told[told.source.isin(["Paper", "Study"])]
     )
-
-
-def _weights(source: str) -> str:
-    """Whose CGNs count in the figure: of this run its own, else the published ones."""
-    return "trained" if source == "This run" else "published"
 
 
 def shipped_records() -> dict[str, dict]:

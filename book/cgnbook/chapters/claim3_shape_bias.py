@@ -68,7 +68,7 @@ def finding(by: Measured) -> Finding:
 
 
 def findings(this: Page) -> dict[str, Finding]:
-    """What study, reference run and this run found."""
+    """What the study and each kind of our evidence found."""
     by = heads.by_source(this, "shape-bias")
     return {source: finding(by[source]) for source in by if source != "Paper"}
 

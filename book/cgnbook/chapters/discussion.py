@@ -97,8 +97,9 @@ def verdicts(this: Page) -> Facts:
     the values that it was made from, and `...-signed` the same with its sign."""
     found: Facts = {}
     for claim in welcome.judged(this):
-        chapter = claim.page.partition("_")[2]
-        for source, by in zip(("study", "reference", "live"), claim.by.values(), strict=True):
+        chapter = claim.page.partition("_")[2] + "-recipe" * claim.name.startswith("Claim 1b")
+        kinds = ("study", "authors", "trained", "live")
+        for source, by in zip(kinds, claim.by.values(), strict=True):
             found[f"{source}-{chapter}"] = by
             for name, value in by.values.items():
                 of = f"{source}-{chapter}-{name.replace(' ', '-')}"

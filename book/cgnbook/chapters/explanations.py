@@ -10,6 +10,7 @@ from cgnbook import boxes
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.names import NAMES, NONE, SETTINGS
 from cgnbook.page import Page
+from cgnbook.records import AUTHORS
 from cgnbook.tables import bare_spread
 from cgnbook.words import sorted_out
 from cgnlib.experiments import VARIANTS
@@ -90,7 +91,7 @@ def against_study(this: Page) -> pd.DataFrame:
     frames = {
         "Study": told[told.source == "Study, cached"],
         "Recomputed": told[told.source == "Recomputed"],
-        "Reference": of_published(this.reference),
+        AUTHORS: of_published(this.reference),
         this.label: this.live,
     }
     rows = []

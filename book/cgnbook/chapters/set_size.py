@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from cgnbook import boxes
-from cgnbook.drawing import SOURCES, STYLE
+from cgnbook.drawing import STYLE, sign
 from cgnbook.names import NAMES, NONE, key
 from cgnbook.page import Page
 from cgnbook.records import FULL
@@ -76,7 +76,7 @@ def cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def sources(this: Page) -> dict[str, pd.DataFrame]:
-    """`cells` of the study, the reference run and this run, by what they are called."""
+    """`cells` of the study, the authors' weights and this run, by what they are called."""
     frames = {"Study": this.told("cf-count")} | this.ours
     return {source: cells(frame) for source, frame in frames.items()}
 
@@ -199,7 +199,11 @@ def held(found: Mapping[str, Mapping[str, Effect]]) -> str:
 
     found: the effects by variant of `study`, `reference` and `live`, or some of these.
     """
-    words = {"study": "the study's numbers", "reference": "the reference run", "live": "this run"}
+    words = {
+        "study": "the study's numbers",
+        "reference": "the authors' weights",
+        "live": "this run",
+    }
     said = []
     for source in filter(found.__contains__, words):
         alone = [v for v, effect in found[source].items() if judge(effect) == ALONE]
@@ -274,7 +278,7 @@ def curves(this: Page) -> boxes.Shown:
         )
         for axis, variant in zip(axes, VARIANTS, strict=True):
             for source, found in of_source.items():
-                of, mark = found[found.variant == variant], _mark(source)
+                of, mark = found[found.variant == variant], sign(source)[1]
                 for (ratio, longer), rows in of.groupby(["per_shape", "longer"]):
                     means = 100 * rows.groupby("size").accuracy.mean()
                     axis.plot(
@@ -287,15 +291,11 @@ def curves(this: Page) -> boxes.Shown:
         axes[0].set(ylabel="test accuracy, %", ylim=(0, 100))
         handles = [Line2D([], [], color=c, label=f"{r} a shape") for r, c in _COLOURS.items()]
         handles += [
-            Line2D([], [], color="0.4", marker=_mark(source), label=source) for source in of_source
+            Line2D([], [], color="0.4", marker=sign(source)[1], label=source)
+            for source in of_source
         ]
         handles.append(
             Line2D([], [], color="0.4", marker="o", mfc="none", ms=9, lw=0, label="more passes")
         )
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     return boxes.show("set-size", this.live, this.reference, this.told("cf-count"))
-
-
-def _mark(source: str) -> str:
-    """The shape that a source has in every figure of the book."""
-    return next(mark for name, (_, mark) in SOURCES.items() if source.startswith(name))

@@ -40,7 +40,7 @@ def test_verdicts_of_every_source(page_of, classifiers):
     found = claim.verdicts(page_of("claim-3-imagenet", classifiers))
     outcomes = {source: verdict.outcome for source, verdict in found.items()}
     assert outcomes == {
-        "Paper": REPRODUCED, "Study": REPRODUCED, "Reference run": NOT_RUN,
+        "Paper": REPRODUCED, "Study": REPRODUCED, "Trained here (full)": NOT_RUN,
         "This run (mini)": REPRODUCED,
     }  # fmt: skip
 
@@ -60,7 +60,8 @@ def test_the_table(page_of, classifiers):
     table = claim.table(page_of("claim-3-imagenet", classifiers))
     table = table.set_index(["Measure", "Who decides"])
     assert table.loc[("Shape bias", "shape head")].to_dict() == {
-        "Paper": "54.8", "Study": "49.1", "Reference run": NONE, "This run (mini)": "75.0 ± 7.1",
+        "Paper": "54.8", "Study": "49.1", "Trained here (full)": NONE,
+        "This run (mini)": "75.0 ± 7.1",
     }  # fmt: skip
     # undefined is no 0
     assert table.loc[("Shape bias", "background head"), "This run (mini)"] == NONE

@@ -73,7 +73,7 @@ def test_accuracies_stand_beside_the_study(page_of):
     """method 4.4: 62.8 in the study, 85.7 in the paper"""
     some = {k: v for k, v in SHAPE.items() if k != "original+decorrelated"}
     table = union.accuracy(page_of("union", frame(), union=frame(some, seeds=(0,))))
-    assert list(table.columns) == ["Trained on", "Paper", "Study", "Reference run", HERE]
+    assert list(table.columns) == ["Trained on", "Paper", "Study", "Trained here (full)", HERE]
     row = table.set_index("Trained on").loc["Original + CGN"]
     assert row.tolist() == ["85.7", "62.8", "60.0", "65.0 ± 7.1 (2)"]
     assert table.iloc[-1, 1:].tolist() == [NONE, NONE, NONE, "95.0 ± 7.1 (2)"]
