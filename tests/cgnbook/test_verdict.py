@@ -3,13 +3,34 @@
 import pytest
 
 from cgnbook import verdict
-from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, Verdict
+from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, UNDECIDED, Verdict
 
 
 @pytest.mark.parametrize(("met", "outcome"), [("ab", REPRODUCED), ("b", PARTLY), ("", NOT)])
 def test_an_outcome_says_how_much_was_met(met, outcome):
     found = verdict.judged({"a": 0.1, "b": 0.2}, list(met))
     assert (found.outcome, found.met) == (outcome, tuple(met)) and str(found) == outcome
+
+
+@pytest.mark.parametrize(
+    ("met", "undecided", "outcome", "counted"),
+    [
+        ("a", "b", PARTLY, "a"),  # what cannot be seen reproduces nothing
+        ("ab", "b", PARTLY, "a"),
+        ("b", "b", NOT, ""),  # and saves nothing
+        ("ab", "ab", UNDECIDED, ""),
+    ],
+)
+def test_what_is_undecided_counts_for_nobody(met, undecided, outcome, counted):
+    found = verdict.judged({"a": 0.1, "b": 0.2}, list(met), list(undecided))
+    assert (found.outcome, found.met) == (outcome, tuple(counted))
+    assert found.undecided == tuple(undecided)
+
+
+def test_an_undecided_share_is_told_with_its_reader():
+    found = Verdict(UNDECIDED, {"a": 0.9}, (), ("a",))
+    one = verdict.shares(found, {"a": ([0.54], 100)}, {"a": 0.6}, {"a": "A"})
+    assert one.effects == ("A undecided: its reader reads 60%",)
 
 
 def test_each_outcome_has_a_badge():

@@ -8,7 +8,18 @@ import pandas as pd
 from cgnbook import ablations, boxes
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.page import Page
-from cgnbook.verdict import BY_EYE, EYE, ROUNDING, UNRUN, Finding, Verdict, judged, mean, shares
+from cgnbook.verdict import (
+    BY_EYE,
+    EYE,
+    FLOOR,
+    ROUNDING,
+    UNRUN,
+    Finding,
+    Verdict,
+    judged,
+    mean,
+    shares,
+)
 from cgnbook.words import listed
 from cgnlib import experiments, worlds
 from cgnlib.data.menagerie import CLASSES
@@ -19,17 +30,24 @@ CUES = ("shape", "texture", "background")
 KEY = "disentanglement-menagerie-none-s0", f"shape_read_{CLASSES.index('key')}"
 
 
-def rule(read: Mapping[str, float], ceiling: Mapping[str, float], share: float = 0.80) -> Verdict:
+def rule(
+    read: Mapping[str, float],
+    ceiling: Mapping[str, float],
+    share: float = 0.80,
+    floor: float = FLOOR,
+) -> Verdict:
     """Shape, texture and background can be chosen one by one.
 
-    read: share of counterfactuals in which a probe without a shortcut names the intended shape,
+    read: share of counterfactuals in which a reader without a shortcut names the intended shape,
     texture or background; ceiling: the same on true images with independent cues.  A mechanism
-    counts when it reaches `share` of its ceiling.  effects: that ratio.
+    counts when it reaches `share` of its ceiling, and is undecided where that is below `floor`.
+    effects: that ratio.
     """
     if any(cue not in read for cue in ceiling):
         return UNRUN
     effects = {cue: read[cue] / ceiling[cue] for cue in ceiling}
-    return judged(effects, [c for c in effects if effects[c] >= share - ROUNDING])
+    met = [c for c in effects if effects[c] >= share - ROUNDING]
+    return judged(effects, met, [c for c in effects if ceiling[c] < floor - ROUNDING])
 
 
 def ceiling() -> dict[str, float]:
@@ -62,7 +80,7 @@ def finding(rows: pd.DataFrame) -> Finding:
 
 
 def findings(this: Page) -> dict[str, Finding]:
-    """What study, reference run and this run found."""
+    """What the study and each kind of our evidence found."""
     return {"Study": EYE} | {source: finding(rows) for source, rows in this.ours.items()}
 
 
@@ -100,7 +118,7 @@ def short(read: Mapping[str, float]) -> str:
     found = rule(read, ceiling())
     if not found.effects:
         return "Whether a mechanism falls short of the rule, no probe tells."
-    missed = [cue for cue in found.effects if cue not in found.met]
+    missed = [cue for cue in found.effects if cue not in found.met + found.undecided]
     if not missed:
         return "No mechanism falls short of the rule."
     words = listed(missed).capitalize()

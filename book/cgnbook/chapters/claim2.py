@@ -12,9 +12,11 @@ from cgnbook.ablations import Measured
 from cgnbook.drawing import STYLE
 from cgnbook.names import NONE, REMOVED, formula
 from cgnbook.page import Page
+from cgnbook.records import FULL
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, told
 from cgnbook.words import NUMBERS, listed
 from cgnlib import experiments
+from cgnlib.data import categories, menagerie
 from cgnlib.experiments import ABLATIONS
 from cgnlib.runs import Result
 
@@ -32,12 +34,15 @@ CACHED = "Study, cached"
 LOSSES = {name: REMOVED[name] for name in ("shape", "texture", "background", "reconstruction")}
 
 
-def rule(measured: Mapping[str, Mapping[str, Sequence[float]]], share: float = 0.10) -> Verdict:
+def rule(
+    measured: Mapping[str, Mapping[str, Sequence[float]]], classes: int, share: float = 0.10
+) -> Verdict:
     """Leaving a loss out moves the numbers as in the paper.
 
     measured: inception_score and mask_coverage by ablation (`none` for all losses), one for each
-    seed.  A trend of TRENDS counts when the mean moves its way by `share` of the mean with all
-    losses, or more.  effects: the relative change behind each trend.
+    seed.  classes: of the world, the highest score that there is.  A trend of TRENDS counts when
+    the mean moves its way by `share` of the mean with all losses, or more; it is undecided where
+    the scale ends before that.  effects: the relative change behind each trend.
     """
     needed = {(a, metric) for of, metric, _ in TRENDS.values() for a in (of, "none")}
     if any(not measured.get(ablation, {}).get(metric) for ablation, metric in needed):
@@ -47,7 +52,13 @@ def rule(measured: Mapping[str, Mapping[str, Sequence[float]]], share: float = 0
         for trend, (without, metric, _) in TRENDS.items()
     }
     held = [t for t, (*_, sign) in TRENDS.items() if sign * effects[t] >= share - ROUNDING]
-    return judged(effects, held)
+    top = {"inception_score": classes, "mask_coverage": 1.0}
+    full = [
+        trend
+        for trend, (_, metric, sign) in TRENDS.items()
+        if sign > 0 and mean(measured["none"][metric]) * (1 + share) > top[metric] + ROUNDING
+    ]
+    return judged(effects, held, full)
 
 
 def of(this: Page) -> dict[str, Measured]:
@@ -56,29 +67,44 @@ def of(this: Page) -> dict[str, Measured]:
     return {source: ablations.measured(rows) for source, rows in (theirs | this.ours).items()}
 
 
+def classes(this: Page, source: str) -> int:
+    """Of the world that a source measured, which its score cannot exceed."""
+    profile = this.profile if source == this.label else FULL if source in this.ours else "paper"
+    world = experiments.profile(profile).world.name
+    return {"menagerie": len(menagerie.CLASSES), "imagenet": categories.CLASSES}[world]
+
+
 def verdicts(this: Page) -> dict[str, Verdict]:
     """What the rule makes of every source that has a row with all losses."""
-    return {source: rule(measured) for source, measured in of(this).items() if source != CACHED}
+    by = of(this)
+    return {source: rule(by[source], classes(this, source)) for source in by if source != CACHED}
 
 
-def finding(measured: Measured) -> Finding:
+def finding(measured: Measured, classes: int) -> Finding:
     """How many of the paper's trends are there, by the means and by each seed."""
-    found = rule(measured)
+    found = rule(measured, classes)
     if not found.effects:
         return Finding(found.outcome)
-    values = {"met": len(found.met), "of": len(found.effects)}
+    values = {"met": len(found.met), "of": len(found.effects) - len(found.undecided)}
     line = "{met} of {of} trends".format(**values)
+    if found.undecided:
+        line += f", {NUMBERS[len(found.undecided)]} more undecided"
     seeds = min(len(measured[a]["inception_score"]) for a in ABLATIONS)
-    if seeds == 1:
-        return Finding(found.outcome, (line,), "single runs", values)
-    met = [len(rule(_one(measured, seed)).met) for seed in range(seeds)]
+    met = {len(rule(_one(measured, seed), classes).met) for seed in range(seeds)}
+    if len(met) == 1:
+        spans = "single runs" if seeds == 1 else f"the same for each of {seeds} seeds"
+        return Finding(found.outcome, (line,), spans, values)
     line += f" ({min(met)} to {max(met)})"
     return Finding(found.outcome, (line,), "range over seeds", values)
 
 
 def findings(this: Page) -> dict[str, Finding]:
-    """What study, reference run and this run found."""
-    by = {s: finding(measured) for s, measured in of(this).items() if s not in ("Paper", CACHED)}
+    """What the study and each kind of our evidence found."""
+    by = {
+        source: finding(measured, classes(this, source))
+        for source, measured in of(this).items()
+        if source not in ("Paper", CACHED)
+    }
     told = f"{by['Study'].unit}; the study calls them inconclusive"
     return by | {"Study": replace(by["Study"], unit=told)}
 
@@ -181,7 +207,8 @@ def _held(found: Verdict, trend: str) -> str:
         return NONE
     percent = round(100 * found.effects[trend])  # to an int, which has no -0
     sign = f"{percent:+d}" if percent else "0"
-    return f"{'yes' if trend in found.met else 'no'} ({sign}%)"
+    held = "yes" if trend in found.met else "undecided" if trend in found.undecided else "no"
+    return f"{held} ({sign}%)"
 
 
 def panels(results: Sequence[Result], row: int) -> boxes.Shown:
