@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from cgnbook import boxes, digits
+from cgnbook import boxes, digits, lottery
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.names import NAMES, NONE, key
 from cgnbook.page import Page
@@ -122,7 +122,8 @@ def findings(this: Page) -> dict[str, Finding]:
 
 def findings_of_recipe(this: Page) -> dict[str, Finding]:
     """Whether the published recipe finds them: the study's count, and our retrainings."""
-    kept = f"C-MNIST {study_kept(this, 10)} of {study_runs(this)} with ten usable digits"
+    told = lottery.study(this, "trained")
+    kept = f"C-MNIST {told[10]} of {sum(told.values())} with ten usable digits"
     by = {
         AUTHORS: Finding(NOT_MEASURED, unit="one CGN of each variant was published"),
         TRAINED: finding_of_recipe(this.reference),
@@ -140,20 +141,6 @@ def as_published(profile: str) -> bool:
     return all(trained[v].steps == PUBLISHED_RECIPES[v].steps for v in VARIANTS) and not any(
         recipe.edge for recipe in trained.values()
     )
-
-
-def study_runs(this: Page, recipe: str = "trained") -> int:
-    """How often the study retrained the CGN of C-MNIST; see `digits.RECIPES`."""
-    return int(this.told("edge-loss", metric="runs", generator=recipe).value.iloc[0])
-
-
-def study_kept(this: Page, usable: int, recipe: str = "trained") -> int:
-    """How many of these ended with so many usable digits of ten, by its count."""
-    told, n = this.told("edge-loss", generator=recipe), study_runs(this, recipe)
-    value = told.set_index("metric").value
-    if (runs := f"runs_with_{usable:02}_usable") in value:
-        return int(value[runs])
-    return round(n * float(value.get(f"share_with_{usable:02}_usable", 0.0)))
 
 
 def facts(this: Page) -> dict[str, object]:
@@ -178,11 +165,7 @@ def facts(this: Page) -> dict[str, object]:
         "usable-with": float(told["edge"]),
         "usable-live": usable(live, "colored"),
         "usable-published": usable(reference, "colored", PUBLISHED),
-        "study-runs": study_runs(this),
-        "study-edge-runs": study_runs(this, "edge"),
-        "study-kept": study_kept(this, 10),
-        "study-edge-kept": study_kept(this, 10, "edge"),
-        "n-retrained": int((again.recipe == "edge").sum()),
+        **lottery.facts(this),
         "n-runs": live.run[live.generator != PUBLISHED].nunique(),
         "n-images": int(live.n[live.metric == "image_read"].iloc[0]),
         "profile": this.profile,
