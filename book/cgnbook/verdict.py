@@ -97,7 +97,8 @@ def shares(
             low, high = of_share(values[0], n, ceiling[name])
         else:
             low, high = (end(values) / ceiling[name] for end in (min, max))
-        lines.append(f"{names[name]} {effect:.2f} ({low:.2f} to {high:.2f})")
+        line, span = f"{names[name]} {effect:.2f}", f"{low:.2f} to {high:.2f}"
+        lines.append(line if span == f"{effect:.2f} to {effect:.2f}" else f"{line} ({span})")
     spans = "one CGN; 95% over images" if single else f"{which}; lowest to highest CGN"
     values = {names[name]: effect for name, effect in verdict.effects.items()}
     return Finding(verdict.outcome, tuple(lines), f"of the ceiling ({spans})", values)

@@ -48,6 +48,8 @@ def test_a_share_of_a_single_cgn_has_the_interval_of_its_images():
     two = verdict.shares(found, {"a": ([0.4, 0.6], 100)}, {"a": 0.8}, {"a": "A"})
     assert two.effects == ("A 0.50 (0.50 to 0.75)",) and "lowest to highest" in two.unit
     assert two.values == {"A": 0.5}
+    same = verdict.shares(found, {"a": ([0.4, 0.401], 100)}, {"a": 0.8}, {"a": "A"})
+    assert same.effects == ("A 0.50",)  # a range without a width says nothing
 
 
 def test_a_range_is_over_every_pair_of_runs():

@@ -71,7 +71,7 @@ def finding(by: Measured) -> Finding:
     if not found.effects:
         return Finding(found.outcome)
     pairs = dict(zip(("BG-gap", "random backgrounds"), _pairs(measured), strict=True))
-    return points(found, pairs, "points")
+    return points(found, pairs, "points beside the plain classifier; a gap should fall")
 
 
 def findings(this: Page) -> dict[str, Finding]:

