@@ -44,7 +44,7 @@ def cgns(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each CGN of the MNISTs, with the columns COLUMNS, in the order of RECIPES.
 
     frame: records of claims 1 and 3 and of `edge-loss`, whichever are wanted.  usable: of ten
-    digits.  read: share of its counterfactuals in which the oracle sees the intended digit.
+    digits.  read: share of its counterfactuals in which the image reader sees the intended digit.
     alone, union: test accuracies of the classifiers that learned from it, by what else they saw.
     """
     learned = frame[frame.metric == "test_accuracy"]

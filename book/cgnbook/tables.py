@@ -13,7 +13,7 @@ from cgnlib import runs
 from cgnlib.experiments import Run, with_needs
 from cgnlib.runs import Result
 
-NUMBER = r"[-–]|[-+]?\d[\d.,%()±/+ ]*"
+NUMBER = r"[-–]|[-+]?\d[\d.,%()±/+ –]*"
 LONG = 24  # letters, from which on a cell may wrap
 
 
@@ -76,18 +76,17 @@ def pct(fraction: float) -> str:
 
 
 def spread(values: Iterable[float]) -> str:
-    """Mean ± standard deviation (number of runs), in percent; the bare value of a single run."""
+    """Mean ± standard deviation (number of runs), in percent; both of two runs, which have no
+    spread to speak of; the bare value of a single one."""
     values = pd.Series(list(values), dtype=float)
     if values.empty:
         return NONE
     if len(values) == 1:
         return pct(values.iloc[0])
+    if len(values) == 2:
+        ends = dict.fromkeys((pct(values.min()), pct(values.max())))
+        return f"{'–'.join(ends)} (2)"
     return f"{pct(values.mean())} ± {pct(values.std())} ({len(values)})"
-
-
-def bare_spread(values: Iterable[float]) -> str:
-    """Mean ± standard deviation in percent, without the number of runs, which text tells."""
-    return spread(values).partition(" (")[0]
 
 
 def provenance(results: Iterable[Result]) -> pd.DataFrame:

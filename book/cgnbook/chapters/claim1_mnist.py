@@ -275,7 +275,7 @@ def mechanisms(result: Result) -> boxes.Shown:
 
 
 def digit_quality(this: Page) -> boxes.Shown:
-    """Share of masks of each digit that the mask probe reads as that digit."""
+    """Share of masks of each digit that the mask reader reads as that digit."""
     metrics = [f"mask_read_{digit}" for digit in range(10)]
     rows = this.live[this.live.metric.isin(metrics)]
     table = rows.assign(value=100 * rows.value).pivot_table(

@@ -12,7 +12,7 @@ from cgnbook.ablations import Measured
 from cgnbook.drawing import STYLE
 from cgnbook.names import NONE, REMOVED, formula
 from cgnbook.page import Page
-from cgnbook.records import FULL
+from cgnbook.records import FULL, TRAINED
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, told
 from cgnbook.words import NUMBERS, listed
 from cgnlib import experiments
@@ -31,7 +31,12 @@ TRENDS = {
     "without L_bg the mask covers less": ("background", "mask_coverage", -1),
 }
 CACHED = "Study, cached"
-LOSSES = {name: REMOVED[name] for name in ("shape", "texture", "background", "reconstruction")}
+LOSSES = {  # in words: a text has no formula in what it glues
+    "shape": "the losses on the mask",
+    "texture": "the texture loss",
+    "background": "the background loss",
+    "reconstruction": "the reconstruction losses",
+}
 
 
 def rule(
@@ -118,7 +123,7 @@ def _one(measured: Measured, seed: int) -> Measured:
 
 
 def facts(this: Page) -> dict[str, object]:
-    """What the text says: verdicts and how many trends each met, what the probe makes of each
+    """What the text says: verdicts and how many trends each met, what a reader makes of each
     loss, and how often it reads the intended shape with and without the losses on the mask."""
     scale = experiments.profile(this.profile).world
     here, there = (ablations.measured(rows) for rows in (this.live, this.reference))
@@ -126,19 +131,25 @@ def facts(this: Page) -> dict[str, object]:
         told(verdicts(this))
         | {"n-trends": len(TRENDS), "n-settings": len(ABLATIONS), "n-seeds": len(scale.seeds)}
         | {"n-reference": len(there["shape"]["shape_read"])}
-        | {"by-probe": by_probe(here), "by-probe-reference": by_probe(there)}
+        | {"by-probe": by_probe(here), "undecided": undecided(verdicts(this)[TRAINED])}
+        | {f"read-{a}": 100 * mean(there[a]["all_read"]) for a in ("none", *LOSSES)}
         | {"profile": this.profile, "world": scale.name}
         | mask_loss(there)
     )
 
 
+def undecided(found: Verdict) -> str:
+    """How many trends nobody can see where a verdict was made, and of how many they are."""
+    return f"{NUMBERS[len(found.undecided)]} of the {len(found.effects)}"
+
+
 def by_probe(measured: Measured) -> str:
     """Without which losses fewer counterfactuals show all three parts, and without which more.
 
-    Says so where no probe was asked, as on ImageNet.
+    Says so where no reader was asked, as on ImageNet.
     """
     if "all_read" not in measured["none"]:
-        return "no probe was asked, since none knows the parts of ImageNet's images apart"
+        return "no reader was asked, since none knows the parts of ImageNet's images apart"
     read = {a: mean(measured[a]["all_read"]) for a in ("none", *LOSSES)}
     needed = [LOSSES[a] for a in LOSSES if read[a] < read["none"]]
     others = [LOSSES[a] for a in LOSSES if read[a] >= read["none"]]
@@ -151,8 +162,8 @@ def by_probe(measured: Measured) -> str:
 
 
 def mask_loss(measured: Measured) -> dict[str, float]:
-    """How often a probe reads the intended shape with and without the losses on the mask, in %;
-    nothing where no probe was asked."""
+    """How often a reader finds the intended shape with and without the losses on the mask, in %;
+    nothing where no reader was asked."""
     of = {"shape-with": measured["none"], "shape-without": measured["shape"]}
     read = {name: measures.get("shape_read") for name, measures in of.items()}
     return {name: 100 * mean(shares) for name, shares in read.items() if shares}

@@ -12,7 +12,7 @@ from cgnbook.drawing import STYLE, bytes_of, tile
 from cgnbook.heads import Measured
 from cgnbook.names import CLASSIFIERS, CONTROL, INVARIANT, PLAIN, SUBJECTS
 from cgnbook.page import Page
-from cgnbook.tables import bare_spread, spread
+from cgnbook.tables import spread
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points, told
 from cgnlib import experiments
 from cgnlib.data.menagerie import Menagerie
@@ -119,7 +119,7 @@ def head_by_head(this: Page) -> pd.DataFrame:
     """Accuracy on the three background splits and the gap, in percent, by classifier and head."""
     return pd.DataFrame(
         {"Trained on": CLASSIFIERS[train_on], "Who decides": SUBJECTS[subject]}
-        | {title: bare_spread(of[measure]) for title, measure in MEASURES.items()}
+        | {title: spread(of[measure]) for title, measure in MEASURES.items()}
         for train_on, by in heads.measured(this.live).items()
         for subject, of in by.items()
     )

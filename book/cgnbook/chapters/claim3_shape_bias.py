@@ -12,7 +12,7 @@ from cgnbook.drawing import STYLE
 from cgnbook.heads import Measured
 from cgnbook.names import CLASSIFIERS, CONTROL, INVARIANT, NONE, PLAIN, SUBJECTS
 from cgnbook.page import Page
-from cgnbook.tables import bare_spread, pct
+from cgnbook.tables import pct, spread
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points, told
 from cgnlib import experiments
 from cgnlib.experiments import PackagedRobustness
@@ -143,7 +143,7 @@ def own_cues(this: Page) -> pd.DataFrame:
         {
             "Trained on": name,
             "Who decides": SUBJECTS[subject],
-            "Its own cue named": bare_spread(of["counterfactual_top1"]),
+            "Its own cue named": spread(of["counterfactual_top1"]),
         }
         for train_on, name in CLASSIFIERS.items()
         for subject, of in by.get(train_on, {}).items()

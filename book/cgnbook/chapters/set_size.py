@@ -14,7 +14,7 @@ from cgnbook.page import Page
 from cgnbook.records import FULL
 from cgnbook.tables import pct, spread
 from cgnbook.words import listed
-from cgnlib import experiments, runs
+from cgnlib import experiments
 from cgnlib.experiments import VARIANTS
 
 ALONE, BOTH, NO_RISE, NOT_RUN = (
@@ -24,7 +24,7 @@ ALONE, BOTH, NO_RISE, NOT_RUN = (
     "not run",
 )
 STEPS, IMAGES = "mostly the steps", "mostly the images"
-COLUMNS = ["variant", "size", "per_shape", "epochs", "longer", "accuracy", "seconds"]
+COLUMNS = ["variant", "size", "per_shape", "epochs", "longer", "accuracy"]
 # Okabe and Ito's colours by counterfactuals a shape
 _COLOURS = {1: "#0072B2", 5: "#E69F00", 10: "#D55E00", 20: "#009E73"}
 
@@ -65,11 +65,11 @@ class Steps:
 def cells(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each classifier, with the columns COLUMNS.
 
-    frame: what one source has of the claim; the study says nothing of seconds.  longer: whether
+    frame: what one source has of the claim.  longer: whether
     it made more passes than the others of its variant.
     """
     rows = frame[frame.metric == "test_accuracy"]
-    rows = rows.assign(seconds=pd.to_numeric(rows.seconds), accuracy=rows.value)
+    rows = rows.assign(accuracy=rows.value)
     rows = rows.astype({"size": int, "per_shape": int, "epochs": int})
     rows["longer"] = rows.epochs > rows.groupby("variant").epochs.transform("min")
     return rows[COLUMNS].reset_index(drop=True)
@@ -172,6 +172,7 @@ def facts(this: Page) -> dict[str, object]:
         "reference-passes": wildlife.passes,
         "reference-many": 100 * wildlife.many,
         "reference-share": 100 * wildlife.share,
+        "reference-share-double-colored": 100 * again["double_colored"].share,
         "reference-usual": 100 * float(by["reference"]["wildlife", False, 50_000, 1].mean()),
         **{
             f"{source}-small-{ratio}": 100 * float(of["wildlife", False, 10_000, ratio].mean())
@@ -211,12 +212,6 @@ def held(found: Mapping[str, Mapping[str, Effect]]) -> str:
     return listed(said)
 
 
-def seconds_of_sets(this: Page) -> float:
-    """How long it took to make the set that took longest."""
-    sets = [runs.load(run.set) for run in this.grid]
-    return max(made.env["seconds"] for made in sets)
-
-
 def by_rule(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The rule's answer for each source and the variants it has, with what decided it in points."""
     rows = []
@@ -231,10 +226,7 @@ def by_rule(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def accuracies(found: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy in percent and seconds of training: a row for each size and number of passes.
-
-    A column for each ratio; the seconds are the mean over ratios and seeds.
-    """
+    """Test accuracy in percent: a row for each size and number of passes, a column a ratio."""
     ratios, rows = sorted(found.per_shape.unique()), []
     order = found.assign(place=found.variant.map(VARIANTS.index)).sort_values(
         ["place", "longer", "size"], kind="stable"
@@ -243,8 +235,7 @@ def accuracies(found: pd.DataFrame) -> pd.DataFrame:
         row = {"Data": NAMES[variant], "Images": f"{size:,}", "Passes": str(epochs)}
         for ratio in ratios:
             row[f"{ratio} a shape"] = spread(of[of.per_shape == ratio].accuracy)
-        seconds = of.seconds.mean()
-        rows.append(row | {"Seconds": NONE if pd.isna(seconds) else f"{seconds:,.0f}"})
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

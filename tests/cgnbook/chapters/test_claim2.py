@@ -149,14 +149,16 @@ def test_a_loss_is_needed_where_fewer_parts_are_read_without_it():
     reads = {"none": 0.7, "shape": 0.8, "texture": 0.6, "background": 0.2, "reconstruction": 0.3}
     measured = {a: {"all_read": [v]} for a, v in reads.items()}
     said = claim.by_probe(measured)
-    assert "three of the four groups" in said and said.endswith("without L_shape it is no fewer")
+    assert "three of the four groups" in said and said.endswith(
+        "without the losses on the mask it is no fewer"
+    )
     measured["shape"]["all_read"] = [0.1]
     assert "four of the four groups" in claim.by_probe(measured)
 
 
 def test_where_no_probe_was_asked_it_says_so():
     measured = {a: {"inception_score": [30.0]} for a in ABLATIONS}
-    assert claim.by_probe(measured).startswith("no probe was asked")
+    assert claim.by_probe(measured).startswith("no reader was asked")
     assert claim.mask_loss(measured) == {}
 
 
