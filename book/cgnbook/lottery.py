@@ -54,11 +54,13 @@ def facts(this: Page) -> dict[str, object]:
             f"lottery-{recipe}-runs": sum(told.values()),
             f"lottery-{recipe}-kept": told[10],
             f"lottery-{recipe}-n": len(mine),
-            f"lottery-{recipe}-best": int(mine.usable.max()),
-            f"lottery-{recipe}-accuracy": 100 * mean([mean(a) for a in mine.alone]),
         }
     told = this.told("edge-loss", generator="edge", metric="test_accuracy_mean")
-    return found | {"lottery-told-accuracy": 100 * float(told.value.iloc[0])}
+    return found | {
+        "lottery-trained-best": int(of.get_group("trained").usable.max()),
+        "lottery-edge-accuracy": 100 * mean([mean(a) for a in of.get_group("edge").alone]),
+        "lottery-told-accuracy": 100 * float(told.value.iloc[0]),
+    }
 
 
 def drawn(this: Page, name: str = "lottery") -> boxes.Shown:

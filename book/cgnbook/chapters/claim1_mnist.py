@@ -163,7 +163,6 @@ def facts(this: Page) -> dict[str, object]:
         "short": short(rule(*by["live"])),
         "usable-without": float(told["trained"]),
         "usable-with": float(told["edge"]),
-        "usable-live": usable(live, "colored"),
         "usable-published": usable(reference, "colored", PUBLISHED),
         **lottery.facts(this),
         "n-runs": live.run[live.generator != PUBLISHED].nunique(),
