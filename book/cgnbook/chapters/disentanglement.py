@@ -283,7 +283,7 @@ def worse_scatter(numbers: pd.DataFrame) -> boxes.Shown:
     found, control = made_worse(numbers), _control(numbers)
     shown = {
         "shape/cue_shape": "decisions of the shape head\nby shape, cue conflict, %",
-        "avg/bg_gap": "BG-gap of the mean\nof the heads, points",
+        "shape_texture/bg_gap": "BG-gap of the shape and\ntexture heads, points",
     }
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(shown), figsize=(9, 3.6), layout="constrained")
