@@ -160,8 +160,8 @@ def facts(this: Page) -> dict[str, object]:
     with those trained by the published recipe, each the mean over its classifiers."""
     page = of_claim(this, "claim-3-mnist")
     theirs, ours = (accuracies(page.reference, whose) for whose in (PUBLISHED, "trained"))
-    own = digits.cgns(this.reference_of("claim-1-mnist", "claim-3-mnist"))
-    own = [100 * mean(of) for of in own[own.recipe == "trained"].alone]
+    cgns = digits.cgns(this.reference_of("claim-1-mnist", "claim-3-mnist"))
+    own = [100 * mean(of) for of in cgns[cgns.recipe == "trained"].alone]
     return {
         **{f"authors-{key(v)}": 100 * mean(theirs[v]["cgn"]) for v in VARIANTS},
         **{f"original-{key(v)}": 100 * mean(ours[v]["original"]) for v in VARIANTS},
