@@ -1,6 +1,6 @@
 """Retrainings of the CGN of C-MNIST: the digits that each keeps, and what is learned from it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -28,7 +28,7 @@ def study(this: Page, recipe: str) -> dict[int, int]:
     """
     value = this.told("edge-loss", generator=recipe).set_index("metric").value
     n = int(value["runs"])
-    found = {}
+    found: dict[int, int] = {}
     for kept in range(11):
         runs = value.get(f"runs_with_{kept:02}_usable")
         share = value.get(f"share_with_{kept:02}_usable", 0.0)
@@ -49,11 +49,11 @@ def facts(this: Page) -> dict[str, object]:
     of = ours(this).groupby("recipe")
     found: dict[str, object] = {}
     for recipe in RECIPES:
-        told, mine = study(this, recipe), of.get_group(recipe)
+        counted = study(this, recipe)
         found |= {
-            f"lottery-{recipe}-runs": sum(told.values()),
-            f"lottery-{recipe}-kept": told[10],
-            f"lottery-{recipe}-n": len(mine),
+            f"lottery-{recipe}-runs": sum(counted.values()),
+            f"lottery-{recipe}-kept": counted[10],
+            f"lottery-{recipe}-n": len(of.get_group(recipe)),
         }
     told = this.told("edge-loss", generator="edge", metric="test_accuracy_mean")
     return found | {
@@ -75,7 +75,7 @@ def drawn(this: Page, name: str = "lottery") -> boxes.Shown:
         )
         for axis, (recipe, words) in zip(axes, RECIPES.items(), strict=False):
             told = study(this, recipe)
-            axis.bar(list(told), list(told.values()), 0.8, fc="white", ec="black", label="Study")
+            axis.bar([*told], [*told.values()], 0.8, fc="white", ec="black", label="Study")
             axis.axhline(0, color="black", lw=0.8)
             _marks(axis, TRAINED, of[of.recipe == recipe].usable, -2.2)
             if recipe == "trained":
@@ -92,9 +92,8 @@ def drawn(this: Page, name: str = "lottery") -> boxes.Shown:
             handles, ["Study", TRAINED, AUTHORS], loc="outside lower center", ncols=3,
             frameon=False, fontsize=9, columnspacing=1, handletextpad=0.3,
         )  # fmt: skip
-    told = this.told("edge-loss")
-    classified = this.told("mnist-classification", train_on="cgn", variant="colored")
-    return boxes.show(name, this.reference_of(*BESIDE), told, classified)
+    theirs = this.told("mnist-classification", train_on="cgn", variant="colored")
+    return boxes.show(name, this.reference_of(*BESIDE), this.told("edge-loss"), theirs)
 
 
 def _accuracies(axis: plt.Axes, this: Page, of: pd.DataFrame) -> None:
@@ -117,7 +116,7 @@ def _accuracies(axis: plt.Axes, this: Page, of: pd.DataFrame) -> None:
 
 
 def _marks(
-    axis: plt.Axes, kind: str, values: Sequence[float], y: float, along: bool = False
+    axis: plt.Axes, kind: str, values: Iterable[float], y: float, along: bool = False
 ) -> None:
     """Marks of one kind of evidence in a row; those at the same place stand below each other."""
     seen: dict[float, int] = {}

@@ -62,7 +62,7 @@ def test_a_page_s_numbers_part_into_who_says_them():
     numbers = page.tracked("claim-3-mnist", "mini").numbers
     box = box_of(numbers[numbers.table.isin(["", "mnist-classification"])])
     badges = [badge.text for badge in box.select(".profile-badge")]
-    assert badges == ["mini", "full, authors' weights", "full, trained here", "reported"]
+    assert badges == ["mini", "full, trained here", "full, authors' weights", "reported"]
     assert "by article, cached, paper, qichenglao2021, talk" in facts(box)["Reported"]
 
 

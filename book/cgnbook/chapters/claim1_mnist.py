@@ -98,13 +98,15 @@ def finding_of_recipe(frame: pd.DataFrame) -> Finding:
     """How many of the CGNs that were trained by a recipe are good ones."""
     read, ceiling = readings(frame)
     verdict = recipe_rule(read, ceiling)
-    lines, values = [], {}
+    lines: list[str] = []
+    values: dict[str, float] = {}
     for v in VARIANTS if verdict.effects else ():
         cgns = [f"{v} {cgn}" for cgn in read[v]]
         good = len(set(cgns) & set(verdict.met))
         weak = set(cgns) <= set(verdict.undecided)
         lines.append(f"{NAMES[v]} " + ("undecided" if weak else f"{good} of {len(cgns)}"))
-        values |= {} if weak else {NAMES[v]: good}
+        if not weak:
+            values[NAMES[v]] = good
     return Finding(
         verdict.outcome, tuple(lines), "CGNs that show the digit" if lines else "", values
     )

@@ -76,7 +76,7 @@ def decided_by_either(by: Measured) -> float | None:
     """In how many images the plain classifier goes by one of the two cues of its shape bias; None
     where nobody tells."""
     of = by.get(PLAIN, {}).get("plain", {})
-    shares = [of.get(f"cue_{cue}") for cue in ("shape", "texture")]
+    shares = [of.get(f"cue_{cue}", []) for cue in ("shape", "texture")]
     return sum(map(mean, shares)) if all(shares) else None
 
 
