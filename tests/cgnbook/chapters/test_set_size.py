@@ -18,11 +18,11 @@ def cells(accuracy, sizes=(100, 1000), ratios=(1, 10), seeds=2, longer=None):
     longer: the accuracy of the smallest set, at one a shape, with more passes.
     """
     rows = [
-        ("wildlife", size, ratio, 10, False, accuracy(size, ratio) + 0.02 * seed, size / 10)
+        ("wildlife", size, ratio, 10, False, accuracy(size, ratio) + 0.02 * seed)
         for size, ratio, seed in product(sizes, ratios, range(seeds))
     ]
     if longer is not None:
-        rows.append(("wildlife", sizes[0], 1, 100, True, longer, 100))
+        rows.append(("wildlife", sizes[0], 1, 100, True, longer))
     return pd.DataFrame(rows, columns=set_size.COLUMNS)
 
 
@@ -150,7 +150,7 @@ def frame(*rows):
     made = []
     for size, per_shape, epochs, metric, value in rows:
         row = dict.fromkeys(records.columns("set-size"), "") | {"metric": metric, "value": value}
-        row |= {"size": size, "per_shape": per_shape, "epochs": epochs, "seconds": 2.5}
+        row |= {"size": size, "per_shape": per_shape, "epochs": epochs}
         made.append(row | {"variant": "colored", "train_on": "cgn"})
     return pd.DataFrame(made, columns=records.columns("set-size"))
 
