@@ -49,13 +49,16 @@ def show(name: str, *sources: Source) -> Shown:
     return Shown(box(name, data, *sources, pictures=pictures))
 
 
-def behind(name: str, *sources: Source) -> Shown:
-    """The box of numbers in the text; its data are the records and reported numbers behind them."""
+def behind(name: str, *sources: Source, inputs: Mapping[str, str]) -> Shown:
+    """The box of numbers in the text; its data are the records and reported numbers behind them.
+
+    inputs: what this run read, by what it is.
+    """
     frames = [part for source in sources for _, part, _ in _parts(source)
               if isinstance(part, pd.DataFrame)]  # fmt: skip
     data = pd.concat(frames).drop_duplicates()
     said = data.loc[:, (data.notna() & (data != "")).any()]
-    return Shown(box(name, said, *sources, title=f"{TITLE} of this summary"))
+    return Shown(box(name, said, *sources, inputs=inputs, title=f"{TITLE} of this summary"))
 
 
 def box(
@@ -63,12 +66,14 @@ def box(
     data: pd.DataFrame,
     *sources: Source,
     pictures: Mapping[str, np.ndarray] | None = None,
+    inputs: Mapping[str, str] | None = None,
     title: str = TITLE,
 ) -> str:
     """The closed box of one figure or table, as HTML.
 
     name: of the files that it offers, with the profiles behind them.  data: what is drawn.
-    pictures: [H, W, 3] bytes, by the names that they have in the data.
+    pictures: [H, W, 3] bytes, by the names that they have in the data.  inputs: more facts, on
+    what this run read.
     """
     flat = [part for source in sources for part in _parts(source)]
     kinds = list(dict.fromkeys(kind for kind, _, _ in flat)) or ["no run"]
@@ -90,6 +95,10 @@ def box(
         f"<dt>{term}</dt><dd>{text}</dd>"
         for kind in kinds
         for term, text in _facts(kind, [(p, note) for k, p, note in flat if k == kind])
+    )
+    facts += "".join(
+        f"<dt>{html.escape(term)} (this run)</dt><dd>{html.escape(text)}</dd>"
+        for term, text in (inputs or {}).items()
     )
     if pictures and kept:
         facts += f"<dt>Pictures</dt><dd>{len(pictures)}, in the folders named above</dd>"

@@ -123,18 +123,16 @@ def glue(facts: Mapping[str, object]) -> None:
 
 
 def summary(this: Page, *behind: boxes.Source) -> None:
-    """Put the box of *At a glance* under it.  behind: what else is, besides both runs."""
-    glue({"at-a-glance": boxes.behind(this.claim, this.live, this.reference, *behind)})
+    """Put the box of *At a glance* under it, with the data that this run read.  behind: what else
+    is, besides both runs."""
+    frames = (this.live, this.reference, *behind)
+    read = tables.inputs(this.results)
+    glue({"at-a-glance": boxes.behind(this.claim, *frames, inputs=read)})
 
 
 def protocol(grid: Sequence[Run]) -> boxes.Shown:
     """The table of the declared runs in groups."""
     return tables.show(tables.protocol(grid), "protocol", grid)
-
-
-def provenance(this: Page) -> boxes.Shown:
-    """The table of what stands behind the numbers of this run."""
-    return tables.show(tables.provenance(this.results), "provenance", this.results)
 
 
 def drift(this: Page) -> str:

@@ -93,21 +93,13 @@ def provenance(results: Iterable[Result]) -> pd.DataFrame:
     """What stands behind the numbers of a chapter, one line a fact."""
     results = list(results)
     every = [runs.load(run) for run in with_needs(r.run for r in results)]
-    inputs = {f"{k} {v[:12]}" for r in every for k, v in r.spec["inputs"].items()}
-    settings = [r.run.settings for r in every]
-
-    def values(name: str) -> str:
-        return ", ".join(sorted({str(s[name]) for s in settings if name in s}))
 
     def environments(name: str) -> str:
         return ", ".join(sorted({str(r.env[name]) for r in every}))
 
     facts = {
         "Profile": results[0].run.profile,
-        "Digits": values("digits"),
-        "Textures": values("textures"),
-        "Perceptual net": values("perceptual"),
-        "Checksums (first 12 digits)": ", ".join(sorted(inputs)),
+        **inputs(results),
         "Seeds": ", ".join(sorted({str(r.run.seed) for r in every})),
         "Runs": str(len(every)),
         "Compute": f"{sum(r.env['seconds'] for r in every) / 60:.0f} core minutes",
@@ -116,6 +108,24 @@ def provenance(results: Iterable[Result]) -> pd.DataFrame:
         "Commit": environments("commit"),
     }
     return pd.DataFrame([(k, v) for k, v in facts.items() if v], columns=["Fact", "Value"])
+
+
+def inputs(results: Iterable[Result]) -> dict[str, str]:
+    """The data and pretrained parts that runs read, and those that they need, a line each."""
+    every = [runs.load(run) for run in with_needs(r.run for r in results)]
+    settings = [r.run.settings for r in every]
+
+    def values(name: str) -> str:
+        return ", ".join(sorted({str(s[name]) for s in settings if name in s}))
+
+    read = {f"{k} {v[:12]}" for r in every for k, v in r.spec["inputs"].items()}
+    found = {
+        "Digits": values("digits"),
+        "Textures": values("textures"),
+        "Perceptual net": values("perceptual"),
+        "Checksums (first 12 digits)": ", ".join(sorted(read)),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def drift(live: pd.DataFrame, tracked: pd.DataFrame, tolerance: float = 0.15) -> str:

@@ -103,7 +103,8 @@ def test_a_box_alone_is_nothing_that_nbval_checks():
 
 def test_a_summary_offers_the_rows_of_all_its_sources():
     told = reported.table("shape-bias")
-    box = parsed(boxes.behind("name", FRAME, FRAME, told).markup)
+    box = parsed(boxes.behind("name", FRAME, FRAME, told, inputs={"Digits": "a <set>"}).markup)
     data = file_of(box.a)
     assert len(data) == 2 + len(told)
     assert data.run.tolist()[:3] == [*FRAME.run, ""] and data.row.tolist()[2:] == list(told.row)
+    assert facts(box)["Digits (this run)"] == "a <set>"
