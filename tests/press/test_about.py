@@ -6,6 +6,7 @@ import pytest
 from docutils import nodes
 
 import about
+import landmarks
 import offline
 
 APP = SimpleNamespace(config=SimpleNamespace(html_title="A book"))
@@ -59,3 +60,11 @@ def test_no_font_is_asked_for_before_the_style_sheet_does(tmp_path, failure, lef
     builder = SimpleNamespace(format="html")
     offline.drop_early_fonts(SimpleNamespace(builder=builder, outdir=tmp_path), failure)
     assert made.read_text() == left
+
+
+def test_the_keyboard_gets_at_a_table_that_scrolls():
+    table = '<div class="output text_html"><style type="text/css">'
+    other = '<div class="output text_html"><details>'
+    context = {"body": table + other}
+    landmarks.reach_tables(None, "page", "", context, None)
+    assert context["body"] == table.replace("><style", ' tabindex="0"><style') + other

@@ -208,7 +208,7 @@ def quality(this: Page) -> pd.DataFrame:
             rows.append(
                 {
                     "Data": NAMES[variant],
-                    "CGN": f"{source}, {generator.replace('-', ' ')}",
+                    "CGN": source + generator.replace(PUBLISHED, "").replace("trained-", ", seed "),
                     "Image read": f"{pct(value.image_read)} ({pct(value.image_read_true)})",
                     "Mask read": f"{pct(value.mask_read)} ({pct(value.mask_read_true)})",
                     "Mask IoU": f"{value.mask_iou:.2f} ({value.mask_iou_true:.2f})",

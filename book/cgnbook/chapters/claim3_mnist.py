@@ -106,7 +106,7 @@ def facts(this: Page) -> dict[str, object]:
         "profile": this.profile,
         **{f"draw-{name}": value for name, value in draw(again).items()},
         **{
-            f"union-{who}-wildlife": 100 * (by["original+cgn"] - by["cgn"])
+            f"lost-{who}-wildlife": 100 * (by["cgn"] - by["original+cgn"])
             for who, by in ((who, means(of[who])["wildlife"]) for who in ("study", "authors"))
         },
     }

@@ -192,7 +192,7 @@ def test_the_union_is_set_against_counterfactuals_alone(this):
     apart = 100 * (studied["original+cgn"][0] - studied["cgn"][0])
     assert table.loc["W-MNIST", "Study"] == f"{apart:+.1f}" and apart < -10
     facts = claim.facts(this)
-    assert table.loc["W-MNIST", AUTHORS] == f"{facts['union-authors-wildlife']:+.1f}"
+    assert table.loc["W-MNIST", AUTHORS] == f"{-facts['lost-authors-wildlife']:+.1f}"
 
 
 def test_contrast_is_told_from_the_decisions(tmp_path):
