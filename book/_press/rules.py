@@ -21,7 +21,7 @@ TAGS = {
 LONGEST = 20  # lines of a cell, hidden ones included
 A_PATH = re.compile(r"^(/|~|\.\.?/)|^(runs|data|book)/|\.(csv|json|npz|png|pth?|safetensors)$")
 # What a run took, and where: another machine says otherwise, though nothing has changed.
-CLOCKS = re.compile(r"\.env\[|costs?\.(hours|by_kind)|(tables|page)\.provenance")
+CLOCKS = re.compile(r"\.env\[|costs?\.(hours|by_kind)|tables\.provenance")
 SECTIONS = ("Protocol", "Against the paper", "Verdict", "Reproduce this chapter")
 
 

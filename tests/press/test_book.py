@@ -16,15 +16,15 @@ SOURCES = [path for path in map(source_of, notebooks(ROOT)) if path.exists()]
 IGNORED: dict[str, int] = {
     "index": 1,
     "02_composer": 3,
-    "05_claim1_mnist": 3,
-    "06_claim1_imagenet": 3,
-    "07_claim2": 5,
-    "08_claim3_mnist": 6,
-    "09_claim3_shape_bias": 5,
-    "10_claim3_backgrounds": 5,
+    "05_claim1_mnist": 2,
+    "06_claim1_imagenet": 2,
+    "07_claim2": 4,
+    "08_claim3_mnist": 5,
+    "09_claim3_shape_bias": 4,
+    "10_claim3_backgrounds": 4,
     "11_explanations": 3,
-    "12_disentanglement": 4,
-    "13_set_size": 4,
+    "12_disentanglement": 3,
+    "13_set_size": 3,
     "14_union": 4,
     "15_out_of_distribution": 1,
     "16_discussion": 2,
@@ -52,7 +52,7 @@ def test_ignored_cells_are_counted():
 
 def test_some_chapters_show_clocks():
     cells = [cell for source in SOURCES for cell in rules.code_cells(source)]
-    assert sum(bool(rules.CLOCKS.search(cell.source)) for cell in cells) > 5
+    assert any(rules.CLOCKS.search(cell.source) for cell in cells)
 
 
 def test_the_committed_notebooks_are_what_a_fresh_machine_runs():
