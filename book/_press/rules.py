@@ -22,6 +22,7 @@ LONGEST = 20  # lines of a cell, hidden ones included
 A_PATH = re.compile(r"^(/|~|\.\.?/)|^(runs|data|book)/|\.(csv|json|npz|png|pth?|safetensors)$")
 # What a run took, and where: another machine says otherwise, though nothing has changed.
 CLOCKS = re.compile(r"\.env\[|costs?\.(hours|by_kind)|(tables|page)\.provenance")
+PAIRED = "---\njupytext:\n  notebook_metadata_filter: "  # what Jupytext may write into front matter
 SECTIONS = ("Protocol", "Against the paper", "Verdict", "Reproduce this chapter")
 
 
@@ -32,12 +33,14 @@ def code_cells(source: Path) -> list[NotebookNode]:
 
 def defects(source: Path) -> Iterator[str]:
     """Every rule that a chapter's text breaks, a line each."""
-    cells = code_cells(source)
+    cells, text = code_cells(source), source.read_text(encoding="utf-8")
+    if (text.startswith("---") or not cells) and not text.startswith(PAIRED):
+        yield "has other front matter, or no code cell: begin it as 01_context.md, for Jupytext"
     for number, cell in enumerate(cells, start=1):
         for defect in cell_defects(cell):
             yield f"code cell {number} {defect}"
     if found := re.search(r"_claim(\d)", source.name):
-        yield from claim_defects(source.read_text(encoding="utf-8"), found[1], cells)
+        yield from claim_defects(text, found[1], cells)
 
 
 def cell_defects(cell: NotebookNode) -> Iterator[str]:

@@ -1,6 +1,9 @@
 """Which chapters the book has, and how their text is read."""
 
 import hashlib
+import os
+import re
+import tomllib
 from pathlib import Path
 
 import jupytext
@@ -8,6 +11,8 @@ import yaml
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[2]
+FRONT_MATTER = re.compile(r"(---\n.*?\n---\n\n*)?", re.S)
+PAIRING = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["jupytext"]
 
 
 def pages(root: Path) -> list[Path]:
@@ -39,9 +44,32 @@ def read_source(source: Path) -> NotebookNode:
     return jupytext.read(source, fmt="md:myst")
 
 
+def settle(source: Path) -> None:
+    """Let a text have the form in which Jupytext writes it from its notebook, so that no sync will.
+
+    That is the order, the quotes and the folds of what cells say of themselves; front matter stays.
+    """
+    text = source.read_text(encoding="utf-8")
+    stored = jupytext.reads(jupytext.writes(read_source(source), fmt="ipynb"), fmt="ipynb")
+    filters = {"notebook_metadata_filter": "-all"}
+    filters["cell_metadata_filter"] = PAIRING["cell_metadata_filter"]
+    written = jupytext.writes(stored, fmt={"extension": ".md", "format_name": "myst"} | filters)
+    settled = FRONT_MATTER.match(text)[0] + written
+    if settled != text:
+        draft = source.with_suffix(f".{os.getpid()}.failed.md")
+        draft.write_text(settled, encoding="utf-8")
+        os.replace(draft, source)
+
+
 def sha256(source: Path) -> str:
     """Hash of a text that does not depend on how a checkout ends its lines."""
     return hashlib.sha256(source.read_text(encoding="utf-8").encode()).hexdigest()
+
+
+def tell(cell: NotebookNode, profile: str) -> None:
+    """Let a cell that holds the parameters set another profile than its text does."""
+    if "parameters" in tags(cell):
+        cell.source += f"\nprofile = {profile!r}"
 
 
 def tags(cell: NotebookNode) -> list[str]:

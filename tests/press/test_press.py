@@ -22,21 +22,7 @@ import pdf
 import surroundings
 from sources import ROOT, sha256
 
-HEADER = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-"""
-CHAPTER = (
-    HEADER
-    + """
+CHAPTER = """\
 # A chapter
 
 ```{code-cell} ipython3
@@ -57,7 +43,6 @@ print(time.time())
 print(f"{profile} ran")
 ```
 """
-)
 
 
 def write(folder: Path, text: str = CHAPTER, chapters: str = "[]") -> Path:
@@ -92,7 +77,7 @@ def book(good, tmp_path) -> Path:
 
 def test_a_notebook_says_what_it_was_made_from(good):
     notebook = nbformat.read(good / "chapter.ipynb", as_version=4)
-    assert set(notebook.metadata) == {"kernelspec", "language_info", "cgn"}
+    assert set(notebook.metadata) == {"kernelspec", "language_info", "jupytext", "cgn"}
     record = dict(notebook.metadata.cgn)
     assert record.pop("seconds") < 60
     assert record == {
@@ -119,11 +104,11 @@ def test_a_second_execution_differs_in_nothing_but_clocks(book):
     assert still(before).count("CLOCK") == 2
 
 
-def test_only_a_profile_other_than_the_default_is_injected(book):
+def test_another_profile_is_told_to_the_kernel_and_leaves_no_cell(book):
     execute.execute(book / "chapter.md", profile="full", cwd=book)
     notebook = nbformat.read(book / "chapter.ipynb", as_version=4)
-    assert notebook.metadata.cgn.profile == "full"
-    assert [guard.INJECTED in cell.metadata.get("tags", []) for cell in notebook.cells].count(True)
+    assert notebook.metadata.cgn.profile == "full" and len(notebook.cells) == 4
+    assert notebook.cells[1].source == 'profile = "mini"'
     assert notebook.cells[-1].outputs[0].text == "full ran\n"
     assert list(guard.defects(book / "chapter.ipynb")) == []
 
@@ -158,9 +143,7 @@ def test_an_unknown_chapter_is_refused(book):
 
 # --- the machine of whoever executes
 
-DRAWING = (
-    HEADER
-    + """
+DRAWING = """\
 # A figure
 
 ```{code-cell} ipython3
@@ -186,13 +169,13 @@ assert not sys.flags.optimize
 print(sys.executable, locale.getlocale(), plt.rcParams["axes.facecolor"], __debug__)
 ```
 """
-)
 
 
 def strange(folder: Path, monkeypatch) -> None:
     """Settings that other people have, each of which has spoilt somebody's pages."""
     deep = folder / ("long" * 30)
-    for name in ("matplotlib", "ipython/profile_default/startup", "jupyter/kernels/python3"):
+    kinds = ("matplotlib", "ipython/profile_default/startup", "jupyter/kernels/python3", "jupytext")
+    for name in kinds:
         (folder / name).mkdir(parents=True)
     deep.mkdir()
     (folder / "matplotlib/matplotlibrc").write_text("axes.facecolor: red\nfigure.dpi: 20\n")
@@ -203,6 +186,7 @@ def strange(folder: Path, monkeypatch) -> None:
     (own / "startup/first.py").write_text("import warnings; warnings.warn('of the user')\n")
     kernel = '{"argv": ["/bin/false"], "display_name": "Mine", "language": "python"}'
     (folder / "jupyter/kernels/python3/kernel.json").write_text(kernel)
+    (folder / "jupytext/jupytext.toml").write_text('notebook_metadata_filter = "all"')
     (folder / "startup.py").write_text("raise ValueError('of the user')\n")
     user = {
         "HOME": "/dev/null",  # where nobody writes, root neither
@@ -220,6 +204,7 @@ def strange(folder: Path, monkeypatch) -> None:
         "PYTHONWARNINGS": "always",
         "TMPDIR": deep,
         "XDG_CACHE_HOME": "/dev/null/cache",
+        "XDG_CONFIG_HOME": folder,
     }
     for name, value in user.items():
         monkeypatch.setenv(name, str(value))
