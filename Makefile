@@ -65,7 +65,7 @@ chapters: runs  ## Execute the chapters that are not up to date, after the runs 
 
 edit: venv  ## Open the chapters in JupyterLab, text and outputs as one notebook
 	$(call install,'.[dev$(comma)editor]')
-	$(PY) book/_press/surroundings.py jupyter-lab
+	$(PY) book/_press/surroundings.py jupyter-lab --allow-root
 
 guard: venv  ## Refuse stale, failed or never-run notebooks
 	$(PY) book/_press/guard.py

@@ -128,6 +128,16 @@ def test_a_text_that_was_edited_is_stale_until_it_is_executed(book):
     assert execute_again(book) == [] and outputs(book) == ["a clock\n", "made again by mini\n"]
 
 
+def test_cells_take_their_outputs_with_them(book):
+    *before, clock, last = TEXT.split("\n\n```{code-cell}")
+    new = " ipython3\nprint('not run')\n```"
+    (book / "chapter.md").write_text(
+        "\n\n```{code-cell}".join([*before, last.rstrip(), new, clock])
+    )
+    command(["--sync", str(book / "chapter.md")])
+    assert "not run" in (book / "chapter.ipynb").read_text() and outputs(book) == MADE[::-1]
+
+
 def test_a_notebook_that_was_edited_alone_gives_its_edit_to_the_text(book):
     edit(book / "chapter.ipynb", "What it is about", "What this is about")
     [defect] = guard.defects(book / "chapter.ipynb")

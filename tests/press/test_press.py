@@ -1,9 +1,11 @@
 """The press: text to notebook, the guard before the build, the links after it."""
 
 import multiprocessing
+import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -235,6 +237,17 @@ def test_a_tool_is_run_as_pages_are(tmp_path, monkeypatch, capfd):
     assert surroundings.main([Path(sys.executable).name, "-c", said]) == 0
     assert capfd.readouterr() == ("module://matplotlib_inline.backend_inline white\n", "")
     assert surroundings.main([Path(sys.executable).name, "-c", "raise SystemExit(7)"]) == 7
+
+
+def test_a_tool_that_is_interrupted_ends_in_its_own_way():
+    tool = "import time, sys\ntry:\n    print('up', flush=True)\n    time.sleep(60)\n"
+    tool += "except KeyboardInterrupt:\n    sys.exit(7)"
+    command = [sys.executable, surroundings.__file__, Path(sys.executable).name, "-c", tool]
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = subprocess.Popen(command, start_new_session=True, **piped)
+    assert running.stdout.readline() == "up\n"
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.communicate(timeout=60) == ("", "") and running.returncode == 7
 
 
 def test_data_runs_and_devices_stay_as_the_user_says(monkeypatch):
