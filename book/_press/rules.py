@@ -18,6 +18,7 @@ TAGS = {
     "nbval-ignore-output",
     "nbval-skip",
 }
+KEPT = {"tags", "mystnb"}  # what a cell may say of itself: the filter of Jupytext in pyproject.toml
 LONGEST = 20  # lines of a cell, hidden ones included
 A_PATH = re.compile(r"^(/|~|\.\.?/)|^(runs|data|book)/|\.(csv|json|npz|png|pth?|safetensors)$")
 # What a run took, and where: another machine says otherwise, though nothing has changed.
@@ -47,6 +48,8 @@ def cell_defects(cell: NotebookNode) -> Iterator[str]:
     """Is it short, does it call instead of defining, and does its place on the page suit it?"""
     if unknown := set(tags(cell)) - TAGS:
         yield f"has tags outside the closed list: {', '.join(sorted(unknown))}"
+    if other := set(cell.metadata) - KEPT:
+        yield f"says {', '.join(sorted(other))} of itself, which no page shows: take it out"
     if length(cell) > LONGEST:
         yield f"has {length(cell)} lines: more than {LONGEST} belong in the chapter's module"
     for node in ast.walk(ast.parse(cell.source)):  # a magic or a !pip does not parse

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import tomllib
 from pathlib import Path
 
 import jupytext
@@ -12,7 +11,6 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONT_MATTER = re.compile(r"(---\n.*?\n---\n\n*)?", re.S)
-PAIRING = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["jupytext"]
 
 
 def pages(root: Path) -> list[Path]:
@@ -51,10 +49,8 @@ def settle(source: Path) -> None:
     """
     text = source.read_text(encoding="utf-8")
     stored = jupytext.reads(jupytext.writes(read_source(source), fmt="ipynb"), fmt="ipynb")
-    filters = {"notebook_metadata_filter": "-all"}
-    filters["cell_metadata_filter"] = PAIRING["cell_metadata_filter"]
-    written = jupytext.writes(stored, fmt={"extension": ".md", "format_name": "myst"} | filters)
-    settled = FRONT_MATTER.match(text)[0] + written
+    bare = {"extension": ".md", "format_name": "myst", "notebook_metadata_filter": "-all"}
+    settled = FRONT_MATTER.match(text)[0] + jupytext.writes(stored, fmt=bare)
     if settled != text:
         draft = source.with_suffix(f".{os.getpid()}.failed.md")
         draft.write_text(settled, encoding="utf-8")

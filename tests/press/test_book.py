@@ -79,6 +79,7 @@ FIGURE = [
     ("text", "said"),
     [
         (cell("x = 1", ":tags: [mine]"), "code cell 1 has tags outside the closed list: mine"),
+        (cell("x = 1", ":name: mine"), "code cell 1 says name of itself, which no page shows"),
         (cell("x = 1") + cell("x = 1\n" * 21), "code cell 2 has 21 lines"),
         (cell("x = 1\n\n" * 20), None),
         (cell("class Net: ..."), "code cell 1 defines the class Net"),

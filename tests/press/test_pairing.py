@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import jupytext
@@ -17,6 +18,7 @@ from nbformat import NotebookNode
 
 import execute
 import guard
+import rules
 from sources import ROOT, notebooks, source_of
 
 TEXT = """\
@@ -191,6 +193,11 @@ def test_a_sync_of_the_whole_book_changes_nothing(tmp_path, monkeypatch, newer):
     after = {f.relative_to(book): f.read_bytes() for f in book.rglob("*") if f.is_file()}
     changed = [str(name) for name in after if after[name] != before.get(name)]
     assert not changed, "let Jupytext write it: `jupytext --to md:myst NAME.md`, `make chapters`"
+
+
+def test_the_filter_of_cells_keeps_what_cells_may_say():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["jupytext"]
+    assert set(settings["cell_metadata_filter"].split(",")) == rules.KEPT | {"-all"}
 
 
 # --- in an editor
