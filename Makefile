@@ -40,7 +40,7 @@ install = { [ "$(INSTALLER)" = uv ] && $(PY) -m pip install -q -c constraints.tx
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters guard book pdf test long rehearsal slurm browser nbval lint bench clean distclean
+.PHONY: help venv runs chapters edit guard book pdf test long rehearsal slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12] [INSTALLER=uv|pip]"
@@ -62,6 +62,10 @@ runs: venv  ## Compute every run that the chapters need and that is not there ye
 
 chapters: runs  ## Execute the chapters that are not up to date, after the runs they need
 	$(SNAKEMAKE) chapters
+
+edit: venv  ## Open the chapters in JupyterLab, text and outputs as one notebook
+	$(call install,'.[dev$(comma)editor]')
+	$(PY) book/_press/surroundings.py jupyter-lab --allow-root
 
 guard: venv  ## Refuse stale, failed or never-run notebooks
 	$(PY) book/_press/guard.py
@@ -86,8 +90,8 @@ slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may
 	$(call install,'.[dev$(comma)slurm]')
 	$(PY) -m pytest -m slurm
 
-browser: book  ## Open every page of the built book in Chromium, and use the composer
-	$(call install,'.[dev$(comma)browser]')
+browser: book  ## Open every page of the built book in Chromium, and a chapter in JupyterLab
+	$(call install,'.[dev$(comma)browser$(comma)editor]')
 	$(PY) -m pytest -m browser
 
 nbval: runs guard  ## Run every committed notebook again and compare its outputs
@@ -104,7 +108,7 @@ bench: venv  ## Time the parts that decide how long a run takes
 
 clean:  ## Remove what builds leave behind; runs and data stay
 	rm -rf _build build .mypy_cache .pytest_cache .ruff_cache .snakemake *.egg-info
-	rm -f *.failed.ipynb book/*.failed.ipynb
+	rm -f *.failed.* book/*.failed.*
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean  ## Remove .venv as well; runs and data stay
