@@ -12,6 +12,7 @@ from itertools import takewhile
 
 import torch
 
+import entries
 import machine
 import needs
 from cgnlib import experiments, paths
@@ -137,7 +138,7 @@ def text(report: Report) -> str:
         lines.append(f"  {f.status:8} {f.kind:10} {f.name:20} {size:>12}{get}".rstrip())
     missing = list(dict.fromkeys(f.source for f in report.inputs if f.status == "missing"))
     if missing:
-        size = sum(map(sources.size, filter(None, missing)))
+        size = sum(map(entries.size, filter(None, missing)))
         lines.append(
             f"  {size / 1e9:.1f} GB to download; all at once: "
             f"python data_prep/fetch.py --profile {report.profile}"
@@ -199,7 +200,7 @@ def _slurm(slurm: machine.Slurm) -> str:
 def _found(what: Input, runs: int, thorough: bool) -> Found:
     status, detail = needs.look([what], thorough)
     source = needs.source_of(what)
-    size = sources.size(source) if source else 0
+    size = entries.size(source) if source else 0
     get = sources.command(source) if source else ""
     return Found(what.kind, what.name, status, source, size, get, detail, runs)
 
@@ -207,7 +208,7 @@ def _found(what: Input, runs: int, thorough: bool) -> Found:
 def _bytes_of_source(name: str) -> int:
     """What a download takes on disk at most: an archive lies beside what is unpacked."""
     entry = sources.table()[name]
-    return (sources.size(name) if entry["urls"] else 0) + entry.get("unpacked", 0)
+    return (entries.size(name) if entry["urls"] else 0) + entry.get("unpacked", 0)
 
 
 def _problems_of_disks(disks: list[Disk]) -> list[str]:

@@ -33,6 +33,7 @@ from cgnlib.errors import ended
 from cgnlib.measures import metrics
 from cgnlib.nets import biggan, shipped
 from cgnlib.training.checkpoints import Checkpoint
+from ship import ship
 
 SEED = 0
 GROUPS, GROUP = 8, 4  # classes in a batch, images of each
@@ -265,7 +266,7 @@ def main() -> None:
     record = {"images": IMAGES, "batch": GROUPS * GROUP, "rate": RATE}
     record |= {"rate_critic": RATE_CRITIC, "seed": SEED}
     record |= {"steps": loop["step"], "seconds": round(loop["seconds"])}
-    shipped.ship("biggan", net, record | measure(net))
+    ship("biggan", net, record | measure(net))
     print(shipped.record("biggan"))
 
 

@@ -12,6 +12,7 @@ import io
 import re
 from pathlib import Path
 
+import jupytext
 import nbformat
 from nbformat import NotebookNode
 
@@ -26,7 +27,7 @@ CARRIED = re.compile(r'href="data:(text/csv|application/gzip);base64,([^"]+)"')
 def says_the_same(notebook: Path, fresh: NotebookNode) -> bool:
     """Whether a notebook on disk, which may be missing or damaged, says what a fresh one does."""
     try:
-        read = nbformat.reads(nbformat.writes(fresh), as_version=4)
+        read = nbformat.reads(jupytext.writes(fresh, fmt="ipynb"), as_version=4)
         return said(nbformat.read(notebook, as_version=4)) == said(read)
     except BROKEN:
         return False

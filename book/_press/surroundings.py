@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sources import ROOT
@@ -68,12 +68,15 @@ def user() -> str:
 
 
 def main(argv: list[str]) -> int:
-    """Run a tool that lies beside this Python, or Python itself; the exit status is its own."""
+    """Run a tool that lies beside this Python, or Python itself; how it ends is its own affair."""
     tool = Path(sys.executable).with_name(argv[0]) if argv and argv[0] else None
     if tool is None or not tool.is_file():
         raise SystemExit(f"name a tool of {Path(sys.executable).parent}, as jupyter-book")
     with environment() as variables:
-        return subprocess.run([str(tool), *argv[1:]], env=variables).returncode
+        running = subprocess.Popen([str(tool), *argv[1:]], env=variables)
+        while True:
+            with suppress(KeyboardInterrupt):  # it hears that too, and may ask whether to end
+                return running.wait()
 
 
 if __name__ == "__main__":

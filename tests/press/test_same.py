@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 import same
-from cgnbook import boxes, page
+from cgnbook import boxes, page, tables
 from cgnlib import runs
 from cgnlib.experiments import grid
 from cgnlib.runs import results
@@ -35,8 +35,12 @@ def executed(tmp_path, monkeypatch):
             for name, of in content.items():
                 (folder / f"{name}.json").write_text(json.dumps(of))
         this = page.gather("claim-3-mnist", list(map(runs.load, declared)))
-        shown = [boxes.box("name", this.live, this.live), boxes.behind("name", this.live).markup]
-        shown.append(page.provenance(this).markup)
+        shown = [
+            boxes.box("name", this.live, this.live),
+            boxes.behind("name", this.live, inputs={}).markup,
+        ]
+        made = tables.provenance(this.results)
+        shown.append(tables.show(made, "provenance", this.results).markup)
         cells = [nbformat.v4.new_code_cell("x", id="a", execution_count=1)]
         cells[0].outputs = [
             nbformat.v4.new_output("display_data", {"text/html": markup}) for markup in shown
