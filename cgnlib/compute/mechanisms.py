@@ -35,8 +35,23 @@ def _mechanisms(run: e.Mechanisms, job: Job) -> Found:
         number = -(-step // recipe.window)  # the same again where a stopped training goes on
         sheet(net, run.variant, recipe.truncation, job.folder / f"sheet_{number:04}.png")
 
-    history = train_mechanisms(net, features, recipe, run.seed, job.checkpoint, save_sheet)
+    together = batches_at_once(run, job.device)
+    history = train_mechanisms(
+        net, features, recipe, run.seed, job.checkpoint, save_sheet, together
+    )
     return keep(job, net, history)
+
+
+def batches_at_once(run: e.Mechanisms, device: torch.device) -> int:
+    """How many of a step's batches go through the nets in one pass: on a GPU, as many as fit.
+
+    A power of two, as what is free varies a little.
+    """
+    if device.type != "cuda":
+        return 1
+    free, _ = torch.cuda.mem_get_info(device)
+    fit = int(0.8 * free / (run.recipe.batch * run.facts.trained))
+    return 1 << max(1, min(fit, run.recipe.accumulate)).bit_length() - 1
 
 
 def _published(run: e.PublishedMechanisms, job: Job) -> Found:

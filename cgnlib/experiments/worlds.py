@@ -16,7 +16,8 @@ class Facts:
     photographs: whether its images are read and not drawn; then it wants a GPU.  edge: of an
     image, pixels.  at_once: images that a CGN makes at a time: of 256 pixels, within 11 GB of a
     GPU.  sheet: classes of a sampling sheet.  cgn, classifier: bytes of their weights.
-    checkpoint: bytes of the state of a CGN in training: what learns, and the moments of Adam.
+    checkpoint: bytes of the state of a CGN in training: what learns, the moments of Adam, and
+    gradients where a step has several passes.  trained: bytes of an image in such a pass.
     """
 
     starts: dict[str, Input]
@@ -29,6 +30,7 @@ class Facts:
     cgn: float
     classifier: float
     checkpoint: float
+    trained: float
 
 
 def _all(kind: str, *names: str) -> dict[str, Input]:
@@ -40,13 +42,13 @@ FACTS = {
         starts=_all("part", "biggan", "u2net"),
         judges=_all("part", "biggan", "u2net", "classifier", "probe"),
         photographs=False, gpu_memory_mb=6_000, edge=64, at_once=50, sheet=10, cgn=24e6,
-        classifier=19e6, checkpoint=53e6,
+        classifier=19e6, checkpoint=53e6, trained=30e6,
     ),
     "imagenet": Facts(
         starts=_all("weights", "biggan256", "u2net"),
         judges=_all("weights", "biggan256", "u2net", "inception-v3"),
         photographs=True, gpu_memory_mb=math.inf, edge=256, at_once=16, sheet=11, cgn=1.113e9,
-        classifier=103e6, checkpoint=2.45e9,
+        classifier=103e6, checkpoint=3.1e9, trained=3.5e9,
     ),
 }  # fmt: skip
 SHEET_PIXEL, JPEG_PIXEL = 1.6, 0.4  # bytes

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import ResNet
 
 from cgnlib import chance
 from cgnlib.counterfactuals.datasets import Dataset
@@ -18,10 +18,13 @@ from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
 from cgnlib.nets import biggan, shipped, weights
 from cgnlib.nets.ensemble import small_resnet
-from cgnlib.nets.imagenet import ImageNetCGN, load_cgn
+from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
 from cgnlib.worlds.stimuli import CHUNK, Stimuli, of_counterfactuals
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 # By condition, the renderer's split: objects are the same in the last three.
 SPLITS = {
@@ -44,7 +47,7 @@ class Menagerie:
         return net.start_from(shipped.load("biggan", biggan.build(self.config)))
 
     def load(self, path: Path, mend: str = weights.AGAIN) -> ImageNetCGN:
-        return load_cgn(path, self.config, U2Net.small(), mend)
+        return weights.load(ImageNetCGN(self.config, U2Net.small()), path, mend).eval()
 
     def judge(self, protocol: str) -> nn.Module:
         if protocol != "standard":
@@ -54,7 +57,7 @@ class Menagerie:
     def probe(self) -> Reader:
         return shipped.load("probe", Reader((10, 10, 10)))
 
-    def backbone(self) -> ResNet:
+    def backbone(self) -> "ResNet":
         return small_resnet()
 
     def real(self, recipe: EnsembleRecipe, seed: int) -> Pictures:

@@ -31,6 +31,7 @@ from cgnlib.training.checkpoints import Checkpoint
 from cgnlib.training.mechanisms import train_mechanisms
 from cgnlib.worlds import imagenet
 from cgnlib.worlds.menagerie import Menagerie
+from ship import ship
 
 MINI, PAPER = e.profile("mini"), e.profile("paper")
 
@@ -372,7 +373,7 @@ def test_another_part_is_another_input(tmp_path, monkeypatch, random_u2net):
     assert checksums(QUALITY.reads()) == before
     u2net = random_u2net()
     u2net.outconv.bias.data.add_(1)
-    parts.ship("u2net", u2net, {})
+    ship("u2net", u2net, {})
     after = checksums(QUALITY.reads())
     assert {name for name in before if after[name] != before[name]} == {"u2net"}
 
@@ -391,3 +392,14 @@ def test_inputs_on_imagenet_are_the_downloads(tmp_path, monkeypatch):
     ):
         wanted = {role: hashlib.sha256(n.encode()).hexdigest() for role, n in names.items()}
         assert checksums(run.reads()) == wanted, run.id
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "together"), [(2, 1), (11, 2), (80, 16), (141, 32), (10_000, 2048)]
+)
+def test_a_pass_takes_the_batches_that_fit_on_the_gpu(gigabytes, together, monkeypatch):
+    paper = PAPER.mechanisms("none", 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (gigabytes * 1e9, 0))
+    assert mechanisms.batches_at_once(paper, torch.device("cuda")) == together
+    assert mechanisms.batches_at_once(paper, torch.device("cpu")) == 1
+    assert mechanisms.batches_at_once(RUN, torch.device("cuda")) == 1  # a step has one
