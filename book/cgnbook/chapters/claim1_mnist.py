@@ -7,6 +7,7 @@ import pandas as pd
 import seaborn as sns
 
 from cgnbook import boxes, digits
+from cgnbook.cited import cited
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.names import NAMES, NONE, key
 from cgnbook.page import Page
@@ -64,6 +65,7 @@ def findings(this: Page) -> dict[str, Finding]:
     return {"Study": EYE} | {source: finding(rows, which) for (source, rows), which in weights}
 
 
+@cited
 def facts(this: Page) -> dict[str, object]:
     """Every number, verdict and remark of the text; percentages, and digits of ten."""
     live, reference = this.live, this.reference

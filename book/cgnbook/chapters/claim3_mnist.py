@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from cgnbook import boxes, digits
+from cgnbook.cited import cited
 from cgnbook.digits import RECIPES, Accuracies, accuracies, means
 from cgnbook.drawing import SOURCES, STYLE, bytes_of, tile
 from cgnbook.names import NAMES, SETTINGS, WEIGHTS, key
@@ -64,6 +65,7 @@ def findings(this: Page) -> dict[str, Finding]:
     return {"Study": finding(told(this))} | ours
 
 
+@cited
 def facts(this: Page) -> dict[str, object]:
     """Every number, verdict and remark of the text, in percent or points."""
     study, there = told(this), accuracies(this.reference)
