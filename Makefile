@@ -83,7 +83,7 @@ slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may
 	$(call install,'.[dev$(comma)slurm]')
 	$(PY) -m pytest -m slurm
 
-browser: book  ## Open every page of the built book in Chromium, and use the composer
+browser: book  ## Open every page of the built book in Chromium, draw, paint and compose
 	$(call install,'.[dev$(comma)browser]')
 	$(PY) -m pytest -m browser
 

@@ -12,7 +12,7 @@ import argparse
 from cgnlib import experiments, runs
 from cgnlib.compute.nets_of import net_of
 from cgnlib.errors import CGNError
-from cgnlib.experiments import CGN, Evaluation
+from cgnlib.experiments import CGN, Evaluation, Run
 from cgnlib.nets import shipped
 
 TOLD = ("image_read", "image_read_true", "usable_digits")
@@ -40,6 +40,14 @@ def best(profile: str, variant: str) -> tuple[Evaluation, dict]:
     return chosen, {name: metrics[name] for name in TOLD} | {"best_of": len(found)}
 
 
+def told(run: Run) -> dict:
+    """What a record says of the run that trained a net."""
+    made = runs.load(run)
+    kept = ("commit", "device", "seconds", "finished")
+    about = {"run": run.id, "spec": run.digest(), "settings": run.spec()["settings"]}
+    return about | {name: made.env[name] for name in kept} | {"inputs": made.spec["inputs"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="full", help="whose CGNs (default: full)")
@@ -47,11 +55,8 @@ def main() -> None:
     for variant in experiments.VARIANTS:
         evaluation, about = best(profile, variant)
         run = evaluation.generator
-        made = runs.load(run)
-        kept = ("commit", "device", "seconds", "finished")
-        about |= {"run": run.id, "spec": run.digest(), "settings": run.spec()["settings"]}
-        about |= {name: made.env[name] for name in kept} | {"inputs": made.spec["inputs"]}
-        shipped.ship(shipped.CGN + variant, net_of(run, made.folder), about)
+        about |= told(run)
+        shipped.ship(shipped.CGN + variant, net_of(run, runs.load(run).folder), about)
         print(f"{shipped.CGN}{variant}: {run.id}, best of {about['best_of']}")
 
 

