@@ -38,11 +38,16 @@
     note.replaceChildren(...JSON.parse(number.dataset.sources).flatMap(told));
     note.hidden = false;
     number.setAttribute("aria-describedby", note.id);
-    const box = number.getBoundingClientRect(), wide = document.documentElement.clientWidth;
-    const left = Math.min(Math.max(box.left - 16, 8), wide - note.offsetWidth - 8);
-    const below = box.bottom + note.offsetHeight + 12 < window.innerHeight || box.top < note.offsetHeight;
-    note.style.left = `${left}px`;
-    note.style.top = `${below ? box.bottom + 6 : box.top - note.offsetHeight - 6}px`;
+    place();
+  }
+
+  /* Put the note below its number or, where there is no room, above. */
+  function place() {
+    if (!of) return;
+    const box = of.getBoundingClientRect(), wide = document.documentElement.clientWidth;
+    const tall = note.offsetHeight + 6, below = box.bottom + tall < window.innerHeight || box.top < tall;
+    note.style.left = `${Math.min(Math.max(box.left - 16, 8), wide - note.offsetWidth - 8)}px`;
+    note.style.top = `${below ? box.bottom + 6 : box.top - tall}px`;
   }
 
   function hide() {
@@ -64,6 +69,6 @@
   document.addEventListener("pointerdown", ({ target }) => {
     if (of && !note.contains(target) && !of.contains(target)) hide();
   });
-  for (const event of ["scroll", "resize"]) window.addEventListener(event, hide, { passive: true });
+  for (const event of ["scroll", "resize"]) window.addEventListener(event, place, { passive: true });
   document.querySelector("main").append(note);
 })();
