@@ -40,7 +40,7 @@ install = { [ "$(INSTALLER)" = uv ] && $(PY) -m pip install -q -c constraints.tx
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters guard book pdf test rehearsal slurm browser nbval lint bench clean distclean
+.PHONY: help venv runs chapters edit guard book pdf test long rehearsal slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12] [INSTALLER=uv|pip]"
@@ -63,6 +63,10 @@ runs: venv  ## Compute every run that the chapters need and that is not there ye
 chapters: runs  ## Execute the chapters that are not up to date, after the runs they need
 	$(SNAKEMAKE) chapters
 
+edit: venv  ## Open the chapters in JupyterLab, text and outputs as one notebook
+	$(call install,'.[dev$(comma)editor]')
+	$(PY) book/_press/surroundings.py jupyter-lab --allow-root
+
 guard: venv  ## Refuse stale, failed or never-run notebooks
 	$(PY) book/_press/guard.py
 
@@ -74,7 +78,10 @@ pdf: runs  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked
 	$(SNAKEMAKE) pdf
 
 test: venv  ## Run the tests, the files spread over two processes
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+long: venv  ## Run the tests that are long by nature: hundreds of kills, the paper's sizes
+	$(PY) -m pytest -n 2 -m long
 
 rehearsal: venv  ## Carry random numbers in place of PROFILE=full|paper's to the last page
 	$(PY) -m pytest -m rehearsal -k $(if $(filter mini,$(PROFILE)),"full or paper",$(PROFILE))
@@ -83,8 +90,8 @@ slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may
 	$(call install,'.[dev$(comma)slurm]')
 	$(PY) -m pytest -m slurm
 
-browser: book  ## Open every page of the built book in Chromium, draw, paint and compose
-	$(call install,'.[dev$(comma)browser]')
+browser: book  ## Open the built book in Chromium, draw and paint, and a chapter in JupyterLab
+	$(call install,'.[dev$(comma)browser$(comma)editor]')
 	$(PY) -m pytest -m browser
 
 nbval: runs guard  ## Run every committed notebook again and compare its outputs
@@ -101,7 +108,7 @@ bench: venv  ## Time the parts that decide how long a run takes
 
 clean:  ## Remove what builds leave behind; runs and data stay
 	rm -rf _build build .mypy_cache .pytest_cache .ruff_cache .snakemake *.egg-info
-	rm -f *.failed.ipynb book/*.failed.ipynb
+	rm -f *.failed.* book/*.failed.*
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean  ## Remove .venv as well; runs and data stay

@@ -31,7 +31,7 @@ except CGNError as error:
 TEXTS = [ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md"))]
 CODE = [path for folder in ("cgnlib", "book/cgnbook", "book/records")
         for path in sorted((ROOT / folder).rglob("*.*")) if path.is_file() and path.suffix != ".pyc"]
-PRESS = [*ROOT.glob("_*.yml"), *sorted((ROOT / "book").glob("references.*"))]
+PRESS = [*ROOT.glob("_*.yml"), *sorted((ROOT / "book").glob("[a-z]*.*"))]
 PRESS += [path for folder in ("_press", "_static", "_interactive")
           for path in sorted((ROOT / "book" / folder).rglob("*.*")) if path.suffix != ".pyc"]
 PYTHON = sys.executable

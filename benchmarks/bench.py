@@ -88,16 +88,17 @@ def million(steps: int = 200) -> dict[str, float]:
     most, its libraries among them.  on_disk: the set.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with (folder / "images.npy").open("wb") as file:  # holes: as large, and no disk is used
-            header = {"descr": "|u1", "fortran_order": False, "shape": (MILLION, 32, 32, 3)}
-            np.lib.format.write_array_header_1_0(file, header)
-            file.truncate(file.tell() + MILLION * 32 * 32 * 3)
-        np.save(folder / "labels.npy", np.arange(MILLION) % 10)
+        blank_set(Path(name), MILLION)
         with race.deaf():
             started = multiprocessing.get_context("spawn").Pool(1)
         with started as pool:
-            return pool.apply(_trained, (folder, steps))
+            return pool.apply(_trained, (Path(name), steps))
+
+
+def blank_set(folder: Path, n: int) -> None:
+    """A stored set of n images that are holes: as large as others, and no disk is used."""
+    np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (n, 32, 32, 3))
+    np.save(folder / "labels.npy", np.arange(n) % 10)
 
 
 def _trained(folder: Path, steps: int) -> dict[str, float]:

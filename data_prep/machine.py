@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-import torchvision
 
 from cgnlib import precision, processor
 from cgnlib.errors import CGNError, reason
@@ -81,6 +80,8 @@ class Machine:
 
 def look() -> Machine:
     """The machine that this runs on."""
+    import torchvision  # seconds, which a download need not wait for
+
     return Machine(
         platform.python_version(),
         torch.__version__,

@@ -14,6 +14,7 @@ from cgnlib.compute.nets_of import net_of
 from cgnlib.errors import CGNError
 from cgnlib.experiments import CGN, Evaluation, Run
 from cgnlib.nets import shipped
+from ship import ship
 
 TOLD = ("image_read", "image_read_true", "usable_digits")
 
@@ -56,7 +57,7 @@ def main() -> None:
         evaluation, about = best(profile, variant)
         run = evaluation.generator
         about |= told(run)
-        shipped.ship(shipped.CGN + variant, net_of(run, runs.load(run).folder), about)
+        ship(shipped.CGN + variant, net_of(run, runs.load(run).folder), about)
         print(f"{shipped.CGN}{variant}: {run.id}, best of {about['best_of']}")
 
 

@@ -15,6 +15,7 @@ from cgnlib.errors import CGNError
 from cgnlib.nets import shipped
 from cgnlib.nets.mnist import CNN
 from mnist_cgns import told
+from ship import ship
 
 LEARNED_FROM = {"original": "original", "cgn": "cgn-published"}  # names here, and of the runs
 
@@ -24,11 +25,11 @@ def main() -> None:
         part = f"{shipped.CNN}wildlife-{name}"
         run = experiments.find("full", f"classifier-wildlife-{source}-s0")
         about = told(run)
-        shipped.ship(part, net_of(run, runs.load(run).folder), about)
+        ship(part, net_of(run, runs.load(run).folder), about)
         test = test_of(run)
         right = predict(shipped.load(part, CNN()), test.freeze()) == test.y
         about |= {"test_accuracy": right.sum().item() / len(test), "test_images": len(test)}
-        shipped.ship(part, shipped.load(part, CNN()), about)
+        ship(part, shipped.load(part, CNN()), about)
         print(f"{part}: {about['test_accuracy']:.4f} of {about['test_images']}")
 
 

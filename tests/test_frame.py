@@ -199,6 +199,7 @@ def test_ci_lints_tests_compares_and_builds(tmp_path):
         "venv",
         "lint",
         "test",
+        "long",
         "nbval",
         "book",
         "browser",

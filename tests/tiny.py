@@ -1,12 +1,11 @@
 """Runs as small as they get, and runs that compute what a test says."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from cgnlib import experiments as e
 from cgnlib.data import digits
-from cgnlib.experiments import declared
 from cgnlib.runs import inputs
 
 VARIANT = "double_colored"
@@ -37,16 +36,15 @@ TINY = _profile(e.profile("mini"))
 
 
 def cgn(**recipe) -> e.CGN:
-    run = declared.cgn(TINY, VARIANT, 0)
+    run = TINY.cgn(VARIANT, 0)
     return replace(run, recipe=replace(run.recipe, **recipe))
 
 
 def gan(seed: int = 0, **recipe) -> e.GAN:
-    run = declared.gan(TINY, VARIANT, seed)
+    run = TINY.gan(VARIANT, seed)
     return replace(run, recipe=replace(run.recipe, **recipe))
 
 
-@dataclass(frozen=True, kw_only=True)
 class Simple(e.Run):
     """A run that reads no data, and takes as long as it has steps."""
 

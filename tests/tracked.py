@@ -25,7 +25,7 @@ from cgnbook.chapters import (
 from cgnlib import experiments, paths
 
 PAGES = {  # the claim of a chapter, and what its page gathers beside it
-    "05_claim1_mnist": ("claim-1-mnist", "edge-loss"),
+    "05_claim1_mnist": ("claim-1-mnist", "claim-3-mnist", "edge-loss"),
     "06_claim1_imagenet": ("claim-1-imagenet",),
     "07_claim2": ("claim-2",),
     "08_claim3_mnist": ("claim-3-mnist", "claim-1-mnist", "edge-loss"),

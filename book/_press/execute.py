@@ -6,6 +6,7 @@
 
 A kernel starts in the top folder of the project; nbval starts it in the notebook's own folder.
 So a chapter must not depend on the folder it runs in, and one of the two will tell if it does.
+What cells say of themselves is first written as Jupytext writes it, of which the two are a pair.
 """
 
 import argparse
@@ -14,8 +15,10 @@ import os
 import shutil
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 
+import jupytext
 import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
@@ -26,7 +29,7 @@ from traitlets import Dict
 from traitlets.config import Config
 
 from cgnlib.experiments import PROFILES
-from sources import ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
+from sources import ROOT, failed_of, notebooks, read_source, settle, sha256, source_of, tags, tell
 from surroundings import environment
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -60,37 +63,38 @@ def default_profile(notebook: NotebookNode) -> str | None:
     return None
 
 
-def normalise(notebook: NotebookNode, cgn: dict) -> NotebookNode:
+def normalise(notebook: NotebookNode, text: NotebookNode, cgn: dict) -> NotebookNode:
     """Keep what the book shows; drop what differs from one execution to the next.
 
-    Times, dates and paths of papermill go, as does the pairing of Jupytext: nobody can sync an
-    executed notebook back over its text.  `cgn` is the record that the guard reads.
+    Times, dates and paths of papermill go, and so does what it was told beside its text: what is
+    left is the text as Jupytext pairs it, its outputs, and `cgn`, the record that the guard reads.
     """
-    for number, cell in enumerate(notebook.cells):
-        cell.id = f"c{number:03d}"
-        kept = {"papermill", "execution"}.isdisjoint
-        cell.metadata = {key: value for key, value in cell.metadata.items() if kept({key})}
-        if not cell.metadata.get("tags", True):
-            del cell.metadata["tags"]
+    for number, (cell, written) in enumerate(zip(notebook.cells, text.cells, strict=True)):
+        cell.id, cell.source, cell.metadata = f"c{number:03d}", written.source, written.metadata
         for output in cell.get("outputs", []):
             output.get("metadata", {}).pop("papermill", None)
     notebook.metadata = {"kernelspec": KERNEL, "language_info": LANGUAGE, "cgn": cgn}
+    notebook.metadata["jupytext"] = text.metadata["jupytext"]
     return nbformat.from_dict(notebook)
 
 
 def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:
     """Execute one chapter and put its notebook beside it, whole or not at all.
 
-    profile: injected only where it differs from the default in the parameters cell.
+    profile: told to the kernel only where it differs from the default in the parameters cell.
     Raises what the chapter raised; the last good notebook then stays as it was, and the broken
     one is left as NAME.failed.ipynb.
     """
     notebook = source.with_suffix(".ipynb")
     failed = failed_of(notebook)
     failed.unlink(missing_ok=True)
-    cells, digest = read_source(source), sha256(source)
-    usual = default_profile(cells)
+    settle(source)
+    text, digest = read_source(source), sha256(source)
+    usual = default_profile(text)
     changed = usual is not None and profile is not None and profile != usual
+    asked = deepcopy(text)
+    for cell in asked.cells if changed else ():
+        tell(cell, profile)
     start = time.monotonic()
     with environment() as variables:
         private = Path(variables["JUPYTER_RUNTIME_DIR"])
@@ -100,9 +104,8 @@ def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:
         told |= {"connection_file": f"{private}/kernel.json", "variables": variables}
         try:
             executed = papermill.execute_notebook(
-                cells,
+                asked,
                 str(draft),
-                parameters={"profile": profile} if changed else {},
                 kernel_name=KERNEL["name"],
                 kernel_manager_class=Kernel,
                 config=Config(Kernel=told),
@@ -122,8 +125,10 @@ def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:
         "seconds": round(time.monotonic() - start),
     }
     whole = notebook.with_suffix(f".{os.getpid()}.failed.ipynb")  # another press has its own
-    nbformat.write(normalise(executed, cgn), whole)
+    jupytext.write(normalise(executed, text, cgn), whole)
     os.replace(whole, notebook)
+    if sha256(source) != digest:
+        source.touch()  # edited meanwhile: to Jupytext the newer of the two is right
     return notebook
 
 

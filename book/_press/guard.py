@@ -16,7 +16,6 @@ from nbformat import NotebookNode
 import rules
 from sources import ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
 
-INJECTED = "injected-parameters"  # papermill's own; the guard allows it, an author cannot write it
 AGAIN = "run `make chapters`"
 BOX = re.compile(r'<details class="evidence".*?</details>', re.S)  # nbval leaves it out
 OF_A_MACHINE = re.compile(r"(?<![\w.~])/(?:home|Users|root|tmp|private)/")
@@ -40,11 +39,14 @@ def cell_defects(notebook: NotebookNode, source: Path) -> Iterator[str]:
     """Are these the cells of the text, all executed, none with an error or a warning?"""
 
     def shape(cells: list[NotebookNode]) -> list[tuple]:
-        return [(c.cell_type, c.source, tags(c)) for c in cells if INJECTED not in tags(c)]
+        return [(c.cell_type, c.source, tags(c)) for c in cells]
 
     same_text = notebook.metadata.get("cgn", {}).get("source_sha256") == sha256(source)
     if same_text and shape(notebook.cells) != shape(read_source(source).cells):
-        yield f"edited by hand: its cells are not those of {source.name}: {AGAIN}"
+        yield (
+            f"edited by hand: its cells are not those of {source.name}: "
+            "`jupytext --sync` takes them over, `make chapters` drops them"
+        )
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         yield f"never run, or killed: its cells are not numbered 1 to {len(code)}: {AGAIN}"

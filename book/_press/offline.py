@@ -2,9 +2,12 @@
 
 MathJax comes from the installed package sphinx-mathjax-offline.  Its own extension puts all
 24 MB under _static; this one copies the 2 MB that pages can ask for.  Thebe, which Jupyter Book
-puts on each page even where it is off, would fetch a script from a CDN; it is taken out.
+puts on each page even where it is off, would fetch a script from a CDN; it is taken out.  So are
+the early loads of icon fonts, which a browser refuses to a page on disk, with an error for each;
+the style sheet loads the same files.
 """
 
+import re
 from importlib.metadata import distribution
 from pathlib import Path
 from shutil import copytree
@@ -13,6 +16,7 @@ from sphinx.application import Sphinx
 
 MATHJAX = "_vendor/mathjax"
 BUNDLE = "tex-mml-chtml.js"  # TeX and MathML in, HTML with web fonts out
+EARLY_FONT = re.compile(r'<link rel="preload" as="font"[^>]*>\s*')
 LATER = ["output/chtml/fonts", "input/tex/extensions"]  # what the bundle loads when it needs it
 
 
@@ -38,9 +42,20 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict, doctree: ob
         context[kind] = [entry for entry in context.get(kind, []) if not is_thebe(entry)]
 
 
+def drop_early_fonts(app: Sphinx, failure: Exception | None) -> None:
+    """Take the early loads of fonts out of the finished pages; the theme knows no switch."""
+    if failure or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text("utf-8")
+        if (left := EARLY_FONT.sub("", text)) != text:
+            page.write_text(left, "utf-8")
+
+
 def setup(app: Sphinx) -> dict:
     """Called by Sphinx; the path of MathJax is relative to _static, so it fits every page."""
     app.config.mathjax_path = f"../{MATHJAX}/{BUNDLE}"
     app.connect("builder-inited", copy_mathjax)
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("build-finished", drop_early_fonts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

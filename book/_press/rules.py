@@ -18,10 +18,12 @@ TAGS = {
     "nbval-ignore-output",
     "nbval-skip",
 }
+KEPT = {"tags", "mystnb"}  # what a cell may say of itself: the filter of Jupytext in pyproject.toml
 LONGEST = 20  # lines of a cell, hidden ones included
 A_PATH = re.compile(r"^(/|~|\.\.?/)|^(runs|data|book)/|\.(csv|json|npz|png|pth?|safetensors)$")
 # What a run took, and where: another machine says otherwise, though nothing has changed.
-CLOCKS = re.compile(r"\.env\[|costs?\.(hours|by_kind)|(tables|page)\.provenance")
+CLOCKS = re.compile(r"\.env\[|costs?\.(hours|by_kind)|tables\.provenance")
+PAIRED = "---\njupytext:\n  notebook_metadata_filter: "  # what Jupytext may write into front matter
 SECTIONS = ("Protocol", "Against the paper", "Verdict", "Reproduce this chapter")
 
 
@@ -32,18 +34,22 @@ def code_cells(source: Path) -> list[NotebookNode]:
 
 def defects(source: Path) -> Iterator[str]:
     """Every rule that a chapter's text breaks, a line each."""
-    cells = code_cells(source)
+    cells, text = code_cells(source), source.read_text(encoding="utf-8")
+    if (text.startswith("---") or not cells) and not text.startswith(PAIRED):
+        yield "has other front matter, or no code cell: begin it as 01_context.md, for Jupytext"
     for number, cell in enumerate(cells, start=1):
         for defect in cell_defects(cell):
             yield f"code cell {number} {defect}"
     if found := re.search(r"_claim(\d)", source.name):
-        yield from claim_defects(source.read_text(encoding="utf-8"), found[1], cells)
+        yield from claim_defects(text, found[1], cells)
 
 
 def cell_defects(cell: NotebookNode) -> Iterator[str]:
     """Is it short, does it call instead of defining, and does its place on the page suit it?"""
     if unknown := set(tags(cell)) - TAGS:
         yield f"has tags outside the closed list: {', '.join(sorted(unknown))}"
+    if other := set(cell.metadata) - KEPT:
+        yield f"says {', '.join(sorted(other))} of itself, which no page shows: take it out"
     if length(cell) > LONGEST:
         yield f"has {length(cell)} lines: more than {LONGEST} belong in the chapter's module"
     for node in ast.walk(ast.parse(cell.source)):  # a magic or a !pip does not parse

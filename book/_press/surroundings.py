@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sources import ROOT
@@ -68,11 +68,14 @@ def user() -> str:
 
 
 def main(argv: list[str]) -> int:
-    """Run a tool that lies beside this Python, or Python itself; the exit status is its own."""
+    """Run a tool that lies beside this Python, or Python itself; how it ends is its own affair."""
     tool, *words = argv
     with environment() as variables:
         command = [str(Path(sys.executable).with_name(tool)), *words]
-        return subprocess.run(command, env=variables).returncode
+        running = subprocess.Popen(command, env=variables)
+        while True:
+            with suppress(KeyboardInterrupt):  # it hears that too, and may ask whether to end
+                return running.wait()
 
 
 if __name__ == "__main__":

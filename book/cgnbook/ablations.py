@@ -41,7 +41,7 @@ def measured(rows: pd.DataFrame) -> Measured:
 
 
 def probed(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """What probes read in counterfactuals, in percent, and how good the masks are; by ablation.
+    """What a reader finds in counterfactuals, in percent, and how good the masks are; by ablation.
 
     frames: records, by what their source is called.
     """

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from cgnbook import carried, drawn, records, reported
+from cgnbook.records import AUTHORS, THIS, TRAINED
 from cgnlib import experiments, paths
 from cgnlib.experiments import Profile, Run, with_needs
 from cgnlib.runs import Result
@@ -48,13 +49,16 @@ def show(name: str, *sources: Source) -> Shown:
     return Shown(box(name, data, *sources, pictures=pictures))
 
 
-def behind(name: str, *sources: Source) -> Shown:
-    """The box of numbers in the text; its data are the records and reported numbers behind them."""
+def behind(name: str, *sources: Source, inputs: Mapping[str, str]) -> Shown:
+    """The box of numbers in the text; its data are the records and reported numbers behind them.
+
+    inputs: what this run read, by what it is.
+    """
     frames = [part for source in sources for _, part, _ in _parts(source)
               if isinstance(part, pd.DataFrame)]  # fmt: skip
     data = pd.concat(frames).drop_duplicates()
     said = data.loc[:, (data.notna() & (data != "")).any()]
-    return Shown(box(name, said, *sources, title=f"{TITLE} of this summary"))
+    return Shown(box(name, said, *sources, inputs=inputs, title=f"{TITLE} of this summary"))
 
 
 def box(
@@ -62,12 +66,14 @@ def box(
     data: pd.DataFrame,
     *sources: Source,
     pictures: Mapping[str, np.ndarray] | None = None,
+    inputs: Mapping[str, str] | None = None,
     title: str = TITLE,
 ) -> str:
     """The closed box of one figure or table, as HTML.
 
     name: of the files that it offers, with the profiles behind them.  data: what is drawn.
-    pictures: [H, W, 3] bytes, by the names that they have in the data.
+    pictures: [H, W, 3] bytes, by the names that they have in the data.  inputs: more facts, on
+    what this run read.
     """
     flat = [part for source in sources for part in _parts(source)]
     kinds = list(dict.fromkeys(kind for kind, _, _ in flat)) or ["no run"]
@@ -89,6 +95,10 @@ def box(
         f"<dt>{term}</dt><dd>{text}</dd>"
         for kind in kinds
         for term, text in _facts(kind, [(p, note) for k, p, note in flat if k == kind])
+    )
+    facts += "".join(
+        f"<dt>{html.escape(term)} (this run)</dt><dd>{html.escape(text)}</dd>"
+        for term, text in (inputs or {}).items()
     )
     if pictures and kept:
         facts += f"<dt>Pictures</dt><dd>{len(pictures)}, in the folders named above</dd>"
@@ -114,9 +124,11 @@ def _parts(source: Source) -> Iterator[tuple[str, object, str]]:
         yield f"{source.name}, declared", source, ""
     elif isinstance(source, Result):
         tracked = source.folder.is_relative_to(paths.records())
-        kind = f"{source.run.profile}, reference run" if tracked else source.run.profile
+        rows = records.frame([source])
+        whose = AUTHORS if (rows.generator == records.PUBLISHED).any() else TRAINED
+        kind = _kind(source.run.profile, whose) if tracked else source.run.profile
         where = str(source.folder.relative_to(paths.records())) if tracked else ""
-        yield kind, records.frame([source]), where
+        yield kind, rows, where
     elif isinstance(source, Run):
         yield f"{source.profile}, declared", source, ""
     elif not isinstance(source, pd.DataFrame):
@@ -125,12 +137,12 @@ def _parts(source: Source) -> Iterator[tuple[str, object, str]]:
     elif "spec" not in source:
         yield "reported", source, ""
     else:
-        ran = source.source.isin((records.THIS, records.REFERENCE))
+        ran = source.source.isin((THIS, TRAINED, AUTHORS))
         by = source[ran].groupby(["source", "profile", "claim"], sort=False)
         for (who, profile, claim), rows in by:
-            tracked = who == records.REFERENCE
+            tracked = who != THIS
             where = records.path_of(claim, profile).name if tracked else ""
-            yield f"{profile}, reference run" if tracked else profile, rows, where
+            yield _kind(profile, who) if tracked else profile, rows, where
         if not ran.all():
             yield "reported", source[~ran], ""
 
@@ -247,6 +259,11 @@ def _list(values: Iterable[object]) -> str:
 def _code(sentence: str) -> str:
     """A sentence with `code` in it, as HTML."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(sentence))
+
+
+def _kind(profile: str, whose: str) -> str:
+    """The badge of one kind of evidence of the reference run."""
+    return f"{profile}, " + ("authors' weights" if whose == AUTHORS else "trained here")
 
 
 def _css(kind: str) -> str:

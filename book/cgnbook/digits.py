@@ -13,15 +13,17 @@ COLUMNS = ["variant", "recipe", "generator", "usable", "read", "alone", "union"]
 Accuracies = dict[str, dict[str, list[float]]]  # by variant and training set, one a run
 
 
-def accuracies(frame: pd.DataFrame, generator: str = "published") -> Accuracies:
-    """Test accuracies by variant and training set: what the verdict of claim 3 is made from.
+def accuracies(
+    frame: pd.DataFrame, generator: str = "published", metric: str = "test_accuracy"
+) -> Accuracies:
+    """Accuracies by variant and training set: what the verdict of claim 3 is made from.
 
     frame: of one source.  generator: which CGNs count, `published` or `trained` for those of our
     own; the study's are the published ones.  GANs are always our own.
     """
     cgns = frame.train_on.str.endswith("cgn")
     chosen = ~cgns | frame.generator.astype(str).str.startswith(generator)
-    rows = frame[(frame.metric == "test_accuracy") & chosen]
+    rows = frame[(frame.metric == metric) & chosen]
     return {
         variant: {t: part.value.tolist() for t, part in of.groupby("train_on", sort=False)}
         for variant, of in rows.groupby("variant", sort=False)
@@ -42,7 +44,7 @@ def cgns(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each CGN of the MNISTs, with the columns COLUMNS, in the order of RECIPES.
 
     frame: records of claims 1 and 3 and of `edge-loss`, whichever are wanted.  usable: of ten
-    digits.  read: share of its counterfactuals in which the oracle sees the intended digit.
+    digits.  read: share of its counterfactuals in which the image reader sees the intended digit.
     alone, union: test accuracies of the classifiers that learned from it, by what else they saw.
     """
     learned = frame[frame.metric == "test_accuracy"]

@@ -22,9 +22,15 @@ STYLE = {
 SOURCES = {
     "Paper": ("#000000", "D"),
     "Study": ("#D55E00", "s"),
-    "Reference run": ("#009E73", "^"),
+    "Authors' weights": ("#009E73", "^"),
+    "Trained here": ("#CC79A7", "v"),
     "This run": ("#0072B2", "o"),
 }
+
+
+def sign(source: str) -> tuple[str, str]:
+    """Colour and mark of a source, the same in every figure that sets several side by side."""
+    return next(look for name, look in SOURCES.items() if source.startswith(name))
 
 
 def arrays_of(result: Result) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import pandas as pd
 from cgnbook import reported
 from cgnbook.names import INVARIANT, NONE, PLAIN, SUBJECTS
 from cgnbook.page import Page
-from cgnbook.tables import bare_spread
+from cgnbook.tables import spread
 from cgnlib.measures.naming import Measure
 
 # Whose numbers stand beside ours, and the data that their invariant classifier learned from.
@@ -54,7 +54,7 @@ def told(rows: pd.DataFrame, source: str) -> Measured:
 
 
 def by_source(this: Page, table: str) -> dict[str, Measured]:
-    """Paper, study, reference run and this run, by what they are called."""
+    """Paper, study and our own evidence, by what they are called."""
     theirs = {source: told(this.told(table), source) for source in TOLD}
     return theirs | {source: measured(rows) for source, rows in this.ours.items()}
 
@@ -72,7 +72,7 @@ def compared(sources: Mapping[str, Measured], titles: Mapping[str, tuple[str, li
     return pd.DataFrame(
         {"Measure": title, "Who decides": SUBJECTS[subject]}
         | {
-            source: bare_spread(deciding(by).get(subject, {}).get(measure, []))
+            source: spread(deciding(by).get(subject, {}).get(measure, []))
             for source, by in sources.items()
         }
         for title, (measure, subjects) in titles.items()

@@ -11,7 +11,6 @@ SETTINGS = {
     "original+cgn": "Original + CGN",
     "original+decorrelated": "Original + random cues",
 }
-WEIGHTS = {"published": ", published weights", "trained": ", trained here", "": ""}
 PLAIN, CONTROL, INVARIANT = "plain", "real", "real+cgn"
 CLASSIFIERS = {
     PLAIN: "real",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cgnbook import boxes, cited, records, reported, tables
-from cgnbook.records import FULL, REFERENCE, THIS
+from cgnbook.records import AUTHORS, FULL, THIS, TRAINED
 from cgnbook.verdict import Finding, Verdict, badge
 from cgnlib import runs
 from cgnlib.experiments import Run, with_needs
@@ -21,7 +21,7 @@ class Page:
     """A claim at a profile.
 
     numbers: a row for each number, in the vocabulary of the records, whoever says it: the column
-    `source` is Paper, Study, ... (see `reported`), Reference run or This run.
+    `source` is Paper, Study, ... (see `reported`), or one of ours: see `ours`.
     """
 
     claim: str
@@ -42,20 +42,27 @@ class Page:
 
     @property
     def reference(self) -> pd.DataFrame:
-        """What the reference run has of this claim."""
+        """What the reference run has of this claim: both kinds of its evidence."""
         return self.reference_of(self.claim)
 
     @property
     def ours(self) -> dict[str, pd.DataFrame]:
-        """The reference run and this run, by what they are called."""
-        return {REFERENCE: self.reference, self.label: self.live}
+        """The kinds of our own evidence on this claim, by what they are called.
+
+        The authors' weights run again, what was trained in the reference run, and this run; a kind
+        of the reference run that has nothing is left out, unless it has neither.
+        """
+        rows = self.reference
+        kinds = {kind: rows[rows.source == kind] for kind in (AUTHORS, TRAINED)}
+        there = {kind: of for kind, of in kinds.items() if len(of)} or {TRAINED: rows}
+        return there | {self.label: self.live}
 
     def reference_of(self, *claims: str) -> pd.DataFrame:
         """What the reference run has of some claims; without names, of all on this page.
 
         Raises KeyError for a claim that the page did not gather.
         """
-        rows = self.numbers[self.numbers.source == REFERENCE]
+        rows = self.numbers[self.numbers.source.isin((AUTHORS, TRAINED))]
         if missing := set(claims) - {self.claim, *rows.claim}:
             raise KeyError(f"{sorted(missing)} are not on this page: name them in page.gather")
         return pd.concat([rows[rows.claim == claim] for claim in claims]) if claims else rows
@@ -120,18 +127,16 @@ def glue(facts: Mapping[str, object]) -> None:
 
 
 def summary(this: Page, *behind: boxes.Source) -> None:
-    """Put the box of *At a glance* under it.  behind: what else is, besides both runs."""
-    glue({"at-a-glance": boxes.behind(this.claim, this.live, this.reference, *behind)})
+    """Put the box of *At a glance* under it, with the data that this run read.  behind: what else
+    is, besides both runs."""
+    frames = (this.live, this.reference, *behind)
+    read = tables.inputs(this.results)
+    glue({"at-a-glance": boxes.behind(this.claim, *frames, inputs=read)})
 
 
 def protocol(grid: Sequence[Run]) -> boxes.Shown:
     """The table of the declared runs in groups."""
     return tables.show(tables.protocol(grid), "protocol", grid)
-
-
-def provenance(this: Page) -> boxes.Shown:
-    """The table of what stands behind the numbers of this run."""
-    return tables.show(tables.provenance(this.results), "provenance", this.results)
 
 
 def drift(this: Page) -> str:

@@ -1,4 +1,7 @@
-"""Runs as numbers: a row for each metric, of what ran just now and of what a reference run left."""
+"""Runs as numbers: a row for each metric, of what ran just now and of what a reference run left.
+
+The reference run holds two kinds of evidence: the authors' networks, and those trained there.
+"""
 
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
@@ -28,7 +31,9 @@ UNITS = {
     "inception_score": "score",
     "inception_score_spread": "score",
 }
-THIS, REFERENCE = "This run", "Reference run"  # who says a number; the others are in `reported`
+# Who says a number; the others are in `reported`.
+THIS, TRAINED, AUTHORS = "This run", "Trained here (full)", "Authors' weights"
+PUBLISHED = "published"  # the generator whose weights are the authors'
 FULL = "full"  # the profile of the reference run
 
 
@@ -45,7 +50,7 @@ def frame(results: Iterable[Result], claim: str = "") -> pd.DataFrame:
         except KeyError as error:
             raise CGNError(
                 f"{result.folder} lacks {error} in its metrics or env.json: delete it, then "
-                f"python -m cgnlib run --profile {result.run.profile} {result.run.id}"
+                f"{result.run.command}"
             ) from error
     return _said(pd.DataFrame(rows, columns=columns(claim)), THIS, claim)
 
@@ -79,14 +84,15 @@ def of_claim(frame: pd.DataFrame, claim: str) -> pd.DataFrame:
 
 def read(claim: str, profile: str) -> pd.DataFrame:
     """The tracked records of a claim at a profile, in the form of `frame`; an empty table where
-    none were made yet.
+    none were made yet.  Their source is whose CGN stands behind them.
 
     Raises CGNError when the file is there but lacks a column.
     """
     path = path_of(claim, profile)
     wanted = columns(claim)
     rows = table(path, wanted) if path.exists() else pd.DataFrame(columns=wanted)
-    return _said(rows, REFERENCE, claim)
+    said = _said(rows, TRAINED, claim)
+    return said.assign(source=said.source.mask(said.generator == PUBLISHED, AUTHORS))
 
 
 @dataclass(frozen=True)
@@ -234,8 +240,8 @@ def _left_out(generator: experiments.Run | None) -> str:
 
 def _named(generator: experiments.Run) -> str:
     """`published`, or how it was trained and with which seed."""
-    if generator.name == "published":
-        return generator.name
+    if generator.name == PUBLISHED:
+        return PUBLISHED
     return f"{'edge' if generator.name == 'edge' else 'trained'}-{generator.seed}"
 
 

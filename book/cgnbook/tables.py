@@ -13,7 +13,7 @@ from cgnlib import runs
 from cgnlib.experiments import Run, with_needs
 from cgnlib.runs import Result
 
-NUMBER = r"[-–]|[-+]?\d[\d.,%()±/+ ]*"
+NUMBER = r"[-–]|[-+]?\d[\d.,%()±/+ –]*"
 LONG = 24  # letters, from which on a cell may wrap
 
 
@@ -76,39 +76,30 @@ def pct(fraction: float) -> str:
 
 
 def spread(values: Iterable[float]) -> str:
-    """Mean ± standard deviation (number of runs), in percent; the bare value of a single run."""
+    """Mean ± standard deviation (number of runs), in percent; both of two runs, which have no
+    spread to speak of; the bare value of a single one."""
     values = pd.Series(list(values), dtype=float)
     if values.empty:
         return NONE
     if len(values) == 1:
         return pct(values.iloc[0])
+    if len(values) == 2:
+        ends = dict.fromkeys((pct(values.min()), pct(values.max())))
+        return f"{'–'.join(ends)} (2)"
     return f"{pct(values.mean())} ± {pct(values.std())} ({len(values)})"
-
-
-def bare_spread(values: Iterable[float]) -> str:
-    """Mean ± standard deviation in percent, without the number of runs, which text tells."""
-    return spread(values).partition(" (")[0]
 
 
 def provenance(results: Iterable[Result]) -> pd.DataFrame:
     """What stands behind the numbers of a chapter, one line a fact."""
     results = list(results)
     every = [runs.load(run) for run in with_needs(r.run for r in results)]
-    inputs = {f"{k} {v[:12]}" for r in every for k, v in r.spec["inputs"].items()}
-    settings = [r.run.settings for r in every]
-
-    def values(name: str) -> str:
-        return ", ".join(sorted({str(s[name]) for s in settings if name in s}))
 
     def environments(name: str) -> str:
         return ", ".join(sorted({str(r.env[name]) for r in every}))
 
     facts = {
         "Profile": results[0].run.profile,
-        "Digits": values("digits"),
-        "Textures": values("textures"),
-        "Perceptual net": values("perceptual"),
-        "Checksums (first 12 digits)": ", ".join(sorted(inputs)),
+        **inputs(results),
         "Seeds": ", ".join(sorted({str(r.run.seed) for r in every})),
         "Runs": str(len(every)),
         "Compute": f"{sum(r.env['seconds'] for r in every) / 60:.0f} core minutes",
@@ -117,6 +108,24 @@ def provenance(results: Iterable[Result]) -> pd.DataFrame:
         "Commit": environments("commit"),
     }
     return pd.DataFrame([(k, v) for k, v in facts.items() if v], columns=["Fact", "Value"])
+
+
+def inputs(results: Iterable[Result]) -> dict[str, str]:
+    """The data and pretrained parts that runs read, and those that they need, a line each."""
+    every = [runs.load(run) for run in with_needs(r.run for r in results)]
+    settings = [r.run.settings for r in every]
+
+    def values(name: str) -> str:
+        return ", ".join(sorted({str(s[name]) for s in settings if name in s}))
+
+    read = {f"{k} {v[:12]}" for r in every for k, v in r.spec["inputs"].items()}
+    found = {
+        "Digits": values("digits"),
+        "Textures": values("textures"),
+        "Perceptual net": values("perceptual"),
+        "Checksums (first 12 digits)": ", ".join(sorted(read)),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def drift(live: pd.DataFrame, tracked: pd.DataFrame, tolerance: float = 0.15) -> str:

@@ -10,17 +10,21 @@ from cgnlib.measures.decisions import wilson
 
 REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not reproduced"
 NOT_RUN, NOT_MEASURED = "not run in full", "not measured"
+UNDECIDED = "undecided"  # nothing that the rule asks for can be seen there
 ROUNDING = 1e-9  # a lead of exactly the margin counts, whatever floats make of the difference
+FLOOR = 0.80  # of real images that a reader must read before it may judge made ones
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """outcome: one of the five.  effects: what decided it, by name.  met: where it held."""
+    """outcome: one of the six.  effects: what decided it, by name.  met: where it held.
+    undecided: where nobody could have seen it, so that it counts neither for nor against."""
 
     outcome: str
     effects: Mapping[str, float]
     met: tuple[str, ...]
+    undecided: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.outcome
@@ -29,10 +33,16 @@ class Verdict:
 UNRUN, BY_EYE = Verdict(NOT_RUN, {}, ()), Verdict(NOT_MEASURED, {}, ())
 
 
-def judged(effects: Mapping[str, float], met: Sequence[str]) -> Verdict:
-    """All effects that a rule asks for were met: reproduced; some: partly; none: not."""
+def judged(
+    effects: Mapping[str, float], met: Sequence[str], undecided: Sequence[str] = ()
+) -> Verdict:
+    """All effects that a rule asks for were met: reproduced; some: partly; none that could be
+    decided: not.  What is undecided is never met, so a poor instrument reproduces no claim."""
+    met = [name for name in met if name not in undecided]
     outcome = REPRODUCED if len(met) == len(effects) else PARTLY if met else NOT
-    return Verdict(outcome, effects, tuple(met))
+    if len(undecided) == len(effects):
+        outcome = UNDECIDED
+    return Verdict(outcome, effects, tuple(met), tuple(undecided))
 
 
 def mean(values: Sequence[float]) -> float:
@@ -71,18 +81,25 @@ class Finding:
 EYE = Finding(NOT_MEASURED, unit="judged by eye")
 
 
-def shares(verdict: Verdict, of: Mapping, ceiling: Mapping, names: Mapping) -> Finding:
-    """Effects that are shares of a ceiling.  of: the shares of each CGN, and n images, by name."""
+def shares(
+    verdict: Verdict, of: Mapping, ceiling: Mapping, names: Mapping, which: str = "mean"
+) -> Finding:
+    """Effects that are shares of a ceiling.  of: the shares of each CGN, and n images, by name.
+    which: of several CGNs is the effect."""
     single = all(len(values) == 1 for values, _ in of.values())
     lines = []
     for name, effect in verdict.effects.items():
         values, n = of[name]
+        if name in verdict.undecided:
+            lines.append(f"{names[name]} undecided: its reader reads {100 * ceiling[name]:.0f}%")
+            continue
         if single:
             low, high = of_share(values[0], n, ceiling[name])
         else:
             low, high = (end(values) / ceiling[name] for end in (min, max))
-        lines.append(f"{names[name]} {effect:.2f} ({low:.2f} to {high:.2f})")
-    spans = "one CGN; 95% over images" if single else "lowest to highest CGN"
+        line, span = f"{names[name]} {effect:.2f}", f"{low:.2f} to {high:.2f}"
+        lines.append(line if span == f"{effect:.2f} to {effect:.2f}" else f"{line} ({span})")
+    spans = "one CGN; 95% over images" if single else f"{which}; lowest to highest CGN"
     values = {names[name]: effect for name, effect in verdict.effects.items()}
     return Finding(verdict.outcome, tuple(lines), f"of the ceiling ({spans})", values)
 

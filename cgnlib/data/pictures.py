@@ -5,6 +5,7 @@ drawn for an image is a function of the seed, of the step and of the image.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -69,24 +70,30 @@ class Files(Dataset):
     def batches(self, order: Order) -> Iterator[Batch]:
         """Transformed images and their labels.  Raises CGNError for a file that is no image."""
         places = ([(step, i) for i in index.tolist()] for step, index in order)
-        loader = DataLoader(
-            self,
-            batch_sampler=places,
-            num_workers=self.workers,
-            pin_memory=processor.on_gpu(),
-            multiprocessing_context="spawn" if self.workers else None,
-            generator=torch.Generator(),  # seeds for workers, not of the global state
-        )
-        yield from in_one_line(loader)
+        yield from read_ahead(self, places, self.workers)
 
 
 Pictures = Stored | Files
 
 
-def in_one_line(loader: Iterable) -> Iterator:
-    """What a loader gives; a worker's CGNError, which comes behind its traceback, in one line."""
+def read_ahead(data: Dataset, places: Iterable[list], workers: int) -> Iterator[Batch]:
+    """The batches at the given places of a data set, by processes that read ahead, 0 for none.
+
+    Raises a worker's CGNError, which comes behind its traceback, in one line.
+    """
+    context = get_context("forkserver") if workers else None
+    if context:  # copies of a process that has loaded this: all but the first start at once
+        context.set_forkserver_preload(["torchvision.transforms.v2"])
+    loader = DataLoader(
+        data,
+        batch_sampler=places,
+        num_workers=workers,
+        pin_memory=processor.on_gpu(),
+        multiprocessing_context=context,
+        generator=torch.Generator(),  # seeds for workers, not of the global state
+    )
     try:
-        yield from loader
+        yield from map(tuple, loader)
     except CGNError as error:
         raise CGNError(str(error).splitlines()[-1].rpartition("CGNError: ")[2]) from error
 

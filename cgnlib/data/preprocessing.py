@@ -7,10 +7,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from cgnlib import processor
-from cgnlib.data.pictures import in_one_line, read_image
+from cgnlib.data.pictures import read_ahead, read_image
 from cgnlib.data.public import Benchmark
 from cgnlib.errors import CGNError
 
@@ -92,15 +90,8 @@ def batches(
     Raises CGNError for a file that is no image, or none of the size that the protocol takes.
     """
     prepare = preprocessing(benchmark.name, protocol, normalise)
-    loader = DataLoader(
-        _Prepared(benchmark.images, prepare),
-        batch_size=batch,
-        num_workers=workers,
-        pin_memory=processor.on_gpu(),
-        multiprocessing_context="spawn" if workers else None,
-        generator=torch.Generator(),  # its seeds for workers are not drawn from the global state
-    )
-    yield from in_one_line(map(tuple, loader))
+    places = [part.tolist() for part in torch.arange(len(benchmark.images)).split(batch)]
+    yield from read_ahead(_Prepared(benchmark.images, prepare), places, workers)
 
 
 class _Prepared(torch.utils.data.Dataset):

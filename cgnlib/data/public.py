@@ -10,9 +10,12 @@ ImageNet's images in the styles of paintings, which its makers give out as code 
 import hashlib
 import json
 import os
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from string import digits
 
 import torch
 from torch import Tensor
@@ -104,28 +107,21 @@ def read(name: str, check: bool = True) -> Benchmark:
         raise CGNError(f"unknown benchmark {name!r}: choose {', '.join(LAYOUTS)}")
     layout, root = LAYOUTS[name], paths.data() / LAYOUTS[name].folder
     classes, label_of = _classes(layout.labels)
-    there = look(name, check)
-    files = {folder: _image_files(root / folder) for folder in sorted(there)}
-    if layout.labels == "sixteen":
-        _compare(root, "stimuli", {n for names in files.values() for n in names}, stimuli(), check)
-        for folder, names in files.items():
-            if strays := [n for n in names if shape_and_texture(n)[0] != folder]:
-                raise CGNError(
-                    f"{root / folder} has stimuli of another shape: {_some(strays)}; "
-                    "unpack the benchmark again"
-                )
-    found = sum(map(len, files.values()))
-    if check:
-        _count(root, layout, files, found)
-    if not found:
-        raise CGNError(f"{root} holds no image: {layout.get_it}")
-    images = [root / folder / name for folder, names in files.items() for name in names]
-    labels = [label_of[folder] for folder, names in files.items() for _ in names]
+    folders = sorted(look(name, check))
+    images = [root / folder / file for folder in folders for file in _image_files(root / folder)]
     texture = None
     if layout.labels == "sixteen":
-        texture = torch.tensor([SIXTEEN.index(shape_and_texture(i.name)[1]) for i in images])
+        there = {f"{path.parent.name}/{path.name}" for path in images}
+        expected = {f"{shape}/{file}" for file, (shape, _) in stimuli().items()}
+        _compare(root, "stimuli", there, expected, check)
+        texture = torch.tensor([SIXTEEN.index(stimuli()[path.name][1]) for path in images])
+    if check:
+        _count(root, layout, images, folders)
+    if not images:
+        raise CGNError(f"{root} holds no image: {layout.get_it}")
+    labels = torch.tensor([label_of[path.parent.name] for path in images])
     first, _, part = name.partition("/")
-    return Benchmark(first, part or first, images, torch.tensor(labels), classes, texture)
+    return Benchmark(first, part or first, images, labels, classes, texture)
 
 
 @legible()
@@ -160,19 +156,15 @@ def _fingerprint(name: str, root: Path, changed: tuple[int, ...]) -> str:
 
 
 @cache
-def stimuli() -> frozenset[str]:
-    """The names of the 1,280 cue-conflict stimuli (CC BY 4.0, Geirhos et al. 2019)."""
+def stimuli() -> dict[str, tuple[str, ...]]:
+    """Shape and texture of the 1,280 cue-conflict stimuli, by file name: cat and oven of
+    `cat10-oven3.png` (CC BY 4.0, Geirhos et al. 2019)."""
     table = json.loads((FOLDER / "cue_conflict.json").read_text())["textures"]
-    names = [f"{shape}-{t}.png" for shape, textures in table.items() for t in textures.split()]
-    if len(set(names)) != LAYOUTS["cue_conflict"].images:
+    pairs = [(shape, texture) for shape, of in table.items() for texture in of.split()]
+    found = {f"{'-'.join(pair)}.png": tuple(cue.rstrip(digits) for cue in pair) for pair in pairs}
+    if len(found) != LAYOUTS["cue_conflict"].images:
         raise CGNError(f"{FOLDER / 'cue_conflict.json'} is damaged: install the package again")
-    return frozenset(names)
-
-
-def shape_and_texture(stimulus: str) -> tuple[str, str]:
-    """The categories in a stimulus' file name: cat and oven for `cat10-oven3.png`."""
-    shape, texture = stimulus.removesuffix(".png").split("-")
-    return shape.rstrip("0123456789"), texture.rstrip("0123456789")
+    return found
 
 
 def _classes(labels: str) -> tuple[tuple[str, ...], dict[str, int]]:
@@ -207,9 +199,7 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def _compare(
-    root: Path, what: str, there: set[str], expected: frozenset[str] | set[str], whole: bool
-) -> None:
+def _compare(root: Path, what: str, there: set[str], expected: set[str], whole: bool) -> None:
     if extra := there - expected:
         raise CGNError(
             f"{root} has {what} that do not belong to it: {_some(extra)}; move them away"
@@ -218,20 +208,16 @@ def _compare(
         raise CGNError(f"{root} lacks {what}: {_some(missing)}; unpack the benchmark again")
 
 
-def _count(root: Path, layout: Layout, files: dict[str, list[str]], found: int) -> None:
-    if layout.per_class is not None:
-        wrong = [f"{f} ({len(n)})" for f, n in files.items() if len(n) != layout.per_class]
-        if wrong:
-            raise CGNError(
-                f"{root} has not {layout.per_class} images in {_some(wrong)}: "
-                "unpack the benchmark again"
-            )
-    if empty := [folder for folder, names in files.items() if not names]:
-        raise CGNError(f"{root} has no image in {_some(empty)}: unpack the benchmark again")
-    if found != layout.images:
-        raise CGNError(
-            f"{root} has {found:,} images and not {layout.images:,}: unpack the benchmark again"
-        )
+def _count(root: Path, layout: Layout, images: list[Path], folders: Iterable[str]) -> None:
+    again = "unpack the benchmark again"
+    count = dict.fromkeys(folders, 0) | Counter(path.parent.name for path in images)
+    wanted = layout.per_class
+    if wanted and (wrong := [f"{f} ({n})" for f, n in count.items() if n != wanted]):
+        raise CGNError(f"{root} has not {wanted} images in {_some(wrong)}: {again}")
+    if empty := [folder for folder, n in count.items() if not n]:
+        raise CGNError(f"{root} has no image in {_some(empty)}: {again}")
+    if len(images) != layout.images:
+        raise CGNError(f"{root} has {len(images):,} images and not {layout.images:,}: {again}")
 
 
 def _some(names: set[str] | list[str]) -> str:

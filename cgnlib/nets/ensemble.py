@@ -4,27 +4,23 @@ Names follow the published ensemble: `backbone.*`, `m_shape.1.*`, `m_texture.1.*
 Images come in as the backbone expects them, [B, 3, H, W].
 """
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet50
-from torchvision.models.resnet import BasicBlock, ResNet
 
-from cgnlib.nets import weights
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 HEADS = ("shape", "texture", "bg")
 SUBJECTS = (*HEADS, "avg", "shape_texture")  # who decides, in an ensemble
 
 
-def small_resnet() -> ResNet:
+def small_resnet() -> "ResNet":
     """torchvision's ResNet with one basic block a stage, for the menagerie's ten classes."""
+    from torchvision.models.resnet import BasicBlock, ResNet  # as long a start as torch's own
+
     return ResNet(BasicBlock, [1, 1, 1, 1], num_classes=10)
-
-
-def load_resnet50(path: Path) -> ResNet:
-    """ResNet-50 with torchvision's V1 weights, whole or not at all.  Raises CGNError."""
-    return weights.load(resnet50(weights=None), path)
 
 
 class Plain(nn.Module):
@@ -46,7 +42,7 @@ class Ensemble(nn.Module):
     and shift learn.  Source: CGN paper, invariant classifiers; published code.
     """
 
-    def __init__(self, net: ResNet, rng: torch.Generator):
+    def __init__(self, net: "ResNet", rng: torch.Generator):
         super().__init__()
         self.backbone = nn.Sequential(*list(net.children())[:-1])
         width, classes = net.fc.in_features, net.fc.out_features

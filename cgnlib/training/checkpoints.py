@@ -31,6 +31,8 @@ def nothing() -> None:
 class Checkpoint:
     """Keeps a loop's state in one file, written by rename every `every` seconds.
 
+    A state so large that it takes long to write is written less often, a twentieth of the time.
+
     The file is a sha256 and what it is of, as torch.load alone does not see a flipped bit.  The
     state before the last one is kept beside it, for the day that the last one is damaged.
     stop: asked after each step; when it says yes the loop saves and raises Interrupted.
@@ -46,6 +48,7 @@ class Checkpoint:
     spent: float = 0.0
     _started: float = field(default_factory=time.monotonic)
     _saved: float = field(default_factory=time.monotonic)
+    _took: float = 0.0
 
     @property
     def before(self) -> Path:
@@ -85,16 +88,19 @@ class Checkpoint:
     def after_step(self, loop: dict, parts: dict) -> None:
         """Save when it is time or when asked to stop.  Raises Interrupted in the latter case."""
         stopping = self.stop()
-        due = self.path is not None and time.monotonic() - self._saved > self.every
+        start = time.monotonic()
+        wait = max(self.every, 20 * self._took) if self.every else 0.0
+        due = self.path is not None and start - self._saved > wait
         if self.path is not None and (due or stopping):
             self.guard()
             states = {
                 name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
                 for name, part in parts.items()
             }
-            spent = self.spent + time.monotonic() - self._started
+            spent = self.spent + start - self._started
             self._save({"loop": loop, "parts": states, "spent": spent})
             self._saved = time.monotonic()
+            self._took = self._saved - start
         if stopping:
             raise Interrupted(f"stopped after step {loop['step']}")
 

@@ -27,7 +27,7 @@ from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe
 from cgnlib.nets.ensemble import HEADS
 from cgnlib.training.checkpoints import Checkpoint, never, nothing
-from cgnlib.training.loop import Loop, index_batches
+from cgnlib.training.loop import Loop, cut, index_batches
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # runs note their own arithmetic
 FABRICS = {precision.FLOAT32: "32-true", precision.BFLOAT16: "bf16-mixed"}  # its names for them
@@ -157,7 +157,8 @@ def _train(
         if counterfactual is None:
             yield from map(_Step, sizes, reals)
             return
-        order = _cf_batches(len(counterfactual), cf_batch, per_epoch, seed, first, last)
+        drawn = partial(counterfactual_order, len(counterfactual), per_epoch * cf_batch, seed)
+        order = enumerate(cut(drawn, per_epoch, cf_batch, first, last), first)
         others = _moved(fabric, counterfactual.batches(_share(fabric, order)))
         for n, batch, other in zip(sizes, reals, others, strict=True):
             yield _Step(n, batch, cf_batch, other)
@@ -219,16 +220,6 @@ def _backward(
     if fabric.world_size > 1:
         found = {key: fabric.all_reduce(value, reduce_op="sum") for key, value in found.items()}
     return {key: value.cpu() for key, value in found.items()}
-
-
-def _cf_batches(
-    n: int, batch: int, per_epoch: int, seed: int, first: int, last: int
-) -> Iterator[tuple[int, Tensor]]:
-    for step in range(first, last):
-        at = step % per_epoch
-        if at == 0 or step == first:
-            order = counterfactual_order(n, per_epoch * batch, seed, step // per_epoch)
-        yield step, order[at * batch : (at + 1) * batch]
 
 
 def _share(fabric: Fabric, order: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:

@@ -10,14 +10,19 @@ from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import Patches
 
 
+def draw_windows(n: int, patches: Patches, rng: torch.Generator) -> Tensor:
+    """Which of the best windows fill the grids of n images: [n, grid^2], with replacement."""
+    return torch.randint(patches.best, (n, patches.grid**2), generator=rng, device=rng.device)
+
+
 @torch.no_grad()
-def texture_grid(x: Tensor, mask: Tensor, rng: torch.Generator, patches: Patches) -> Tensor:
+def texture_grid(x: Tensor, mask: Tensor, drawn: Tensor, patches: Patches) -> Tensor:
     """Images of texture alone: grid x grid windows from where the mask is largest.
 
     x: [B, 3, H, W].  mask: [B, 1, H, W].  Both are resized to size x size; of all windows of
-    patch x patch pixels the `best` with the largest mean mask are kept, and grid^2 of them drawn
-    with replacement, for each image anew.  They are tiled row by row without gaps and resized to
-    H x W.  Resizing is bicubic.  Returns [B, 3, H, W] without a gradient.
+    patch x patch pixels the `best` with the largest mean mask are kept.  Those that `draw_windows`
+    drew of them are tiled row by row without gaps and resized to H x W.  Resizing is bicubic.
+    Returns [B, 3, H, W] without a gradient.
     Two traits of the published procedure are kept.  Where windows have equal means torch.topk
     chooses: for a mask that is the same all over, neighbours in the top row.  And the bicubic
     filter overshoots at hard edges, so of a hard mask the windows along its inner rim score best.
@@ -35,7 +40,6 @@ def texture_grid(x: Tensor, mask: Tensor, rng: torch.Generator, patches: Patches
     small = _resize(x, (size, size)).flatten(2)
     score = F.avg_pool2d(_resize(mask, (size, size)), patch, stride=1).flatten(1)
     kept = score.topk(best).indices
-    drawn = torch.randint(best, (len(x), grid**2), generator=rng, device=rng.device)
     corner = kept.gather(1, drawn.to(x.device))  # [B, grid^2], counted row by row
     first = corner // side * size + corner % side  # each window's first pixel
     offset = torch.arange(patch, device=x.device)

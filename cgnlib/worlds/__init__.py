@@ -5,10 +5,9 @@ learn from, and the tests that they are put to.  The code that trains and evalua
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from torch import nn
-from torchvision.models.resnet import ResNet
 
 from cgnlib.counterfactuals.datasets import Dataset
 from cgnlib.data.pictures import Pictures
@@ -20,6 +19,9 @@ from cgnlib.nets.readers import Reader
 from cgnlib.worlds.imagenet import ImageNet
 from cgnlib.worlds.menagerie import Menagerie
 from cgnlib.worlds.stimuli import Stimuli
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 
 class World(Protocol):
@@ -44,7 +46,7 @@ class World(Protocol):
     def probe(self) -> Reader | None:
         """The reader of shape, texture and background, which knows no shortcut, if there is one."""
 
-    def backbone(self) -> ResNet:
+    def backbone(self) -> "ResNet":
         """Of its classifiers, untrained."""
 
     def real(self, recipe: EnsembleRecipe, seed: int) -> Pictures:

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.models import resnet50
-from torchvision.models.resnet import ResNet
-from torchvision.transforms import v2
 
 from cgnlib import processor
 from cgnlib.counterfactuals.datasets import Dataset
@@ -18,11 +16,14 @@ from cgnlib.data.pictures import Files, Pictures
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
 from cgnlib.nets import biggan, inception, perceptual, weights
-from cgnlib.nets.ensemble import Plain, load_resnet50
-from cgnlib.nets.imagenet import ImageNetCGN, load_biggan, load_cgn, load_u2net
+from cgnlib.nets.ensemble import Plain
+from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.perceptual import LITE0
 from cgnlib.nets.u2net import U2Net
-from cgnlib.worlds.stimuli import CHUNK, Stimuli, as_is, laid_out, of_counterfactuals
+from cgnlib.worlds.stimuli import CHUNK, Stimuli, as_is, of_counterfactuals
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 
 class ImageNet:
@@ -33,11 +34,12 @@ class ImageNet:
     sheet = (15, 251, 330, 382, 385, 483, 559, 751, 938, 947, 999)  # published
 
     def start(self) -> ImageNetCGN:
-        net = ImageNetCGN(self.config, load_u2net(sources.find("u2net")))
-        return net.start_from(load_biggan(sources.find("biggan256")))
+        u2net = weights.load(U2Net.published(), sources.find("u2net"))
+        generator = weights.load(biggan.build(self.config), sources.find("biggan256"))
+        return ImageNetCGN(self.config, u2net).start_from(generator)
 
     def load(self, path: Path, mend: str = weights.AGAIN) -> ImageNetCGN:
-        return load_cgn(path, self.config, U2Net.published(), mend)
+        return weights.load(ImageNetCGN(self.config, U2Net.published()), path, mend).eval()
 
     def judge(self, protocol: str) -> nn.Module:
         return inception.build(protocol)
@@ -45,7 +47,9 @@ class ImageNet:
     def probe(self) -> None:
         return None
 
-    def backbone(self) -> ResNet:
+    def backbone(self) -> "ResNet":
+        from torchvision.models import resnet50  # as long a start as torch's own
+
         return resnet50(weights=None)
 
     def real(self, recipe: EnsembleRecipe, seed: int) -> Pictures:
@@ -74,12 +78,12 @@ class ImageNet:
 
 def published() -> ImageNetCGN:
     """The authors' trained CGN."""
-    return load_cgn(sources.find("cgn-imagenet"))
+    return ImageNet().load(sources.find("cgn-imagenet"))
 
 
-def pretrained() -> ResNet:
+def pretrained() -> "ResNet":
     """torchvision's ResNet-50 with its V1 weights, whole or not at all."""
-    return load_resnet50(sources.find("resnet50"))
+    return weights.load(ImageNet().backbone(), sources.find("resnet50"))
 
 
 def packaged(name: str) -> nn.Module:
@@ -93,6 +97,8 @@ class _Augment:
     """The published augmentation: a random crop of 224 pixels, flipped half of the time."""
 
     def __call__(self, image: Image.Image) -> Tensor:
+        from torchvision.transforms import v2
+
         x = v2.functional.pil_to_tensor(image)
         x = v2.RandomHorizontalFlip()(v2.RandomResizedCrop(preprocessing.SIZE, antialias=True)(x))
         x = v2.functional.to_dtype(x, torch.float32, scale=True)
@@ -133,7 +139,7 @@ def _two_hundred(p: Tensor) -> Tensor:
 _DECIDE = {
     "imagenet": as_is,
     "imagenet_a": _two_hundred,
-    "sixteen": categories.sixteen_means,
+    "sixteen": categories.sixteen,
     "nine": _nine,
 }
 
@@ -141,12 +147,12 @@ _DECIDE = {
 # What tests draw their images from: functions, which go to other processes as lambdas do not.
 def _prepared(found: public.Benchmark, protocol: str, normalise: str | None) -> Iterator[Tensor]:
     made = preprocessing.batches(found, CHUNK, protocol, normalise, _workers())
-    return laid_out(x for x, _ in made)
+    return (x for x, _ in made)
 
 
 def _in_order(files: Files) -> Iterator[Tensor]:
     order = enumerate(torch.arange(len(files)).split(CHUNK))
-    return laid_out(x for x, _ in files.batches(order))
+    return (x for x, _ in files.batches(order))
 
 
 def _workers() -> int:

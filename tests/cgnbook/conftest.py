@@ -7,6 +7,12 @@ import pytest
 from cgnbook import boxes, page, records, reported
 
 
+def _whose(frame: pd.DataFrame) -> pd.Series:
+    """The kind of evidence that each row of the reference run is."""
+    generator = frame.get("generator", frame.get("removed", pd.Series("", frame.index)))
+    return generator.map(lambda g: records.AUTHORS if g == "published" else records.TRAINED)
+
+
 @pytest.fixture
 def page_of():
     """Makes the page of a claim at `mini` from frames: of this run, and of the reference run by
@@ -14,7 +20,7 @@ def page_of():
 
     def make(claim: str, live: pd.DataFrame | None = None, **reference: pd.DataFrame) -> page.Page:
         every = {name.replace("_", "-"): frame for name, frame in reference.items()}
-        frames = [frame.assign(source=records.REFERENCE, claim=c) for c, frame in every.items()]
+        frames = [frame.assign(source=_whose(frame), claim=c) for c, frame in every.items()]
         if live is not None:
             frames.append(live.assign(source=records.THIS, claim=claim))
         empty = pd.DataFrame(columns=[*records.COLUMNS, "share"])

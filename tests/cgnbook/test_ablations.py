@@ -35,9 +35,9 @@ def test_what_a_probe_reads_is_in_percent():
         ("texture", masks | read),
         ("biggan", {"inception_score": 9.0}),
     )
-    made = ablations.probed({"Reference run": frame(("published", masks)), "This run": ours})
+    made = ablations.probed({"Trained here (full)": frame(("published", masks)), "This run": ours})
     assert made[["Source", "Left out"]].values.tolist() == [
-        ["Reference run", "none, published weights"],
+        ["Trained here (full)", "none, published weights"],
         ["This run", "none"],
         ["This run", "L_text"],
     ]

@@ -8,6 +8,7 @@ from bs4 import Tag
 
 import guard
 from cgnbook import boxes, page, reported
+from cgnbook.records import AUTHORS, TRAINED
 from cgnlib import experiments
 
 RUN = [
@@ -47,11 +48,13 @@ def test_a_box_has_the_facts_of_its_runs():
     assert "Tracked in (mini)" not in found
 
 
-def test_a_tracked_record_is_a_reference_run():
-    tracked = FRAME.assign(profile="full", source="Reference run")
-    box = box_of(tracked[tracked.seed == 0], FRAME)
-    assert [badge.text for badge in box.select(".profile-badge")] == ["full, reference run", "mini"]
-    assert facts(box)["Tracked in (full, reference run)"] == "book/records/claim-3-mnist-full.csv"
+def test_a_tracked_record_says_whose_networks_it_is_of():
+    tracked = FRAME.assign(profile="full", source=TRAINED)
+    theirs = FRAME.assign(profile="full", source=AUTHORS)
+    box = box_of(tracked[tracked.seed == 0], theirs[theirs.seed == 1], FRAME)
+    badges = [badge.text for badge in box.select(".profile-badge")]
+    assert badges == ["full, trained here", "full, authors' weights", "mini"]
+    assert facts(box)["Tracked in (full, trained here)"] == "book/records/claim-3-mnist-full.csv"
     assert box.a["download"] == "name-full-mini.csv"
 
 
@@ -59,7 +62,7 @@ def test_a_page_s_numbers_part_into_who_says_them():
     numbers = page.tracked("claim-3-mnist", "mini").numbers
     box = box_of(numbers[numbers.table.isin(["", "mnist-classification"])])
     badges = [badge.text for badge in box.select(".profile-badge")]
-    assert badges == ["mini", "full, reference run", "reported"]
+    assert badges == ["mini", "full, trained here", "full, authors' weights", "reported"]
     assert "by article, cached, paper, qichenglao2021, talk" in facts(box)["Reported"]
 
 
@@ -100,7 +103,8 @@ def test_a_box_alone_is_nothing_that_nbval_checks():
 
 def test_a_summary_offers_the_rows_of_all_its_sources():
     told = reported.table("shape-bias")
-    box = parsed(boxes.behind("name", FRAME, FRAME, told).markup)
+    box = parsed(boxes.behind("name", FRAME, FRAME, told, inputs={"Digits": "a <set>"}).markup)
     data = file_of(box.a)
     assert len(data) == 2 + len(told)
     assert data.run.tolist()[:3] == [*FRAME.run, ""] and data.row.tolist()[2:] == list(told.row)
+    assert facts(box)["Digits (this run)"] == "a <set>"

@@ -47,7 +47,7 @@ def test_reported_numbers_have_the_form_of_ours(page_of):
 def test_a_source_without_a_number_has_a_dash():
     sources = {"One": {"plain": {"plain": {"m": [0.25, 0.35]}}}, "Other": {}}
     made = heads.compared(sources, {"Title": ("m", ["plain", "avg"])})
-    assert made["One"].tolist() == ["30.0 ± 7.1", NONE] and set(made["Other"]) == {NONE}
+    assert made["One"].tolist() == ["25.0–35.0 (2)", NONE] and set(made["Other"]) == {NONE}
     assert made["Who decides"].tolist() == ["plain classifier", "mean of the heads"]
 
 

@@ -98,13 +98,13 @@ def test_pictures_that_cannot_be_read_are_an_error_and_leave_the_old_ones(damage
     assert (folder / "samples" / run.id / "samples.npz").read_bytes() == before
 
 
-def test_a_kept_run_says_that_it_is_the_reference_run(judged):
+def test_a_kept_run_says_whose_network_it_is(judged):
     run, _ = judged
     list(kept.write("full"))
     (result,) = kept.read("claim-2")
     assert result.metrics == {"class_read": 0.5}
     box = boxes.box("panels", records.frame([result]), result)
-    assert "full, reference run" in box and f"book/records/samples/{run.id}" in box
+    assert "full, trained here" in box and f"book/records/samples/{run.id}" in box
 
 
 def test_missing_pictures_are_an_error_with_a_way_out(judged):

@@ -13,14 +13,17 @@ def this():
     return page.tracked("claim-3-mnist", "mini", "edge-loss")
 
 
-def test_a_page_has_this_run_the_reference_run_and_what_others_reported(this):
+def test_a_page_has_each_kind_of_evidence_and_what_others_reported(this):
     pd.testing.assert_series_equal(
         this.live.value.reset_index(drop=True), records.read("claim-3-mnist", "mini").value
     )
     whole = records.read("claim-3-mnist", "full")
     assert this.reference.value.tolist() == whole.value.tolist()
     assert set(this.reference.profile) == {"full"} and set(this.live.profile) == {"mini"}
-    assert list(this.ours) == ["Reference run", "This run (mini)"]
+    assert list(this.ours) == [records.AUTHORS, records.TRAINED, "This run (mini)"]
+    whose = {kind: set(rows.generator) for kind, rows in this.ours.items()}
+    assert whose[records.AUTHORS] == {"published"}
+    assert not whose[records.AUTHORS] & (whose[records.TRAINED] | whose[this.label])
     assert {"Paper", "Study", "Talk"} <= set(this.numbers.source)
     assert this.numbers.value.dtype == float and this.numbers.notna().all(axis=None)
 

@@ -32,6 +32,20 @@ def test_a_cell_is_printed_as_in_a_book(value, printed):
     assert cells(pd.DataFrame({"A": [value]})) == [printed]
 
 
+@pytest.mark.parametrize(
+    "values, printed",
+    [
+        ([], tables.NONE),
+        ([0.5], "50.0"),
+        ([0.6, 0.5], "50.0–60.0 (2)"),  # no deviation of two
+        ([0.5, 0.5], "50.0 (2)"),
+        ([0.4, 0.5, 0.6], "50.0 ± 10.0 (3)"),
+    ],
+)
+def test_a_spread_says_of_how_many_runs_it_is(values, printed):
+    assert tables.spread(values) == printed
+
+
 def test_only_long_columns_wrap():
     short, long = "x" * tables.LONG, "x " * tables.LONG
     markup = tables.show(pd.DataFrame({"A": [short], "B": [long]}), "name", "by hand").markup

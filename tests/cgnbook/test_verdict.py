@@ -3,13 +3,34 @@
 import pytest
 
 from cgnbook import verdict
-from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, Verdict
+from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, UNDECIDED, Verdict
 
 
 @pytest.mark.parametrize(("met", "outcome"), [("ab", REPRODUCED), ("b", PARTLY), ("", NOT)])
 def test_an_outcome_says_how_much_was_met(met, outcome):
     found = verdict.judged({"a": 0.1, "b": 0.2}, list(met))
     assert (found.outcome, found.met) == (outcome, tuple(met)) and str(found) == outcome
+
+
+@pytest.mark.parametrize(
+    ("met", "undecided", "outcome", "counted"),
+    [
+        ("a", "b", PARTLY, "a"),  # what cannot be seen reproduces nothing
+        ("ab", "b", PARTLY, "a"),
+        ("b", "b", NOT, ""),  # and saves nothing
+        ("ab", "ab", UNDECIDED, ""),
+    ],
+)
+def test_what_is_undecided_counts_for_nobody(met, undecided, outcome, counted):
+    found = verdict.judged({"a": 0.1, "b": 0.2}, list(met), list(undecided))
+    assert (found.outcome, found.met) == (outcome, tuple(counted))
+    assert found.undecided == tuple(undecided)
+
+
+def test_an_undecided_share_is_told_with_its_reader():
+    found = Verdict(UNDECIDED, {"a": 0.9}, (), ("a",))
+    one = verdict.shares(found, {"a": ([0.54], 100)}, {"a": 0.6}, {"a": "A"})
+    assert one.effects == ("A undecided: its reader reads 60%",)
 
 
 def test_each_outcome_has_a_badge():
@@ -27,6 +48,8 @@ def test_a_share_of_a_single_cgn_has_the_interval_of_its_images():
     two = verdict.shares(found, {"a": ([0.4, 0.6], 100)}, {"a": 0.8}, {"a": "A"})
     assert two.effects == ("A 0.50 (0.50 to 0.75)",) and "lowest to highest" in two.unit
     assert two.values == {"A": 0.5}
+    same = verdict.shares(found, {"a": ([0.4, 0.401], 100)}, {"a": 0.8}, {"a": "A"})
+    assert same.effects == ("A 0.50",)  # a range without a width says nothing
 
 
 def test_a_range_is_over_every_pair_of_runs():

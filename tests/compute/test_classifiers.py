@@ -8,11 +8,12 @@ from functools import partial
 import matplotlib.pyplot as plt
 import pytest
 import torch
+import torchvision
 from PIL import Image
 from safetensors.torch import load_file
 from stopping import StopAt
 from torch.multiprocessing import ProcessRaisedException
-from torchvision.models import resnet50
+from torchvision.models.resnet import Bottleneck, ResNet
 
 from cgnbook import heads, page
 from cgnbook.chapters import claim3_backgrounds as backgrounds
@@ -35,7 +36,7 @@ from cgnlib.measures import decisions
 from cgnlib.nets import biggan, weights
 from cgnlib.nets import shipped as parts
 from cgnlib.nets.ensemble import SUBJECTS
-from cgnlib.nets.imagenet import ImageNetCGN, load_cgn
+from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.u2net import U2Net
 from cgnlib.runs import pool, process
 from cgnlib.training.checkpoints import Checkpoint
@@ -333,6 +334,7 @@ SMALL_CGN = replace(
     layers=((False, 16, 16), (True, 16, 8), (True, 8, 4), (True, 4, 1)),
     attention_layer_position=2,
 )
+SMALL_RESNET = partial(ResNet, Bottleneck, [1, 1, 1, 1])
 SMALL_PAPER = scaled(
     PAPER,
     (0, 1),
@@ -358,7 +360,7 @@ def write_benchmarks(root):
         write_image(root / "imagenet-a" / ids[c] / f"{c}.jpg", rng, 80)
     for i, shape in enumerate(SIXTEEN):
         pair = shape, SIXTEEN[(i + 1) % 16]
-        name = min(n for n in public.stimuli() if public.shape_and_texture(n) == pair)
+        name = min(n for n, cues in public.stimuli().items() if cues == pair)
         write_image(root / "cue_conflict" / shape / name, rng)
     for variation in ("original", "mixed_same", "mixed_rand"):
         for folder in public.IN9_FOLDERS[::4]:
@@ -366,10 +368,10 @@ def write_benchmarks(root):
 
 
 def write_weights(root, random_biggan, random_u2net):
-    """A random ResNet-50 and a small random CGN of 1,000 classes, where the real ones belong."""
+    """A small random ResNet and a small random CGN of 1,000 classes, where the real ones belong."""
     (root / "weights").mkdir(parents=True)
     rng = torch.Generator().manual_seed(0)
-    resnet = seeded(lambda: resnet50(weights=None, zero_init_residual=True), rng)
+    resnet = seeded(partial(SMALL_RESNET, zero_init_residual=True), rng)
     cgn = ImageNetCGN(SMALL_CGN, random_u2net()).start_from(random_biggan(SMALL_CGN))
     table = {name: dict(entry) for name, entry in sources.table().items()}
     for name, net in (("resnet50", resnet), ("cgn-imagenet", cgn)):
@@ -382,7 +384,7 @@ def write_weights(root, random_biggan, random_u2net):
 @pytest.fixture
 def small_imagenet(tmp_path, monkeypatch, random_biggan, random_u2net):
     """A small CGN_DATA and an empty CGN_RUNS.  What the paper's profile means in it is smaller,
-    its code is not, but for the published CGN's size and the number of images in a benchmark."""
+    its code is not, but for the sizes of CGN and ResNet and the number of images in a benchmark."""
     data = tmp_path / "data"
     write_benchmarks(data)
     table = write_weights(data, random_biggan, random_u2net)
@@ -392,10 +394,9 @@ def small_imagenet(tmp_path, monkeypatch, random_biggan, random_u2net):
     monkeypatch.setattr(sources, "table", lambda: table)
     monkeypatch.setattr(public, "read", partial(public.read, check=False))
     monkeypatch.setattr(preprocessing, "SIZE", EDGE)
-    small = partial(load_cgn, config=SMALL_CGN, u2net=U2Net.small())
     monkeypatch.setattr(imagenet.ImageNet, "config", SMALL_CGN)
-    monkeypatch.setattr(imagenet.ImageNet, "load", lambda _, path, mend: small(path, mend=mend))
-    monkeypatch.setattr(imagenet, "published", lambda: small(sources.find("cgn-imagenet")))
+    monkeypatch.setattr(U2Net, "published", U2Net.small)
+    monkeypatch.setattr(torchvision.models, "resnet50", lambda weights: SMALL_RESNET())
     monkeypatch.setattr(pool, "ProcessPoolExecutor", lambda n, *_: ThreadPoolExecutor(n))
     return data
 

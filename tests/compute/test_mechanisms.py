@@ -20,7 +20,6 @@ from cgnlib.counterfactuals import datasets, draws
 from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.data import sources
 from cgnlib.errors import CGNError, Interrupted
-from cgnlib.experiments import declared
 from cgnlib.experiments.worlds import FACTS
 from cgnlib.measures import metrics
 from cgnlib.nets import perceptual
@@ -32,6 +31,7 @@ from cgnlib.training.checkpoints import Checkpoint
 from cgnlib.training.mechanisms import train_mechanisms
 from cgnlib.worlds import imagenet
 from cgnlib.worlds.menagerie import Menagerie
+from ship import ship
 
 MINI, PAPER = e.profile("mini"), e.profile("paper")
 
@@ -40,9 +40,9 @@ def changed(run, **settings):
     return replace(run, recipe=replace(run.recipe, **settings))
 
 
-RUN = changed(declared.mechanisms(MINI, "none", 0), steps=3, batch=1, window=2, lr=(1e-3,) * 3)
-QUALITY = changed(declared.quality(MINI, RUN), evaluated=8)
-BIGGAN = changed(declared.quality(MINI, None), evaluated=8)
+RUN = changed(MINI.mechanisms("none", 0), steps=3, batch=1, window=2, lr=(1e-3,) * 3)
+QUALITY = changed(MINI.quality(RUN), evaluated=8)
+BIGGAN = changed(MINI.quality(None), evaluated=8)
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +110,7 @@ def test_a_stopped_run_leaves_the_same_files(finished, tmp_path):
 
 
 def test_an_ablated_run_trains_without_its_losses(tmp_path):
-    run = changed(declared.mechanisms(MINI, "reconstruction", 0), steps=1, batch=1)
+    run = changed(MINI.mechanisms("reconstruction", 0), steps=1, batch=1)
     made, _ = compute(run, Job(tmp_path))
     assert set(made) == {f"loss_{name}" for name in ("binary", "mask", "text", "bg", "mask_mean")}
 
@@ -118,7 +118,7 @@ def test_an_ablated_run_trains_without_its_losses(tmp_path):
 def test_the_published_cgn_is_stored_as_it_is(tmp_path, monkeypatch):
     net = worlds.find("menagerie").start()
     monkeypatch.setattr(imagenet, "published", lambda: net)
-    assert compute(declared.published_mechanisms(PAPER), Job(tmp_path)) == ({}, None)
+    assert compute(PAPER.published_mechanisms(), Job(tmp_path)) == ({}, None)
     assert same_as_file(net, tmp_path)
 
 
@@ -373,7 +373,7 @@ def test_another_part_is_another_input(tmp_path, monkeypatch, random_u2net):
     assert checksums(QUALITY.reads()) == before
     u2net = random_u2net()
     u2net.outconv.bias.data.add_(1)
-    parts.ship("u2net", u2net, {})
+    ship("u2net", u2net, {})
     after = checksums(QUALITY.reads())
     assert {name for name in before if after[name] != before[name]} == {"u2net"}
 
@@ -386,9 +386,20 @@ def test_inputs_on_imagenet_are_the_downloads(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "find", find)
     starts = {"biggan256": "biggan256", "u2net": "u2net"}
     for run, names in (
-        (declared.published_mechanisms(PAPER), {"weights": "cgn-imagenet"}),
-        (declared.mechanisms(PAPER, "none", 0), starts | {"perceptual": "vgg16"}),
-        (declared.quality(PAPER, None), starts | {"inception-v3": "inception-v3"}),
+        (PAPER.published_mechanisms(), {"weights": "cgn-imagenet"}),
+        (PAPER.mechanisms("none", 0), starts | {"perceptual": "vgg16"}),
+        (PAPER.quality(None), starts | {"inception-v3": "inception-v3"}),
     ):
         wanted = {role: hashlib.sha256(n.encode()).hexdigest() for role, n in names.items()}
         assert checksums(run.reads()) == wanted, run.id
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "together"), [(2, 1), (11, 2), (80, 16), (141, 32), (10_000, 2048)]
+)
+def test_a_pass_takes_the_batches_that_fit_on_the_gpu(gigabytes, together, monkeypatch):
+    paper = PAPER.mechanisms("none", 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (gigabytes * 1e9, 0))
+    assert mechanisms.batches_at_once(paper, torch.device("cuda")) == together
+    assert mechanisms.batches_at_once(paper, torch.device("cpu")) == 1
+    assert mechanisms.batches_at_once(RUN, torch.device("cuda")) == 1  # a step has one

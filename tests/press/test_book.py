@@ -5,7 +5,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import guard
 import rules
 from sources import ROOT, failed_of, notebooks, source_of, tags
 
@@ -16,15 +15,15 @@ SOURCES = [path for path in map(source_of, notebooks(ROOT)) if path.exists()]
 IGNORED: dict[str, int] = {
     "index": 2,
     "02_composer": 3,
-    "05_claim1_mnist": 3,
-    "06_claim1_imagenet": 3,
-    "07_claim2": 5,
-    "08_claim3_mnist": 6,
-    "09_claim3_shape_bias": 5,
-    "10_claim3_backgrounds": 5,
+    "05_claim1_mnist": 2,
+    "06_claim1_imagenet": 2,
+    "07_claim2": 4,
+    "08_claim3_mnist": 5,
+    "09_claim3_shape_bias": 4,
+    "10_claim3_backgrounds": 4,
     "11_explanations": 3,
-    "12_disentanglement": 4,
-    "13_set_size": 4,
+    "12_disentanglement": 3,
+    "13_set_size": 3,
     "14_union": 4,
     "15_out_of_distribution": 1,
     "16_discussion": 2,
@@ -52,13 +51,12 @@ def test_ignored_cells_are_counted():
 
 def test_some_chapters_show_clocks():
     cells = [cell for source in SOURCES for cell in rules.code_cells(source)]
-    assert sum(bool(rules.CLOCKS.search(cell.source)) for cell in cells) > 5
+    assert any(rules.CLOCKS.search(cell.source) for cell in cells)
 
 
 def test_the_committed_notebooks_are_what_a_fresh_machine_runs():
     for path in filter(Path.exists, notebooks(ROOT)):
         notebook = nbformat.read(path, as_version=4)
-        assert not [cell for cell in notebook.cells if guard.INJECTED in tags(cell)], path.name
         assert notebook.metadata.cgn.profile in {None, "mini"}, path.name
 
 
@@ -81,6 +79,7 @@ FIGURE = [
     ("text", "said"),
     [
         (cell("x = 1", ":tags: [mine]"), "code cell 1 has tags outside the closed list: mine"),
+        (cell("x = 1", ":name: mine"), "code cell 1 says name of itself, which no page shows"),
         (cell("x = 1") + cell("x = 1\n" * 21), "code cell 2 has 21 lines"),
         (cell("x = 1\n\n" * 20), None),
         (cell("class Net: ..."), "code cell 1 defines the class Net"),
@@ -89,6 +88,9 @@ FIGURE = [
         (cell("draw()", *FIGURE), None),
         (cell("draw()", ":tags: [hide-input]"), "code cell 1 hides its input and is no figure"),
         (cell("draw()", *FIGURE[:4], "---"), "code cell 1 hides its input and is no figure"),
+        ("---\ntocdepth: 1\n---\n\n" + cell("x = 1"), "has other front matter, or no code cell"),
+        ("# No code\n", "has other front matter, or no code cell"),
+        ("---\njupytext:\n  notebook_metadata_filter: -all\n---\n\n# No code\n", None),
         (cell("cost.hours(results)"), "code cell 1 shows what a run took"),
         (cell("cost.hours(results)", ":tags: [nbval-ignore-output]"), None),
     ],

@@ -67,4 +67,4 @@ def test_the_book_is_built_and_every_number_is_in_it(profile, project):
         text = source_of(notebook).read_text()
         assert tracked.named(text) <= tracked.glued(notebook).keys(), notebook.stem
         told = notebook.read_text()
-        assert finished.MADE_UP in told or "page.provenance(" not in text, notebook.stem
+        assert finished.MADE_UP in told or "page.summary(" not in text, notebook.stem

@@ -1,9 +1,11 @@
 """The press: text to notebook, the guard before the build, the links after it."""
 
 import multiprocessing
+import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,21 +24,7 @@ import pdf
 import surroundings
 from sources import ROOT, sha256
 
-HEADER = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-"""
-CHAPTER = (
-    HEADER
-    + """
+CHAPTER = """\
 # A chapter
 
 ```{code-cell} ipython3
@@ -57,7 +45,6 @@ print(time.time())
 print(f"{profile} ran")
 ```
 """
-)
 
 
 def write(folder: Path, text: str = CHAPTER, chapters: str = "[]") -> Path:
@@ -92,7 +79,7 @@ def book(good, tmp_path) -> Path:
 
 def test_a_notebook_says_what_it_was_made_from(good):
     notebook = nbformat.read(good / "chapter.ipynb", as_version=4)
-    assert set(notebook.metadata) == {"kernelspec", "language_info", "cgn"}
+    assert set(notebook.metadata) == {"kernelspec", "language_info", "jupytext", "cgn"}
     record = dict(notebook.metadata.cgn)
     assert record.pop("seconds") < 60
     assert record == {
@@ -119,11 +106,11 @@ def test_a_second_execution_differs_in_nothing_but_clocks(book):
     assert still(before).count("CLOCK") == 2
 
 
-def test_only_a_profile_other_than_the_default_is_injected(book):
+def test_another_profile_is_told_to_the_kernel_and_leaves_no_cell(book):
     execute.execute(book / "chapter.md", profile="full", cwd=book)
     notebook = nbformat.read(book / "chapter.ipynb", as_version=4)
-    assert notebook.metadata.cgn.profile == "full"
-    assert [guard.INJECTED in cell.metadata.get("tags", []) for cell in notebook.cells].count(True)
+    assert notebook.metadata.cgn.profile == "full" and len(notebook.cells) == 4
+    assert notebook.cells[1].source == 'profile = "mini"'
     assert notebook.cells[-1].outputs[0].text == "full ran\n"
     assert list(guard.defects(book / "chapter.ipynb")) == []
 
@@ -158,9 +145,7 @@ def test_an_unknown_chapter_is_refused(book):
 
 # --- the machine of whoever executes
 
-DRAWING = (
-    HEADER
-    + """
+DRAWING = """\
 # A figure
 
 ```{code-cell} ipython3
@@ -186,13 +171,13 @@ assert not sys.flags.optimize
 print(sys.executable, locale.getlocale(), plt.rcParams["axes.facecolor"], __debug__)
 ```
 """
-)
 
 
 def strange(folder: Path, monkeypatch) -> None:
     """Settings that other people have, each of which has spoilt somebody's pages."""
     deep = folder / ("long" * 30)
-    for name in ("matplotlib", "ipython/profile_default/startup", "jupyter/kernels/python3"):
+    kinds = ("matplotlib", "ipython/profile_default/startup", "jupyter/kernels/python3", "jupytext")
+    for name in kinds:
         (folder / name).mkdir(parents=True)
     deep.mkdir()
     (folder / "matplotlib/matplotlibrc").write_text("axes.facecolor: red\nfigure.dpi: 20\n")
@@ -203,6 +188,7 @@ def strange(folder: Path, monkeypatch) -> None:
     (own / "startup/first.py").write_text("import warnings; warnings.warn('of the user')\n")
     kernel = '{"argv": ["/bin/false"], "display_name": "Mine", "language": "python"}'
     (folder / "jupyter/kernels/python3/kernel.json").write_text(kernel)
+    (folder / "jupytext/jupytext.toml").write_text('notebook_metadata_filter = "all"')
     (folder / "startup.py").write_text("raise ValueError('of the user')\n")
     user = {
         "HOME": "/dev/null",  # where nobody writes, root neither
@@ -220,6 +206,7 @@ def strange(folder: Path, monkeypatch) -> None:
         "PYTHONWARNINGS": "always",
         "TMPDIR": deep,
         "XDG_CACHE_HOME": "/dev/null/cache",
+        "XDG_CONFIG_HOME": folder,
     }
     for name, value in user.items():
         monkeypatch.setenv(name, str(value))
@@ -250,6 +237,17 @@ def test_a_tool_is_run_as_pages_are(tmp_path, monkeypatch, capfd):
     assert surroundings.main([Path(sys.executable).name, "-c", said]) == 0
     assert capfd.readouterr() == ("module://matplotlib_inline.backend_inline white\n", "")
     assert surroundings.main([Path(sys.executable).name, "-c", "raise SystemExit(7)"]) == 7
+
+
+def test_a_tool_that_is_interrupted_ends_in_its_own_way():
+    tool = "import time, sys\ntry:\n    print('up', flush=True)\n    time.sleep(60)\n"
+    tool += "except KeyboardInterrupt:\n    sys.exit(7)"
+    command = [sys.executable, surroundings.__file__, Path(sys.executable).name, "-c", tool]
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = subprocess.Popen(command, start_new_session=True, **piped)
+    assert running.stdout.readline() == "up\n"
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.communicate(timeout=60) == ("", "") and running.returncode == 7
 
 
 def test_data_runs_and_devices_stay_as_the_user_says(monkeypatch):

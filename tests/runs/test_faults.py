@@ -9,6 +9,8 @@ import time
 from dataclasses import replace
 from itertools import count
 
+import efficientnet_lite_pytorch  # noqa: F401  what each fork would load anew
+import lightning_fabric  # noqa: F401
 import pytest
 import torch
 from tiny import TINY, cgn, gan, simple, use_an_eighth
@@ -17,24 +19,26 @@ from cgnlib import compute as board
 from cgnlib import runs
 from cgnlib.compute import Found, mechanisms
 from cgnlib.errors import CGNError, Interrupted
-from cgnlib.experiments import CLAIMS, declared, with_needs
+from cgnlib.experiments import CLAIMS, with_needs
 from cgnlib.nets import shipped as parts
 from cgnlib.runs import attempt, lease, results
 from cgnlib.runs.signals import SIGNALS, signals_set
 from cgnlib.training import loop
 from cgnlib.training.checkpoints import Checkpoint
 
-KILLS = 4  # of each run
+
+def of_mnist(size):
+    source = cgn(steps=15 * size)
+    learnt = TINY.classifier(source.variant, "cgn", 0, source)
+    return [TINY.evaluation(source), learnt, gan(steps=30 * size)]
 
 
-def of_mnist():
-    source = cgn(steps=40)
-    learnt = declared.classifier(TINY, source.variant, "cgn", 0, source)
-    return [declared.evaluation(TINY, source), learnt, gan(steps=80)]
-
-
-def of_the_menagerie():
-    world = replace(TINY.world, mechanisms=replace(TINY.world.mechanisms, steps=6))
+def of_the_menagerie(size):
+    w, learnt = TINY.world, {"train": 8 * size, "epochs": 2}
+    world = replace(
+        w, mechanisms=replace(w.mechanisms, steps=2 * size),
+        plain=replace(w.plain, **learnt), ensemble=replace(w.ensemble, **learnt),
+    )  # fmt: skip
     return CLAIMS["claim-3-imagenet"](replace(TINY, world=world))[-1:]
 
 
@@ -42,7 +46,7 @@ def of_the_menagerie():
 def small_world(shipped, monkeypatch):
     use_an_eighth(monkeypatch)
     monkeypatch.setattr(parts, "FOLDER", shipped)
-    monkeypatch.setattr(mechanisms, "_save_samples", lambda *_: None)
+    monkeypatch.setattr(mechanisms, "_show", lambda *_: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("CGN_CHECKPOINT_SECONDS", "0")
 
@@ -95,24 +99,28 @@ def contents(folder, but=("env.json", "artefacts.json", "attempt-", "checkpoint"
 # --- killed
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("size", "kills"),
+    [(1, 4), pytest.param(3, 12, marks=pytest.mark.long)],
+    ids=["four_a_run", "twelve_a_run"],
+)
 @pytest.mark.parametrize("declare", [of_mnist, of_the_menagerie])
-def test_killed_at_random_points_and_equal_at_the_end(declare, tmp_path, monkeypatch):
+def test_killed_at_random_points_and_equal_at_the_end(declare, size, kills, tmp_path, monkeypatch):
     chance, ends = random.Random(0), []
-    for run in with_needs(declare()):
+    for run in with_needs(declare(size)):
         monkeypatch.setenv("CGN_RUNS", str(tmp_path / "undisturbed"))
         start = time.monotonic()
         compute(run)
         seconds, undisturbed = time.monotonic() - start, contents(runs.folder_of(run))
         monkeypatch.setenv("CGN_RUNS", str(tmp_path / "killed"))
-        for _ in range(KILLS):
+        for _ in range(kills):
             pid = in_a_process(run)
             time.sleep(chance.uniform(0, seconds * 0.4))
             os.kill(pid, chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
             ends.append(end_of(pid))
         compute(run)
         killed = runs.folder_of(run)
-        assert contents(killed) == undisturbed, f"{run.id} after {ends[-KILLS:]}"
+        assert contents(killed) == undisturbed, f"{run.id} after {ends[-kills:]}"
         assert not list(killed.glob("checkpoint*"))
     hit = [code for code in ends if code in (-signal.SIGKILL, 75)]
     assert len(hit) >= 10, ends  # and as many of the other kinds of data

@@ -27,6 +27,23 @@ def test_a_loop_saves_when_it_is_time(tmp_path):
     assert Checkpoint(path).load({})["step"] == 9
 
 
+def test_a_state_that_takes_long_to_write_is_written_less_often(tmp_path, monkeypatch):
+    """Steps of ten seconds, and three to write: a twentieth of the time is one save in six."""
+    clock, saved = [0.0], []
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+
+    def save(checkpoint, state):
+        saved.append(state["loop"]["step"])
+        clock[0] += 3
+
+    monkeypatch.setattr(Checkpoint, "_save", save)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", every=5.0, _started=0.0, _saved=0.0)
+    for step in range(1, 21):
+        clock[0] += 10
+        checkpoint.after_step({"step": step}, {})
+    assert saved == [1, 8, 15]
+
+
 def test_a_save_whose_folder_another_process_cleaned_up_says_who_has_the_run(tmp_path):
     """The other takes the run over after the save was allowed, and before its file is in place."""
     calls = []

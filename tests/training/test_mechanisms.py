@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 from stopping import StopAt
+from torch.utils._python_dispatch import TorchDispatchMode
 from trainings import same
 
 from cgnlib import chance
@@ -27,7 +28,7 @@ from cgnlib.nets.u2net import U2Net
 from cgnlib.training import mechanisms
 from cgnlib.training.checkpoints import Checkpoint
 from cgnlib.training.mechanisms import loss_terms, train_mechanisms
-from cgnlib.training.patches import texture_grid
+from cgnlib.training.patches import draw_windows, texture_grid
 
 TINY = replace(
     BIGGAN_MENAGERIE,
@@ -43,6 +44,7 @@ RECIPE = MechanismsRecipe(
     MENAGERIE_LOSSES, batch=2, accumulate=1, steps=3, lr=(1e-3, 2e-3, 3e-3), patches=PATCHES
 )
 NAMES = tuple(field.name for field in fields(Losses))
+WINDOWS = draw_windows(3, PATCHES, chance.generator(3))  # of three images
 
 
 def only(*names, of=MENAGERIE_LOSSES):
@@ -75,9 +77,10 @@ def start(random_biggan, random_u2net):
 def trained(start, features):
     """Trains a CGN; returns it and its history."""
 
-    def run(seed=0, checkpoint=None, after=lambda step: None, net=None, **changes):
+    def run(seed=0, checkpoint=None, after=lambda step: None, net=None, together=1, **changes):
         net, recipe = net or start(), replace(RECIPE, **changes)
-        return net, train_mechanisms(net, features, recipe, seed, checkpoint or Checkpoint(), after)
+        checkpoint = checkpoint or Checkpoint()
+        return net, train_mechanisms(net, features, recipe, seed, checkpoint, after, together)
 
     return run
 
@@ -133,11 +136,11 @@ def plain_gram_distance(features, a, b, factors):
 
 
 @torch.no_grad()
-def plain_terms(made, weights, features, rng):
+def plain_terms(made, weights, features):
     """The table of the losses, written out."""
     m, f, b = made.mask, made.fg, made.bg
     x_gen = m * f + (1 - m) * b
-    grid = texture_grid(made.x_gt, m, rng, PATCHES)
+    grid = texture_grid(made.x_gt, m, WINDOWS, PATCHES)
     mean = m.mean((1, 2, 3))
     low, high = (0.1 - mean).clamp(min=0), (mean - 0.9).clamp(min=0)
     return {
@@ -157,8 +160,8 @@ def plain_terms(made, weights, features, rng):
 )
 def test_losses_equal_the_table_written_out(weights, layers, made):
     features = perceptual.build("efficientnet-lite0", layers)
-    found = loss_terms(made, weights, features, PATCHES, chance.generator(3))
-    plain = plain_terms(made, weights, features, chance.generator(3))
+    found = loss_terms(made, weights, features, PATCHES, WINDOWS)
+    plain = plain_terms(made, weights, features)
     assert tuple(found) == NAMES
     assert all(value.shape == () and value > 0 for value in found.values())
     wanted = {name: pytest.approx(float(value), rel=1e-4) for name, value in plain.items()}
@@ -166,16 +169,16 @@ def test_losses_equal_the_table_written_out(weights, layers, made):
 
 
 def test_an_ablation_leaves_the_other_losses_as_they_are(made, features):
-    whole = loss_terms(made, MENAGERIE_LOSSES, features, PATCHES, chance.generator(3))
+    whole = loss_terms(made, MENAGERIE_LOSSES, features, PATCHES, WINDOWS)
     for ablation, left_out in ABLATIONS.items():
         weights = MENAGERIE_LOSSES.without(ablation)
-        found = loss_terms(made, weights, features, PATCHES, chance.generator(3))
+        found = loss_terms(made, weights, features, PATCHES, WINDOWS)
         assert found == {name: value for name, value in whole.items() if name not in left_out}
 
 
 def test_each_layer_has_a_weight(made, features):
     with pytest.raises(ValueError, match="zip"):  # two layers, four weights
-        loss_terms(made, Losses(), features, PATCHES, chance.generator(3))
+        loss_terms(made, Losses(), features, PATCHES, WINDOWS)
 
 
 def test_a_loss_is_linear_in_its_weight(made, features):
@@ -184,7 +187,7 @@ def test_a_loss_is_linear_in_its_weight(made, features):
 
     twice = Losses(*(doubled(getattr(MENAGERIE_LOSSES, name)) for name in NAMES))
     once, found = (
-        loss_terms(made, weights, features, PATCHES, chance.generator(3))
+        loss_terms(made, weights, features, PATCHES, WINDOWS)
         for weights in (MENAGERIE_LOSSES, twice)
     )
     wanted = {name: pytest.approx(2 * value.item(), rel=1e-5) for name, value in once.items()}
@@ -195,21 +198,15 @@ def test_a_loss_that_is_left_out_costs_nothing(made):
     def features(x):
         raise AssertionError("no loss that is named reads features")
 
-    rng = chance.generator(3)
-    before = rng.get_state()
-    loss_terms(made, replace(only("text"), text=(1.0,)), lambda x: [x], PATCHES, rng)
-    assert not torch.equal(rng.get_state(), before)  # the patches were drawn
-    before = rng.get_state()
     cheap = ("l1", "binary", "mask", "bg")
-    assert tuple(loss_terms(made, only(*cheap), features, PATCHES, rng)) == cheap
-    assert loss_terms(made, only(), features, PATCHES, rng) == {}
-    assert torch.equal(rng.get_state(), before)
+    assert tuple(loss_terms(made, only(*cheap), features, PATCHES, WINDOWS)) == cheap
+    assert loss_terms(made, only(), features, PATCHES, WINDOWS) == {}
 
 
 def test_gradients_take_the_published_routes(made, features):
     leaves, taken = ("mask", "fg", "bg", "bg_mask"), {}
     for name in NAMES:
-        loss = loss_terms(made, only(name), features, PATCHES, chance.generator(3))[name]
+        loss = loss_terms(made, only(name), features, PATCHES, WINDOWS)[name]
         grads = torch.autograd.grad(loss, [getattr(made, f) for f in leaves], allow_unused=True)
         pairs = zip(leaves, grads, strict=True)
         taken[name] = {leaf: bool(grad.any()) for leaf, grad in pairs if grad is not None}
@@ -224,7 +221,7 @@ def test_perfect_images_have_no_reconstruction_loss(made, features):
     m = made.mask.detach()
     perfect = made._replace(x_gt=made.x_gen.detach())
     clean = perfect._replace(bg_mask=torch.zeros_like(m))
-    found = loss_terms(clean, only("l1", "perc", "bg"), features, PATCHES, chance.generator(3))
+    found = loss_terms(clean, only("l1", "perc", "bg"), features, PATCHES, WINDOWS)
     assert [value.item() for value in found.values()] == pytest.approx([0, 0, 0], abs=1e-4)
 
 
@@ -308,7 +305,8 @@ def test_training_equals_a_plain_loop(start, trained, features, plain_steps):
             y = torch.randint(10, (3,), generator=rng)
             u = truncated_noise(3, 6, 0.5, rng)
             made = net(u, y, y, y, 0.5)
-            terms = loss_terms(made, MENAGERIE_LOSSES, features, PATCHES, rng)
+            drawn = draw_windows(3, PATCHES, rng)
+            terms = loss_terms(made, MENAGERIE_LOSSES, features, PATCHES, drawn)
             sum(terms.values()).backward()
             for name, value in (terms | {"mask_mean": made.mask.mean()}).items():
                 row[name] += value.item() / 2
@@ -369,6 +367,53 @@ def test_accumulated_gradients_are_summed_and_not_averaged(
     assert (steps[1] - 2 * steps[2]).norm() < 0.1 * steps[1].norm()
 
 
+@pytest.fixture
+def settled(start):
+    """A CGN whose power iterations hardly move any more."""
+    net, rng = start().train(), chance.generator(1)
+    with torch.no_grad():
+        for _ in range(30):
+            for name in TRAINED:
+                u = truncated_noise(1, 6, 1.0, rng)
+                biggan.generate(getattr(net, name), u, torch.zeros(1).long(), 1.0)
+    return net
+
+
+@pytest.mark.parametrize("together", [2, 5, 8])
+def test_batches_in_one_pass_step_as_one_by_one(together, settled, start, trained, plain_steps):
+    """Five batches of a step, the last pass the shorter one; the rates are plain descent's."""
+    before, found = snapshot(settled), []
+    for k in (1, together):
+        net = start()
+        net.load_state_dict(before)
+        _, rows = trained(net=net, batch=1, accumulate=5, steps=2, lr=(1e-6,) * 3, together=k)
+        names = [n for n, p in net.named_parameters() if p.requires_grad and n.endswith("_orig")]
+        after = net.state_dict()
+        found.append((torch.cat([(after[n] - before[n]).flatten() for n in names]), rows))
+    (alone, rows), (at_once, same_rows) = found
+    assert (alone - at_once).norm() < 0.02 * alone.norm()
+    for ours, theirs in zip(same_rows, rows, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3)
+
+
+def test_a_pass_launches_no_more_for_more_images(trained):
+    """So a step of k images a pass launches a k-th."""
+
+    class Count(TorchDispatchMode):
+        calls = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.calls += 1
+            return func(*args, **(kwargs or {}))
+
+    def launched(together):
+        with Count() as count:
+            trained(steps=1, batch=1, accumulate=8, together=together)
+        return count.calls
+
+    assert launched(8) < launched(1) / 4  # the draws, the start and Adam's step stay
+
+
 # --- history, seeds, interruption
 
 
@@ -417,6 +462,18 @@ def test_a_stopped_training_ends_as_an_undisturbed_one(trained, tmp_path):
     assert called == [2, 3]  # each window once, over all resumptions
 
 
+@pytest.mark.parametrize("together", [1, 2])
+def test_a_training_stops_within_a_step_and_loses_nothing(together, trained, tmp_path):
+    changes = {"batch": 1, "accumulate": 5, "steps": 2, "together": together}
+    net, history = trained(**changes)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", stop=StopAt(3, 5, 9))
+    for done in (3, 5, 9):
+        with pytest.raises(Interrupted, match=f"step {done}$"):
+            trained(checkpoint=checkpoint, **changes)
+    resumed, rows = trained(checkpoint=checkpoint, **changes)
+    assert same(net, resumed) and rows == history
+
+
 def test_training_in_bfloat16_is_near_and_repeatable(start, trained, monkeypatch):
     """The masks, and what the net makes afterwards, are exact all the same."""
     _, whole = trained(steps=1)
@@ -459,18 +516,25 @@ def test_training_lowers_what_it_is_trained_on(trained, start):
     assert history[-1]["l1"] < history[0]["l1"] / 2
 
 
-@pytest.mark.slow
-def test_a_training_step_of_the_papers_size():
+@pytest.mark.parametrize(
+    ("config", "u2net"),
+    [
+        (replace(biggan.BIGGAN_256, channel_width=16), U2Net.small),
+        pytest.param(biggan.BIGGAN_256, U2Net.published, marks=pytest.mark.long),
+    ],
+    ids=["an eighth as wide", "as wide"],
+)
+def test_a_training_step_of_the_papers_size(config, u2net):
     """Published settings, 256 pixels, random weights: six finite losses, every weight moves."""
     recipe = replace(profile("paper").world.mechanisms, accumulate=1, steps=1)
     rng = torch.Generator().manual_seed(0)
-    start = chance.seeded(lambda: biggan.build(biggan.BIGGAN_256), rng).train()
+    start = chance.seeded(lambda: biggan.build(config), rng).train()
     start.generator.layers[8].gamma.data.fill_(0.1)  # at 0 nothing reaches the attention's weights
     u = truncated_noise(1, 128, 1.0, rng)
     with torch.no_grad():  # random spectral vectors need some power iterations first
         for _ in range(3):
             biggan.generate(start, u, torch.tensor([0]), 1.0)
-    net = ImageNetCGN(biggan.BIGGAN_256, chance.seeded(U2Net.published, rng)).start_from(start)
+    net = ImageNetCGN(config, chance.seeded(u2net, rng)).start_from(start)
     before = {name: parameter.clone() for name, parameter in net.named_parameters()}
     features = chance.seeded(lambda: perceptual.vgg16(recipe.layers, pretrained=False), rng)
     (row,) = train_mechanisms(net, features, recipe, 0, Checkpoint())

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import MENAGERIE_MECHANISMS, Patches
-from cgnlib.training.patches import texture_grid
+from cgnlib.training.patches import draw_windows, texture_grid
 
 
 def seeded(seed=0):
@@ -15,6 +15,10 @@ def seeded(seed=0):
 
 def resize(x, side):
     return F.interpolate(x, (side, side), mode="bicubic", align_corners=False)
+
+
+def drawn_grid(x, mask, rng, patches):
+    return texture_grid(x, mask, draw_windows(len(x), patches, rng), patches)
 
 
 def slow_texture_grid(x, mask, rng, patches):
@@ -71,7 +75,7 @@ def cells(tiled, patch, grid):
 def test_the_same_as_a_loop_over_images(side, patches, rng):
     n = 1 if side == 256 else 3
     x, mask = (torch.rand(n, c, side, side, generator=rng) for c in (3, 1))
-    found = texture_grid(x, mask, seeded(), patches)
+    found = drawn_grid(x, mask, seeded(), patches)
     assert found.shape == x.shape
     assert torch.equal(found, slow_texture_grid(x, mask, seeded(), patches))
 
@@ -83,14 +87,14 @@ def test_patches_come_from_inside_the_object():
     mask[1, :, 14:30, 2:18] = 1
     patches = Patches(size=32, patch=8, best=50, grid=4)  # tiled, they are as large as the image
     x = mask.expand(-1, 3, -1, -1)
-    assert (texture_grid(x, mask, seeded(), patches) == 1).all()
-    assert (texture_grid(x, 1 - mask, seeded(), patches) == 0).all()
+    assert (drawn_grid(x, mask, seeded(), patches) == 1).all()
+    assert (drawn_grid(x, 1 - mask, seeded(), patches) == 0).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 0.9999])
 def test_a_constant_mask_gives_windows_of_the_image(value, x):
     mask = torch.full((3, 1, 40, 40), value)
-    found = cells(texture_grid(x, mask, seeded(), Patches(40, 8, 50, 5)), 8, 5)
+    found = cells(drawn_grid(x, mask, seeded(), Patches(40, 8, 50, 5)), 8, 5)
     windows = x.unfold(2, 8, 1).unfold(3, 8, 1).permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
     for drawn, all_of_them in zip(found, windows, strict=True):
         assert all((cell == all_of_them).flatten(1).all(1).any() for cell in drawn)
@@ -99,13 +103,13 @@ def test_a_constant_mask_gives_windows_of_the_image(value, x):
 def test_an_image_does_not_depend_on_the_rest_of_the_batch(x, mask):
     patches, draws = Patches(size=20, patch=5, best=30, grid=4), seeded()
     pairs = zip(x.split(1), mask.split(1), strict=True)
-    alone = [texture_grid(image, its_mask, draws, patches) for image, its_mask in pairs]
-    assert torch.equal(texture_grid(x, mask, seeded(), patches), torch.cat(alone))
+    alone = [drawn_grid(image, its_mask, draws, patches) for image, its_mask in pairs]
+    assert torch.equal(drawn_grid(x, mask, seeded(), patches), torch.cat(alone))
 
 
 def test_windows_are_drawn_anew_and_with_replacement(x, mask):
     def draw(seed):
-        return texture_grid(x, mask, seeded(seed), Patches(40, 10, 10, 4))
+        return drawn_grid(x, mask, seeded(seed), Patches(40, 10, 10, 4))
 
     assert torch.equal(draw(0), draw(0)) and not torch.equal(draw(0), draw(1))
     distinct = [len(torch.unique(c.flatten(1), dim=0)) for c in cells(draw(0), 10, 4)]
@@ -115,7 +119,7 @@ def test_windows_are_drawn_anew_and_with_replacement(x, mask):
 def test_the_global_state_is_left_alone_and_nothing_has_a_gradient(x, mask):
     before = torch.get_rng_state()
     patches = Patches(size=20, patch=5, best=30, grid=4)
-    found = texture_grid(x.requires_grad_(), mask.requires_grad_(), seeded(), patches)
+    found = drawn_grid(x.requires_grad_(), mask.requires_grad_(), seeded(), patches)
     assert not found.requires_grad
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -132,4 +136,4 @@ def test_the_global_state_is_left_alone_and_nothing_has_a_gradient(x, mask):
 )
 def test_impossible_sizes_are_errors(sizes, message, x, mask):
     with pytest.raises(CGNError, match=message):
-        texture_grid(x, mask, seeded(), Patches(**sizes))
+        texture_grid(x, mask, torch.zeros(3, 1).long(), Patches(**sizes))

@@ -9,7 +9,18 @@ from cgnbook import ablations, boxes
 from cgnbook.cited import cited
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.page import Page
-from cgnbook.verdict import BY_EYE, EYE, ROUNDING, UNRUN, Finding, Verdict, judged, mean, shares
+from cgnbook.verdict import (
+    BY_EYE,
+    EYE,
+    FLOOR,
+    ROUNDING,
+    UNRUN,
+    Finding,
+    Verdict,
+    judged,
+    mean,
+    shares,
+)
 from cgnbook.words import listed
 from cgnlib import experiments, worlds
 from cgnlib.data.menagerie import CLASSES
@@ -20,27 +31,34 @@ CUES = ("shape", "texture", "background")
 KEY = "disentanglement-menagerie-none-s0", f"shape_read_{CLASSES.index('key')}"
 
 
-def rule(read: Mapping[str, float], ceiling: Mapping[str, float], share: float = 0.80) -> Verdict:
+def rule(
+    read: Mapping[str, float],
+    ceiling: Mapping[str, float],
+    share: float = 0.80,
+    floor: float = FLOOR,
+) -> Verdict:
     """Shape, texture and background can be chosen one by one.
 
-    read: share of counterfactuals in which a probe without a shortcut names the intended shape,
+    read: share of counterfactuals in which a reader without a shortcut names the intended shape,
     texture or background; ceiling: the same on true images with independent cues.  A mechanism
-    counts when it reaches `share` of its ceiling.  effects: that ratio.
+    counts when it reaches `share` of its ceiling, and is undecided where that is below `floor`.
+    effects: that ratio.
     """
     if any(cue not in read for cue in ceiling):
         return UNRUN
     effects = {cue: read[cue] / ceiling[cue] for cue in ceiling}
-    return judged(effects, [c for c in effects if effects[c] >= share - ROUNDING])
+    met = [c for c in effects if effects[c] >= share - ROUNDING]
+    return judged(effects, met, [c for c in effects if ceiling[c] < floor - ROUNDING])
 
 
 def ceiling() -> dict[str, float]:
-    """What the probe reads in true images with independent cues: share by cue."""
+    """What the reader finds in true images with independent cues: share by cue."""
     probe = shipped.record("probe")
     return {cue: probe[cue] for cue in CUES}
 
 
 def readings(rows: pd.DataFrame) -> dict[str, float]:
-    """What the probe reads in counterfactuals of the CGNs with all losses: share by cue.
+    """What the reader finds in counterfactuals of the CGNs with all losses: share by cue.
 
     Empty where none was run.
     """
@@ -50,7 +68,7 @@ def readings(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def finding(rows: pd.DataFrame) -> Finding:
-    """At which share of its ceiling the probe reads each of the three mechanisms."""
+    """At which share of its ceiling the reader finds each of the three mechanisms."""
     found = rule(readings(rows), ceiling())
     if not found.effects:
         return Finding(found.outcome)
@@ -63,13 +81,13 @@ def finding(rows: pd.DataFrame) -> Finding:
 
 
 def findings(this: Page) -> dict[str, Finding]:
-    """What study, reference run and this run found."""
+    """What the study and each kind of our evidence found."""
     return {"Study": EYE} | {source: finding(rows) for source, rows in this.ours.items()}
 
 
 @cited
 def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
-    """What the text says: verdicts, what the probe reads here (`effect`) and in the reference run,
+    """What the text says: verdicts, what the reader finds here (`effect`) and in the reference run,
     and how often the shape of the key is read, in percent.
 
     scenes: records of `disentanglement`, of which the key is read.
@@ -81,8 +99,9 @@ def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
         {f"verdict-{source}": rule(read, ceiling()) for source, read in sources.items()}
         | {"verdict-study": BY_EYE, "short": short(sources["live"])}
         | {"effect": effect(sources["live"])}
+        | {"effect-trained": effect(sources["reference"])}
         | {f"reference-{cue}": 100 * share for cue, share in sources["reference"].items()}
-        | {"key-read": 100 * float(key)}
+        | {"key-read": 100 * float(key), "ceiling": ceiling_in_words()}
         | {"profile": this.profile, "world": scale.name}
         | {"n-runs": this.live[this.live.removed == "none"].run.nunique()}
         | {"n-images": scale.quality.evaluated}
@@ -90,19 +109,24 @@ def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
 
 
 def effect(read: Mapping[str, float]) -> str:
-    """What the probe reads, in words; on ImageNet there is none to ask."""
+    """What the reader finds, in words; on ImageNet there is none to ask."""
     if not read:
-        return "not measured: no probe knows the parts of ImageNet's images apart"
+        return "not measured: no reader knows the parts of ImageNet's images apart"
     shares = listed([f"the intended {cue} in {100 * share:.0f}%" for cue, share in read.items()])
-    return f"probes read {shares} of the counterfactuals"
+    return f"the reader finds {shares} of the counterfactuals"
+
+
+def ceiling_in_words() -> str:
+    """What the reader names in true images, by cue."""
+    return listed([f"the {cue} in {100 * share:.1f}%" for cue, share in ceiling().items()])
 
 
 def short(read: Mapping[str, float]) -> str:
     """Which mechanisms miss the rule, as a sentence."""
     found = rule(read, ceiling())
     if not found.effects:
-        return "Whether a mechanism falls short of the rule, no probe tells."
-    missed = [cue for cue in found.effects if cue not in found.met]
+        return "Whether a mechanism falls short of the rule, no reader tells."
+    missed = [cue for cue in found.effects if cue not in found.met + found.undecided]
     if not missed:
         return "No mechanism falls short of the rule."
     words = listed(missed).capitalize()

@@ -13,9 +13,11 @@ from cgnbook.cited import cited
 from cgnbook.drawing import STYLE
 from cgnbook.names import NONE, REMOVED, formula
 from cgnbook.page import Page
+from cgnbook.records import FULL, TRAINED
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, told
 from cgnbook.words import NUMBERS, listed
 from cgnlib import experiments
+from cgnlib.data import categories, menagerie
 from cgnlib.experiments import ABLATIONS
 from cgnlib.runs import Result
 
@@ -30,15 +32,23 @@ TRENDS = {
     "without L_bg the mask covers less": ("background", "mask_coverage", -1),
 }
 CACHED = "Study, cached"
-LOSSES = {name: REMOVED[name] for name in ("shape", "texture", "background", "reconstruction")}
+LOSSES = {  # in words: a text has no formula in what it glues
+    "shape": "the losses on the mask",
+    "texture": "the texture loss",
+    "background": "the background loss",
+    "reconstruction": "the reconstruction losses",
+}
 
 
-def rule(measured: Mapping[str, Mapping[str, Sequence[float]]], share: float = 0.10) -> Verdict:
+def rule(
+    measured: Mapping[str, Mapping[str, Sequence[float]]], classes: int, share: float = 0.10
+) -> Verdict:
     """Leaving a loss out moves the numbers as in the paper.
 
     measured: inception_score and mask_coverage by ablation (`none` for all losses), one for each
-    seed.  A trend of TRENDS counts when the mean moves its way by `share` of the mean with all
-    losses, or more.  effects: the relative change behind each trend.
+    seed.  classes: of the world, the highest score that there is.  A trend of TRENDS counts when
+    the mean moves its way by `share` of the mean with all losses, or more; it is undecided where
+    the scale ends before that.  effects: the relative change behind each trend.
     """
     needed = {(a, metric) for of, metric, _ in TRENDS.values() for a in (of, "none")}
     if any(not measured.get(ablation, {}).get(metric) for ablation, metric in needed):
@@ -48,7 +58,13 @@ def rule(measured: Mapping[str, Mapping[str, Sequence[float]]], share: float = 0
         for trend, (without, metric, _) in TRENDS.items()
     }
     held = [t for t, (*_, sign) in TRENDS.items() if sign * effects[t] >= share - ROUNDING]
-    return judged(effects, held)
+    top = {"inception_score": classes, "mask_coverage": 1.0}
+    full = [
+        trend
+        for trend, (_, metric, sign) in TRENDS.items()
+        if sign > 0 and mean(measured["none"][metric]) * (1 + share) > top[metric] + ROUNDING
+    ]
+    return judged(effects, held, full)
 
 
 def of(this: Page) -> dict[str, Measured]:
@@ -57,29 +73,44 @@ def of(this: Page) -> dict[str, Measured]:
     return {source: ablations.measured(rows) for source, rows in (theirs | this.ours).items()}
 
 
+def classes(this: Page, source: str) -> int:
+    """Of the world that a source measured, which its score cannot exceed."""
+    profile = this.profile if source == this.label else FULL if source in this.ours else "paper"
+    world = experiments.profile(profile).world.name
+    return {"menagerie": len(menagerie.CLASSES), "imagenet": categories.CLASSES}[world]
+
+
 def verdicts(this: Page) -> dict[str, Verdict]:
     """What the rule makes of every source that has a row with all losses."""
-    return {source: rule(measured) for source, measured in of(this).items() if source != CACHED}
+    by = of(this)
+    return {source: rule(by[source], classes(this, source)) for source in by if source != CACHED}
 
 
-def finding(measured: Measured) -> Finding:
+def finding(measured: Measured, classes: int) -> Finding:
     """How many of the paper's trends are there, by the means and by each seed."""
-    found = rule(measured)
+    found = rule(measured, classes)
     if not found.effects:
         return Finding(found.outcome)
-    values = {"met": len(found.met), "of": len(found.effects)}
+    values = {"met": len(found.met), "of": len(found.effects) - len(found.undecided)}
     line = "{met} of {of} trends".format(**values)
+    if found.undecided:
+        line += f", {NUMBERS[len(found.undecided)]} more undecided"
     seeds = min(len(measured[a]["inception_score"]) for a in ABLATIONS)
-    if seeds == 1:
-        return Finding(found.outcome, (line,), "single runs", values)
-    met = [len(rule(_one(measured, seed)).met) for seed in range(seeds)]
+    met = {len(rule(_one(measured, seed), classes).met) for seed in range(seeds)}
+    if len(met) == 1:
+        spans = "single runs" if seeds == 1 else f"the same for each of {seeds} seeds"
+        return Finding(found.outcome, (line,), spans, values)
     line += f" ({min(met)} to {max(met)})"
     return Finding(found.outcome, (line,), "range over seeds", values)
 
 
 def findings(this: Page) -> dict[str, Finding]:
-    """What study, reference run and this run found."""
-    by = {s: finding(measured) for s, measured in of(this).items() if s not in ("Paper", CACHED)}
+    """What the study and each kind of our evidence found."""
+    by = {
+        source: finding(measured, classes(this, source))
+        for source, measured in of(this).items()
+        if source not in ("Paper", CACHED)
+    }
     told = f"{by['Study'].unit}; the study calls them inconclusive"
     return by | {"Study": replace(by["Study"], unit=told)}
 
@@ -94,7 +125,7 @@ def _one(measured: Measured, seed: int) -> Measured:
 
 @cited
 def facts(this: Page) -> dict[str, object]:
-    """What the text says: verdicts and how many trends each met, what the probe makes of each
+    """What the text says: verdicts and how many trends each met, what a reader makes of each
     loss, and how often it reads the intended shape with and without the losses on the mask."""
     scale = experiments.profile(this.profile).world
     here, there = (ablations.measured(rows) for rows in (this.live, this.reference))
@@ -102,19 +133,25 @@ def facts(this: Page) -> dict[str, object]:
         told(verdicts(this))
         | {"n-trends": len(TRENDS), "n-settings": len(ABLATIONS), "n-seeds": len(scale.seeds)}
         | {"n-reference": len(there["shape"]["shape_read"])}
-        | {"by-probe": by_probe(here), "by-probe-reference": by_probe(there)}
+        | {"by-probe": by_probe(here), "undecided": undecided(verdicts(this)[TRAINED])}
+        | {f"read-{a}": 100 * mean(there[a]["all_read"]) for a in ("none", *LOSSES)}
         | {"profile": this.profile, "world": scale.name}
         | mask_loss(there)
     )
 
 
+def undecided(found: Verdict) -> str:
+    """How many trends nobody can see where a verdict was made, and of how many they are."""
+    return f"{NUMBERS[len(found.undecided)]} of the {len(found.effects)}"
+
+
 def by_probe(measured: Measured) -> str:
     """Without which losses fewer counterfactuals show all three parts, and without which more.
 
-    Says so where no probe was asked, as on ImageNet.
+    Says so where no reader was asked, as on ImageNet.
     """
     if "all_read" not in measured["none"]:
-        return "no probe was asked, since none knows the parts of ImageNet's images apart"
+        return "no reader was asked, since none knows the parts of ImageNet's images apart"
     read = {a: mean(measured[a]["all_read"]) for a in ("none", *LOSSES)}
     needed = [LOSSES[a] for a in LOSSES if read[a] < read["none"]]
     others = [LOSSES[a] for a in LOSSES if read[a] >= read["none"]]
@@ -127,8 +164,8 @@ def by_probe(measured: Measured) -> str:
 
 
 def mask_loss(measured: Measured) -> dict[str, float]:
-    """How often a probe reads the intended shape with and without the losses on the mask, in %;
-    nothing where no probe was asked."""
+    """How often a reader finds the intended shape with and without the losses on the mask, in %;
+    nothing where no reader was asked."""
     of = {"shape-with": measured["none"], "shape-without": measured["shape"]}
     read = {name: measures.get("shape_read") for name, measures in of.items()}
     return {name: 100 * mean(shares) for name, shares in read.items() if shares}
@@ -183,7 +220,8 @@ def _held(found: Verdict, trend: str) -> str:
         return NONE
     percent = round(100 * found.effects[trend])  # to an int, which has no -0
     sign = f"{percent:+d}" if percent else "0"
-    return f"{'yes' if trend in found.met else 'no'} ({sign}%)"
+    held = "yes" if trend in found.met else "undecided" if trend in found.undecided else "no"
+    return f"{held} ({sign}%)"
 
 
 def panels(results: Sequence[Result], row: int) -> boxes.Shown:

@@ -13,12 +13,11 @@ from cgnbook.drawing import STYLE, bytes_of, tile
 from cgnbook.heads import Measured
 from cgnbook.names import CLASSIFIERS, CONTROL, INVARIANT, PLAIN, SUBJECTS
 from cgnbook.page import Page
-from cgnbook.tables import bare_spread, spread
+from cgnbook.tables import spread
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points, told
 from cgnlib import experiments
 from cgnlib.data.menagerie import Menagerie
 from cgnlib.data.public import LAYOUTS
-from cgnlib.measures.decisions import study_denominator
 from cgnlib.runs import Result
 
 TRENDS = (
@@ -72,11 +71,11 @@ def finding(by: Measured) -> Finding:
     if not found.effects:
         return Finding(found.outcome)
     pairs = dict(zip(("BG-gap", "random backgrounds"), _pairs(measured), strict=True))
-    return points(found, pairs, "points")
+    return points(found, pairs, "points beside the plain classifier; a gap should fall")
 
 
 def findings(this: Page) -> dict[str, Finding]:
-    """What study, reference run and this run found."""
+    """What the study and each kind of our evidence found."""
     by = heads.by_source(this, "backgrounds")
     return {source: finding(by[source]) for source in by if source != "Paper"}
 
@@ -93,6 +92,11 @@ def facts(this: Page) -> dict[str, object]:
         | {"profile": this.profile, "world": scale.name}
         | {"in9-images": images, "denominator": study_denominator(images)}
     )
+
+
+def study_denominator(n: int) -> int:
+    """What the published code divides by for n images: full batches of 32, so 4,064 for 4,050."""
+    return -(-n // 32) * 32
 
 
 def control(by: Measured) -> dict[str, float]:
@@ -121,7 +125,7 @@ def head_by_head(this: Page) -> pd.DataFrame:
     """Accuracy on the three background splits and the gap, in percent, by classifier and head."""
     return pd.DataFrame(
         {"Trained on": CLASSIFIERS[train_on], "Who decides": SUBJECTS[subject]}
-        | {title: bare_spread(of[measure]) for title, measure in MEASURES.items()}
+        | {title: spread(of[measure]) for title, measure in MEASURES.items()}
         for train_on, by in heads.measured(this.live).items()
         for subject, of in by.items()
     )

@@ -1,6 +1,6 @@
 """Claim 3 on the MNISTs: counterfactual training makes digit classifiers robust."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,9 +10,10 @@ import torch
 from cgnbook import boxes, digits
 from cgnbook.cited import cited
 from cgnbook.digits import RECIPES, Accuracies, accuracies, means
-from cgnbook.drawing import SOURCES, STYLE, bytes_of, tile
-from cgnbook.names import NAMES, SETTINGS, WEIGHTS, key
+from cgnbook.drawing import STYLE, bytes_of, sign, tile
+from cgnbook.names import NAMES, SETTINGS, key
 from cgnbook.page import Page
+from cgnbook.records import AUTHORS, PUBLISHED, TRAINED
 from cgnbook.tables import pct, spread
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points
 from cgnbook.words import NUMBERS, listed, sorted_out
@@ -59,33 +60,45 @@ def told(this: Page) -> Accuracies:
 
 
 def findings(this: Page) -> dict[str, Finding]:
-    """What study, reference run and this run found."""
-    weights = zip(this.ours.items(), ("published", "trained"), strict=True)
-    ours = {source: finding(accuracies(rows, which)) for (source, rows), which in weights}
-    return {"Study": finding(told(this))} | ours
+    """What the study and each kind of our evidence found.
+
+    The classifiers without a CGN are the same for both kinds of the reference run.
+    """
+    return {
+        "Study": finding(told(this)),
+        AUTHORS: finding(accuracies(this.reference, PUBLISHED)),
+        TRAINED: finding(accuracies(this.reference, "trained")),
+        this.label: finding(accuracies(this.live, "trained")),
+    }
 
 
 @cited
 def facts(this: Page) -> dict[str, object]:
     """Every number, verdict and remark of the text, in percent or points."""
-    study, there = told(this), accuracies(this.reference)
-    own, live = accuracies(this.reference, "trained"), accuracies(this.live, "trained")
-    at = {"study": means(study), "reference": means(there)}
-    again = cgns(this)
+    of = {
+        "study": told(this),
+        "authors": accuracies(this.reference, PUBLISHED),
+        "trained": accuracies(this.reference, "trained"),
+        "live": accuracies(this.live, "trained"),
+    }
+    verdicts = {source: rule(by) for source, by in of.items()}
+    again, near = cgns(this), off(of["study"], of["authors"])
     user = this.told("mnist-classification", metric="test_accuracy_retrained")
     of_w = again[(again.variant == "wildlife") & (again.recipe == "trained")].alone
     best_of = [str(record["best_of"]) for record in shipped_records().values()]
     return {
-        "verdict-study": rule(study),
-        "verdict-reference": rule(there),
-        "verdict-own": rule(own),
-        "verdict-live": rule(live),
-        "gan-study": digits.gan_gain(study),
-        "gan-live": digits.gan_gain(live),
-        "union": union_against_alone(live),
-        "reference-cells": cells_run(there),
-        "reference-seeds": seeds_run(there),
-        "reference-off": max(off(study, there).values()),
+        **{f"verdict-{source}": verdict for source, verdict in verdicts.items()},
+        **{
+            f"gain-{source}-{key(variant)}": 100 * gain
+            for source in ("authors", "trained", "live")
+            for variant, gain in verdicts[source].effects.items()
+        },
+        "gan-study": digits.gan_gain(of["study"]),
+        "gan-live": digits.gan_gain(of["live"]),
+        "union": union_against_alone(of["live"]),
+        "seeds-run": seeds_run(of["authors"]),
+        "off-cgn": max(near[train_on] for train_on in near if train_on.endswith("cgn")),
+        "off-other": max(near.values()),
         "told-retrained": 100 * float(user.value.iloc[0]),
         "w-retrained": listed([f"{100 * a:.0f}" for a in sorted(map(mean, of_w))]),
         "shipped-of": listed(best_of),
@@ -93,34 +106,28 @@ def facts(this: Page) -> dict[str, object]:
         "n-seeds": this.live.seed.nunique(),
         "n-runs": this.live.run.nunique(),
         "profile": this.profile,
-        **{f"gain-{variant}": 100 * gain for variant, gain in rule(live).effects.items()},
         **{f"draw-{name}": value for name, value in draw(again).items()},
         **{
-            f"{source}-{variant[0]}-{name}": 100 * of[variant][train_on]
-            for source, of in at.items()
-            for variant in ("colored", "wildlife")
-            for name, train_on in (("cgn", "cgn"), ("union", "original+cgn"))
+            f"lost-{who}-wildlife": 100 * (by["cgn"] - by["original+cgn"])
+            for who, by in ((who, means(of[who])["wildlife"]) for who in ("study", "authors"))
         },
     }
 
 
 def off(study: Accuracies, ours: Accuracies) -> dict[str, float]:
-    """How far the means over our runs lie from the study's numbers, at most, in points."""
-    return {
-        variant: 100 * max(abs(value - study[variant][t][0]) for t, value in by.items())
-        for variant, by in means(ours).items()
-    }
+    """How far the means over our runs lie from the study's numbers, at most, in points; by
+    training set."""
+    apart: dict[str, float] = {}
+    for variant, by in means(ours).items():
+        for train_on, value in by.items():
+            points = 100 * abs(value - study[variant][train_on][0])
+            apart[train_on] = max(points, apart.get(train_on, 0.0))
+    return apart
 
 
 def own_cgns(frame: pd.DataFrame) -> int:
     """How many CGNs of each variant a source has trained itself."""
     return frame.generator[frame.generator.str.startswith("trained")].nunique()
-
-
-def cells_run(of: Accuracies) -> str:
-    """How much of the table of accuracies a source has."""
-    done = sum(len(set(by) & set(TRAIN_SETS)) for by in of.values())
-    return f"{done} of the {len(VARIANTS) * len(TRAIN_SETS)} cells"
 
 
 def seeds_run(of: Accuracies) -> str:
@@ -147,12 +154,15 @@ def union_against_alone(of: Accuracies) -> str:
     return sorted_out(found, words)
 
 
-def cost_of_union(this: Page) -> str:
-    """By how many points counterfactuals alone are ahead of the union, a line a variant."""
-    return "\n".join(
-        f"{NAMES[v]:9} CGN alone minus Original + CGN: "
-        f"{100 * (of['cgn'] - of['original+cgn']):+5.1f} points"
-        for v, of in means(accuracies(this.live, "trained")).items()
+def union_less_alone(this: Page) -> pd.DataFrame:
+    """By how many points the union is ahead of counterfactuals alone: a row a variant, a column
+    for whose CGNs they are."""
+    frames = {s: (frame, which) for s, (frame, which) in _frames(this) if s != "Paper"}
+    by = {source: means(accuracies(*of)) for source, of in frames.items()}
+    return pd.DataFrame(
+        {"Data": NAMES[v]}
+        | {s: f"{100 * (of[v]['original+cgn'] - of[v]['cgn']):+.1f}" for s, of in by.items()}
+        for v in VARIANTS
     )
 
 
@@ -182,23 +192,26 @@ def draw(found: pd.DataFrame) -> dict[str, float]:
 
 
 def accuracy(this: Page, metric: str) -> pd.DataFrame:
-    """The study's table for one metric, in percent: paper, study, reference and this run.
+    """The study's table for one metric, in percent: paper, study, and our own evidence by kind.
 
     A cell with several runs has their mean, the standard deviation and their number.
     """
+    by = {source: accuracies(frame, which, metric) for source, (frame, which) in _frames(this)}
+    return pd.DataFrame(
+        {"Data": NAMES[variant], "Trained on": SETTINGS[train_on]}
+        | {source: spread(of.get(variant, {}).get(train_on, [])) for source, of in by.items()}
+        for variant in VARIANTS
+        for train_on in TRAIN_SETS
+    )
+
+
+def _frames(this: Page) -> Iterator[tuple[str, tuple[pd.DataFrame, str]]]:
+    """The numbers of every source, and the CGNs that count there: the study's are the authors'."""
     told = this.told("mnist-classification")
-    sources = {source: told[told.source == source] for source in ("Paper", "Study")} | this.ours
-    rows = []
-    for variant in VARIANTS:
-        for train_on in TRAIN_SETS:
-            for weights in ("published", "trained") if train_on.endswith("cgn") else ("",):
-                row = {"Data": NAMES[variant], "Trained on": SETTINGS[train_on] + WEIGHTS[weights]}
-                for source, frame in sources.items():
-                    of = frame[(frame.metric == metric) & (frame.variant == variant)]
-                    of = of[(of.train_on == train_on) & of.generator.str.startswith(weights)]
-                    row[source] = spread(of.value)
-                rows.append(row)
-    return pd.DataFrame(rows)
+    for source in ("Paper", "Study"):
+        yield source, (told[told.source == source], PUBLISHED)
+    for kind, frame in this.ours.items():
+        yield kind, (frame, PUBLISHED if kind == AUTHORS else "trained")
 
 
 def by_cgn(this: Page) -> pd.DataFrame:
@@ -245,17 +258,16 @@ def by_contrast(results: Iterable[Result], train_on: str) -> pd.DataFrame:
 def dots(this: Page) -> boxes.Shown:
     """Test accuracy of every setting: a mark for each run here, and what others reported."""
     told = this.told("mnist-classification", metric="test_accuracy")
-    frames = {source: told[told.source == source] for source in ("Paper", "Study")}
-    frames |= {"Reference run": this.reference, "This run": this.live}
-    of = {source: accuracies(frames[source], _weights(source)) for source in SOURCES}
+    of = {source: accuracies(frame, which) for source, (frame, which) in _frames(this)}
+    signs = {source: sign(source) for source in of}
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.1), sharey=True, layout="constrained")
         for axis, variant in zip(axes, VARIANTS, strict=True):
             axis.axvline(10, color="0.7", lw=1, ls=":")
             for y, train_on in enumerate(TRAIN_SETS):
-                for source, shift in zip(SOURCES, (-0.27, -0.09, 0.09, 0.27), strict=True):
+                for shift, source in zip(np.linspace(-0.3, 0.3, len(of)), of, strict=True):
                     values = of[source].get(variant, {}).get(train_on, [])
-                    color, marker = SOURCES[source]
+                    color, marker = signs[source]
                     axis.plot(
                         [100 * value for value in values], np.full(len(values), y + shift), marker,
                         color=color, ms=5.5, mec="white", mew=0.6, ls="none", label=source,
@@ -266,18 +278,12 @@ def dots(this: Page) -> boxes.Shown:
             axis.set_axisbelow(True)
         axes[0].invert_yaxis()
         handles = [
-            plt.Line2D([], [], color=c, marker=m, ls="none", label=s)
-            for s, (c, m) in SOURCES.items()
+            plt.Line2D([], [], color=c, marker=m, ls="none", label=s) for s, (c, m) in signs.items()
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+        figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
     return boxes.show(
         "robustness", this.live, this.reference, told[told.source.isin(["Paper", "Study"])]
     )
-
-
-def _weights(source: str) -> str:
-    """Whose CGNs count in the figure: of this run its own, else the published ones."""
-    return "trained" if source == "This run" else "published"
 
 
 def shipped_records() -> dict[str, dict]:

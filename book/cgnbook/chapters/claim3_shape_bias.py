@@ -1,6 +1,7 @@
 """Claim 3, shape bias: a head can be made to decide by shape."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +13,7 @@ from cgnbook.drawing import STYLE
 from cgnbook.heads import Measured
 from cgnbook.names import CLASSIFIERS, CONTROL, INVARIANT, NONE, PLAIN, SUBJECTS
 from cgnbook.page import Page
-from cgnbook.tables import bare_spread, pct
+from cgnbook.tables import pct, spread
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, points, told
 from cgnlib import experiments
 from cgnlib.experiments import PackagedRobustness
@@ -65,11 +66,23 @@ def finding(by: Measured) -> Finding:
         return Finding(found.outcome)
     rivals = {"over the plain classifier": "plain", "over the texture head": "texture"}
     pairs = {words: (bias["shape"], bias[who]) for words, who in rivals.items()}
-    return points(found, pairs, "points of shape bias")
+    said = points(found, pairs, "points of shape bias")
+    if (share := decided_by_either(by)) is None:
+        return said
+    caveat = f"the plain classifier goes by shape or texture in {100 * share:.0f}% of images"
+    return replace(said, unit=f"{said.unit}; {caveat}")
+
+
+def decided_by_either(by: Measured) -> float | None:
+    """In how many images the plain classifier goes by one of the two cues of its shape bias; None
+    where nobody tells."""
+    of = by.get(PLAIN, {}).get("plain", {})
+    shares = [of.get(f"cue_{cue}", []) for cue in ("shape", "texture")]
+    return sum(map(mean, shares)) if all(shares) else None
 
 
 def findings(this: Page) -> dict[str, Finding]:
-    """What study, reference run and this run found."""
+    """What the study and each kind of our evidence found."""
     by = heads.by_source(this, "shape-bias")
     return {source: finding(by[source]) for source in by if source != "Paper"}
 
@@ -85,6 +98,10 @@ def facts(this: Page) -> dict[str, object]:
         | {"n-trends": len(TRENDS), "n-seeds": len(scale.ensemble_seeds)}
         | {"profile": this.profile, "world": scale.name}
         | {"reference-mean": bias["bias-mean"], "reference-plain": bias["bias-plain"]}
+        | {
+            f"either-{name}": 100 * (decided_by_either(heads.measured(rows)) or 0.0)
+            for name, rows in (("reference", this.reference), ("live", this.live))
+        }
         | epochs(this)
     )
 
@@ -128,7 +145,7 @@ def own_cues(this: Page) -> pd.DataFrame:
         {
             "Trained on": name,
             "Who decides": SUBJECTS[subject],
-            "Its own cue named": bare_spread(of["counterfactual_top1"]),
+            "Its own cue named": spread(of["counterfactual_top1"]),
         }
         for train_on, name in CLASSIFIERS.items()
         for subject, of in by.get(train_on, {}).items()

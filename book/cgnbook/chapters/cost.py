@@ -43,7 +43,6 @@ def benchmarks() -> pd.DataFrame:
 
 def facts(measured: pd.DataFrame) -> dict[str, object]:
     """Every number of the text but `hours`: GiB, GPU hours.  measured: of `benchmarks`."""
-    done, short = reached(measured)
     grown = growth(measured).values()
     value = measured.drop_duplicates("metric").set_index("metric").value
     million = measured[measured.benchmark == "A million images"].set_index("metric").value
@@ -51,9 +50,6 @@ def facts(measured: pd.DataFrame) -> dict[str, object]:
     told = told.drop_duplicates("row").set_index("row").value.astype(float)
     return on_gpu() | {
         "machine": machine(measured),
-        "n-done": len(done),
-        "n-rows": len(done) + len(short),
-        "short": "; ".join(short) or "none",
         "growth-least": float(min(grown)),
         "growth-most": float(max(grown)),
         "peak": float(value["peak"]),
@@ -83,7 +79,7 @@ def made_by() -> str:
 
 
 def fast_paths(measured: pd.DataFrame) -> pd.DataFrame:
-    """A row for each piece of work: images a second, ratio, target, share of the peak."""
+    """A row for each piece of work: images a second, ratio, share of the peak."""
     of = measured.pivot_table("value", "benchmark", "metric", sort=False)
     of = of[of["ratio"].notna()]
     return pd.DataFrame(
@@ -93,7 +89,6 @@ def fast_paths(measured: pd.DataFrame) -> pd.DataFrame:
             "Fast": [_rate(v) for v in of["fast_rate"]],
             "Ratio": [_ratio(v) for v in of["ratio"]],
             "In one process": [_ratio(v) for v in of["ratio_alone"]],
-            "Target": [f"{v:g}" for v in of["target"]],
             "Peak GiB": [f"{a:.1f} to {b:.1f}" for a, b in zip(of.plain_peak, of.fast_peak,
                                                               strict=True)],
             "Of the peak": [NONE if pd.isna(v) else f"{v:.0%}" for v in of["peak_share"]],

@@ -6,7 +6,7 @@ from cgnbook import reported
 
 COLUMNS = {
     "topic": "Topic",
-    "paper": "Paper",
+    "paper": "Paper, as quoted",
     "official_code": "Released code",
     "study": "Study",
     "this_book": "This book",

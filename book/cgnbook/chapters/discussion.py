@@ -3,7 +3,7 @@
 Percentages and points, as the text says them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -23,14 +23,14 @@ from cgnbook.chapters import (
 from cgnbook.digits import Accuracies, accuracies
 from cgnbook.page import Page
 from cgnbook.records import FULL
-from cgnbook.verdict import REPRODUCED
-from cgnbook.words import listed, rarely
+from cgnbook.verdict import signed
+from cgnbook.words import NUMBERS, listed, rarely
 from cgnlib import experiments
 
 Facts = dict[str, object]
 # The claims whose reference runs the discussion and the lessons speak of.
 BEHIND = (
-    *(*welcome.BEHIND, "edge-loss", "union"),
+    *(*welcome.BEHIND, "union"),
     *("disentanglement", "ablated-robustness", "explanations"),
 )
 LESSONS = ("claim-1-mnist", "claim-3-mnist", "edge-loss", "union")
@@ -46,7 +46,7 @@ _HOURS = {
 def facts(this: Page) -> Facts:
     """Every number and remark of the text, besides `verdicts`.  this: all claims, with BEHIND."""
     page = welcome.of_claim(this, "claim-3-mnist")
-    live, there = accuracies(page.live, "trained"), accuracies(page.reference)
+    live, there = (accuracies(rows, "trained") for rows in (page.live, page.reference))
     full = experiments.profile(FULL).digits
     readings = claim1_imagenet.readings(welcome.of_claim(this, "claim-1-imagenet").live)
     by_reference = _of_run(this.reference_of) | leaks(FULL)
@@ -62,17 +62,17 @@ def facts(this: Page) -> Facts:
         | {f"reference-{name}": fact for name, fact in by_reference.items()}
         | {"gan-study": digits.gan_gain(claim3_mnist.told(this)), "gan-live": digits.gan_gain(live)}
         | {"short": claim1_imagenet.short(readings), "probed": probed(readings)}
-        | {"oracle-accuracy": oracle(this), "world": experiments.profile(this.profile).world.name}
-        | {"sentence": in_one_sentence(welcome.judged(this)), "profile": this.profile}
-        | {"reference-seeds": claim3_mnist.seeds_run(there), "n-own": len(full.generator_seeds)}
+        | {"oracle-accuracy": oracle(this)}
+        | {"recipe-variants": NUMBERS[len(claim3_mnist.rule(there).met)]}
+        | {"n-own": len(full.generator_seeds)}
         | {"n-cgns": len(experiments.profile(this.profile).digits.generator_seeds)}
     )
 
 
 def probed(readings: Mapping[str, float]) -> str:
-    """How often the probe reads each part in this run, beside true images, as a sentence."""
+    """How often a reader finds each part in this run, beside true images, as a sentence."""
     if not readings:
-        return "This run is on ImageNet, whose parts no probe knows apart."
+        return "This run is on ImageNet, whose parts no reader knows apart."
     of = claim1_imagenet.rule(readings, claim1_imagenet.ceiling()).effects.values()
     return f"In this run it is {listed([f'{ratio:.2f}' for ratio in of])}."
 
@@ -94,32 +94,17 @@ def lessons(this: Page) -> Facts:
 
 def verdicts(this: Page) -> Facts:
     """What each source found about each claim: `live-claim2` is a badge, `live-claim2-met` one of
-    the values that it was made from, and `...-signed` the same with its sign."""
+    the values that it was made from, and `...-signed` the same in whole points with its sign."""
     found: Facts = {}
     for claim in welcome.judged(this):
-        chapter = claim.page.partition("_")[2]
-        for source, by in zip(("study", "reference", "live"), claim.by.values(), strict=True):
+        chapter = claim.page.partition("_")[2] + "-recipe" * claim.name.startswith("Claim 1b")
+        kinds = ("study", "authors", "trained", "live")
+        for source, by in zip(kinds, claim.by.values(), strict=True):
             found[f"{source}-{chapter}"] = by
             for name, value in by.values.items():
                 of = f"{source}-{chapter}-{name.replace(' ', '-')}"
-                found |= {of: float(value), f"{of}-signed": f"{value:+.1f}".replace("-", "−")}
+                found |= {of: value, f"{of}-signed": signed(value / 100)}
     return found
-
-
-def in_one_sentence(claims: Sequence[welcome.Claim]) -> str:
-    """What the three parts of claim 3 come to in this run."""
-    third = [claim for claim in claims if claim.name.startswith("Claim 3")]
-    held = [c for c in third if list(c.by.values())[-1].outcome == REPRODUCED]
-    if len(held) == len(third):
-        return (
-            "classifiers that learned from images with freely chosen parts lean less on the "
-            "shortcut in every comparison of this run that a rule judges"
-        )
-    return (
-        "that classifiers which learn from images with freely chosen parts lean less on the "
-        f"shortcut holds in {len(held)} of the {len(third)} comparisons of this run that a rule "
-        "judges"
-    )
 
 
 def study(this: Page) -> Facts:
@@ -172,13 +157,11 @@ def fall(this: Page) -> Facts:
 
 
 def near_study(this: Page) -> Facts:
-    """How far the reference run's test accuracies lie from the study's, at most, in points.
-
-    On C-MNIST, and on the others, whose data are the study's.
-    """
+    """How far the accuracies made with the authors' weights lie from the study's, at most, in
+    points."""
     there = accuracies(this.reference_of("claim-3-mnist"))
     off = claim3_mnist.off(claim3_mnist.told(this), there)
-    return {"reference-off-colored": off.pop("colored"), "reference-off": max(off.values())}
+    return {"authors-off": max(of for train_on, of in off.items() if train_on.endswith("cgn"))}
 
 
 def draw(this: Page) -> Facts:

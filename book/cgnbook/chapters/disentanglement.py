@@ -10,7 +10,7 @@ import seaborn as sns
 
 from cgnbook import boxes
 from cgnbook.cited import cited
-from cgnbook.drawing import STYLE, arrays_of, tile
+from cgnbook.drawing import STYLE, arrays_of, sign, tile
 from cgnbook.names import (
     CLASSIFIERS,
     CONTROL,
@@ -23,8 +23,8 @@ from cgnbook.names import (
     key,
 )
 from cgnbook.page import Page
-from cgnbook.records import FULL
-from cgnbook.tables import bare_spread, pct
+from cgnbook.records import AUTHORS, FULL, PUBLISHED, TRAINED
+from cgnbook.tables import pct, spread
 from cgnbook.words import listed, rarely
 from cgnlib import experiments
 from cgnlib.counterfactuals.draws import MECHANISMS
@@ -221,22 +221,23 @@ def interventions(results: Sequence[Result], n: int = 6) -> boxes.Shown:
     return boxes.show("interventions", first.values())
 
 
-def scatter(frames: Mapping[str, pd.DataFrame], *sources: boxes.Source) -> boxes.Shown:
-    """Robustness over disentanglement: a mark for each CGN.  frames: `points`, by their source.
+def kinds(here: pd.DataFrame, there: pd.DataFrame, label: str) -> dict[str, pd.DataFrame]:
+    """`points` by kind of evidence.  here: the points of this run, which is called `label`.
+    there: the numbers of the reference run."""
+    found = points(there)
+    theirs = found.name.str.contains(PUBLISHED)
+    return {label: here, TRAINED: found[~theirs], AUTHORS: found[theirs]}
 
-    Hollow marks: the published CGNs.
-    """
+
+def scatter(frames: Mapping[str, pd.DataFrame], *sources: boxes.Source) -> boxes.Shown:
+    """Robustness over disentanglement: a mark for each CGN.  frames: `points`, by their source."""
     colours = dict(zip(NAMES, ("#0072B2", "#E69F00", "#009E73"), strict=True))
     with plt.rc_context(STYLE):
         _, axis = plt.subplots(figsize=(8.2, 4.2), layout="constrained")
-        for (source, frame), mark in zip(frames.items(), "o^", strict=True):
+        for source, frame in frames.items():
             for variant, of in frame.groupby("variant", sort=False):
-                label = f"{NAMES[variant]}, {source}"
-                for published, part in of.groupby(of.name.str.contains("published")):
-                    fill = "none" if published else None
-                    axis.plot(100 * part.share, 100 * part.accuracy, mark, ms=8, mfc=fill, mew=1.6,
-                              color=colours[variant], label=label)  # fmt: skip
-                    label = None  # once in the legend
+                axis.plot(100 * of.share, 100 * of.accuracy, sign(source)[1], ms=8,
+                          color=colours[variant], label=f"{NAMES[variant]}, {source}")  # fmt: skip
         axis.margins(0.08)
         axis.grid(alpha=0.25)
         axis.set_xlabel("disentanglement, % of the renderer's")
@@ -262,12 +263,12 @@ def worse_table(numbers: pd.DataFrame) -> pd.DataFrame:
     with three heads that saw no counterfactuals."""
     found = made_worse(numbers)
     rows = [
-        {"Left out": REMOVED[ablation], "Disentanglement": bare_spread(of.share)}
-        | {title: bare_spread(of[measure]) for measure, title in MEASURES.items()}
+        {"Left out": REMOVED[ablation], "Disentanglement": spread(of.share)}
+        | {title: spread(of[measure]) for measure, title in MEASURES.items()}
         for ablation, of in ((a, found[found.removed == a]) for a in ABLATIONS)
         if len(of)
     ]
-    control = {MEASURES[m]: bare_spread(values) for m, values in _control(numbers).items()}
+    control = {MEASURES[m]: spread(values) for m, values in _control(numbers).items()}
     return pd.DataFrame(
         [*rows, {"Left out": "no counterfactuals", "Disentanglement": NONE} | control]
     )
@@ -283,7 +284,7 @@ def worse_scatter(numbers: pd.DataFrame) -> boxes.Shown:
     found, control = made_worse(numbers), _control(numbers)
     shown = {
         "shape/cue_shape": "decisions of the shape head\nby shape, cue conflict, %",
-        "avg/bg_gap": "BG-gap of the mean\nof the heads, points",
+        "shape_texture/bg_gap": "BG-gap of the shape and\ntexture heads, points",
     }
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(shown), figsize=(9, 3.6), layout="constrained")
@@ -317,7 +318,7 @@ def heads(numbers: pd.DataFrame, layer: str = "fine") -> pd.DataFrame:
         of = {t: by.get((train_on, Measure(m, subject, layer).name)) for m, t in titles.items()}
         if of["Inside"]:
             row = {"Trained on": name, "Who decides": SUBJECTS[subject]}
-            rows.append(row | {title: bare_spread(values) for title, values in of.items()})
+            rows.append(row | {title: spread(values) for title, values in of.items()})
     return pd.DataFrame(rows)
 
 

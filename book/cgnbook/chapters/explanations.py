@@ -11,7 +11,8 @@ from cgnbook.cited import cited
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.names import NAMES, NONE, SETTINGS
 from cgnbook.page import Page
-from cgnbook.tables import bare_spread
+from cgnbook.records import AUTHORS
+from cgnbook.tables import spread
 from cgnbook.words import sorted_out
 from cgnlib.experiments import VARIANTS
 from cgnlib.runs import Result
@@ -72,11 +73,11 @@ def overlap(frame: pd.DataFrame) -> pd.DataFrame:
     for variant in VARIANTS:
         for train_on in TRAINED_ON:
             cells = {
-                title: bare_spread(of_cell(frame, variant, train_on, metric))
+                title: spread(of_cell(frame, variant, train_on, metric))
                 for title, metric in MEASURES.items()
             }
             rows.append({"Data": NAMES[variant], "Trained on": SETTINGS[train_on], **cells})
-        empty = bare_spread(of_cell(frame, variant, "original", "study_iou_empty"))
+        empty = spread(of_cell(frame, variant, "original", "study_iou_empty"))
         bare = dict.fromkeys(MEASURES, NONE) | {"Study's IoU": empty}
         rows.append({"Data": NAMES[variant], "Trained on": "no map at all", **bare})
     return pd.DataFrame(rows)
@@ -92,7 +93,7 @@ def against_study(this: Page) -> pd.DataFrame:
     frames = {
         "Study": told[told.source == "Study, cached"],
         "Recomputed": told[told.source == "Recomputed"],
-        "Reference": of_published(this.reference),
+        AUTHORS: of_published(this.reference),
         this.label: this.live,
     }
     rows = []
@@ -100,9 +101,9 @@ def against_study(this: Page) -> pd.DataFrame:
         for train_on in TRAINED_ON:
             row = {"Data": NAMES[variant], "Trained on": SETTINGS[train_on]}
             for title, frame in frames.items():
-                row[title] = bare_spread(of_cell(frame, variant, train_on, "study_iou"))
+                row[title] = spread(of_cell(frame, variant, train_on, "study_iou"))
             unrelated = of_cell(this.live, variant, train_on, "study_iou_unrelated")
-            rows.append(row | {"Masks swapped": bare_spread(unrelated)})
+            rows.append(row | {"Masks swapped": spread(unrelated)})
     return pd.DataFrame(rows)
 
 
@@ -117,7 +118,7 @@ def readings(frame: pd.DataFrame) -> pd.DataFrame:
     for variant in VARIANTS:
         for train_on in TRAINED_ON:
             cells = {
-                cue.capitalize(): bare_spread(of_cell(frame, variant, train_on, f"{cue}_read"))
+                cue.capitalize(): spread(of_cell(frame, variant, train_on, f"{cue}_read"))
                 for cue in ("digit", "foreground", "background")
             }
             rows.append({"Data": NAMES[variant], "Trained on": SETTINGS[train_on], **cells})

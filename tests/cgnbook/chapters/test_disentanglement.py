@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cgnbook import records
+from cgnbook import page, records
 from cgnbook.chapters import disentanglement
 from cgnbook.names import NONE
+from cgnbook.records import AUTHORS, TRAINED
 from cgnlib.counterfactuals.draws import MECHANISMS
 from cgnlib.experiments import ABLATIONS, VARIANTS
 
@@ -117,8 +118,8 @@ def test_heads_have_a_row_for_each_subject_that_was_asked():
                 made += rows(f"head-maps-{train_on}-s{seed}", named, train_on=train_on, seed=seed)
     table = disentanglement.heads(pd.DataFrame(made, columns=records.COLUMNS))
     assert len(table) == 5 and list(table.columns[2:]) == ["Inside", "Swapped", "AP"]
-    assert table.iloc[0, 2:].tolist() == ["20.0 ± 0.0", "15.0 ± 7.1", "50.0 ± 0.0"]
-    assert table["Inside"].tolist()[1:] == [f"{20 + 10 * i}.0 ± 0.0" for i in range(4)]
+    assert table.iloc[0, 2:].tolist() == ["20.0 (2)", "10.0–20.0 (2)", "50.0 (2)"]
+    assert table["Inside"].tolist()[1:] == [f"{20 + 10 * i}.0 (2)" for i in range(4)]
 
 
 # --- figures
@@ -143,13 +144,21 @@ def test_a_mark_for_each_cgn(figures):
     columns = ["variant", "name", "share", "n", "accuracy"]
     here = pd.DataFrame([("wildlife", "x", 0.5, 2, 0.4), ("colored", "x", 0.6, 2, 0.5)],
                         columns=columns)  # fmt: skip
-    disentanglement.scatter({"here": here, "there": here[:1]})
+    disentanglement.scatter({"This run (mini)": here, AUTHORS: here[:1]})
     (drawn,) = figures
     marks = drawn.axes[0].lines
     places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in marks]
     assert places == [pytest.approx(p) for p in ((50, 40), (60, 50), (50, 40))]
     assert marks[0].get_color() == marks[2].get_color() != marks[1].get_color()
     assert marks[0].get_marker() != marks[2].get_marker()
+
+
+def test_marks_are_told_apart_by_whose_cgn_it_is():
+    this = page.tracked("disentanglement", "mini", *disentanglement.ON_DIGITS[1:])
+    there = this.reference_of(*disentanglement.ON_DIGITS)
+    found = disentanglement.kinds(disentanglement.points(there)[:2], there, this.label)
+    assert [len(of) for of in found.values()] == [2, 12, 3]
+    assert list(found) == [this.label, TRAINED, AUTHORS]
 
 
 def test_scenes_of_the_first_cgn_stand_above_their_interventions(tmp_path, figures):
@@ -254,9 +263,9 @@ def test_a_point_joins_a_cgn_and_the_classifier_that_learned_from_it(on_ablated)
 def test_the_table_ends_with_the_classifier_without_counterfactuals(on_ablated):
     table = disentanglement.worse_table(on_ablated)
     assert len(table) == len(ABLATIONS) + 1
-    assert table["Disentanglement"].tolist()[0] == "61.0 ± 1.4"
+    assert table["Disentanglement"].tolist()[0] == "60.0–62.0 (2)"
     assert table.iloc[4, 1] == "40.0"  # a single one has no spread
-    assert table.iloc[-1].tolist()[:3] == ["no counterfactuals", NONE, "30.0 ± 14.1"]
+    assert table.iloc[-1].tolist()[:3] == ["no counterfactuals", NONE, "20.0–40.0 (2)"]
 
 
 def test_correlations_are_of_ranks(on_ablated):

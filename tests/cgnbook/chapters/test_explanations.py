@@ -9,6 +9,7 @@ import pytest
 from cgnbook import page, records
 from cgnbook.chapters import explanations
 from cgnbook.names import NONE
+from cgnbook.records import AUTHORS
 from cgnlib.experiments import VARIANTS
 
 DIGITS = {f"study_iou_{y}": 0.4 for y in range(10)}
@@ -32,9 +33,9 @@ def test_the_overlap_table_ends_each_variant_with_no_map():
     table = explanations.overlap(frame())
     assert len(table) == 9
     first, _, bare = table.iloc[:3].to_dict("records")
-    assert first["Study's IoU"] == "35.0 ± 7.1" and first["AP"] == "35.0 ± 7.1"
+    assert first["Study's IoU"] == "30.0–40.0 (2)" and first["AP"] == "30.0–40.0 (2)"
     assert bare["Trained on"] == "no map at all"
-    assert (bare["Study's IoU"], bare["Foreground"]) == ("46.0 ± 7.1", NONE)
+    assert (bare["Study's IoU"], bare["Foreground"]) == ("41.0–51.0 (2)", NONE)
 
 
 def test_the_study_stands_beside_ours(page_of):
@@ -43,8 +44,8 @@ def test_the_study_stands_beside_ours(page_of):
     table = table.set_index(["Data", "Trained on"])
     row = table.loc[("DC-MNIST", "Original")]
     assert (row["Study"], row["Recomputed"]) == ("37.4", "37.6") or row["Study"] == "37.3"
-    assert (row["Reference"], row["This run (mini)"], row["Masks swapped"]) == (
-        NONE, "35.0 ± 7.1", "34.0 ± 7.1",
+    assert (row[AUTHORS], row["This run (mini)"], row["Masks swapped"]) == (
+        NONE, "30.0–40.0 (2)", "29.0–39.0 (2)",
     )  # fmt: skip
 
 
@@ -52,12 +53,12 @@ def test_the_reference_is_that_of_the_published_cgns(page_of):
     both = pd.concat([frame(), frame("published", study_iou=0.6)])
     table = explanations.against_study(page_of("explanations", frame(), explanations=both))
     table = table.set_index(["Data", "Trained on"])
-    assert table.loc[("W-MNIST", "CGN"), "Reference"] == "65.0 ± 7.1"
+    assert table.loc[("W-MNIST", "CGN"), AUTHORS] == "60.0–70.0 (2)"
 
 
 def test_readings_have_dashes_where_nothing_was_read():
     table = explanations.readings(frame())
-    assert table["Digit"].tolist() == ["75.0 ± 7.1"] * 6
+    assert table["Digit"].tolist() == ["70.0–80.0 (2)"] * 6
     assert set(table["Background"]) == {NONE}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from cgnbook import page, records
 from cgnbook.chapters import welcome
-from cgnbook.verdict import EYE, NOT, NOT_RUN, PARTLY, REPRODUCED, Finding
+from cgnbook.verdict import EYE, NOT, NOT_MEASURED, NOT_RUN, PARTLY, REPRODUCED, Finding
 from cgnlib import experiments, paths
 from cgnlib.data import sources
 
@@ -27,27 +27,42 @@ def claims(this):
 
 
 def test_every_claim_has_the_same_sources(claims):
-    assert len(claims) == len(welcome.CLAIMS) == 6
-    assert {tuple(claim.by) for claim in claims} == {("Study", "Reference run", THIS)}
+    assert len(claims) == len(welcome.CLAIMS) == 7
+    kinds = ("Study", records.AUTHORS, records.TRAINED, THIS)
+    assert {tuple(claim.by) for claim in claims} == {kinds}
 
 
-def test_this_run_has_a_verdict_on_every_claim_with_its_effects(claims):
-    for claim in claims:
+def test_no_verdict_on_the_digits_is_of_two_kinds_of_evidence(claims):
+    """What the authors' networks do is no reproduction of the recipe."""
+    for claim in (claims[0], claims[4]):
+        theirs, ours = claim.by[records.AUTHORS], claim.by[records.TRAINED]
+        assert (theirs.outcome, ours.outcome) == (REPRODUCED, PARTLY) and theirs != ours
+    assert claims[1].by[records.AUTHORS].outcome == NOT_MEASURED  # one network is no recipe
+    on_imagenet = [c for c in claims if "MNISTs" not in c.name]
+    assert all(c.by[records.AUTHORS] == welcome.NO_WEIGHTS for c in on_imagenet)
+
+
+def test_this_run_has_a_verdict_on_every_claim_that_it_tests(claims):
+    recipe = claims[1].by[THIS]
+    assert (recipe.outcome, recipe.unit) == (NOT_MEASURED, "mini trains by a recipe of its own")
+    for claim in (claims[0], *claims[2:]):
         found = claim.by[THIS]
         assert found.outcome in (REPRODUCED, PARTLY, NOT), claim.name
         assert found.effects and found.unit and found.values
 
 
 def test_the_study_judged_the_first_claim_by_eye_and_doubts_the_second(claims):
-    assert [claim.by["Study"] == EYE for claim in claims] == [True] * 2 + [False] * 4
-    assert claims[2].by["Study"].unit.endswith("the study calls them inconclusive")
+    eye = [claim.by["Study"].unit.endswith("by eye") for claim in claims]
+    assert eye == [True] * 3 + [False] * 4 and claims[0].by["Study"] == EYE
+    assert claims[3].by["Study"].unit.endswith("the study calls them inconclusive")
 
 
-@pytest.mark.parametrize("chapter", welcome.CLAIMS)
-def test_a_chapter_without_runs_finds_nothing(chapter, this):
-    claim, *_ = welcome.CLAIMS[chapter]
+@pytest.mark.parametrize("findings", welcome.CLAIMS)
+def test_a_chapter_without_runs_finds_nothing(findings):
+    claim, *_ = welcome.CLAIMS[findings]
     bare = page.opened(claim, "mini", records.read(claim, "mini").iloc[:0])
-    assert chapter.findings(bare)[THIS] == Finding(NOT_RUN)
+    found = findings(bare)[THIS]
+    assert found == Finding(NOT_RUN) or found.outcome == NOT_MEASURED
 
 
 def test_the_page_of_a_claim_has_its_runs_alone_and_what_others_say(this):
@@ -78,6 +93,23 @@ def test_the_scorecard_shows_each_verdict_and_leads_to_its_evidence(this, claims
             assert f">{found.outcome}</span>" in html
             assert all(effect in html for effect in found.effects)
     assert f'href="{claims[0].page}.html"' in welcome.scorecard(this).markup
+
+
+def test_the_result_is_of_the_records(this):
+    """`digits.cgns`, counted by hand: three CGNs of each variant, the worst and the best mean."""
+    found = welcome.facts(this)
+    rows = this.reference_of("claim-3-mnist")
+    rows = rows[(rows.metric == "test_accuracy") & (rows.train_on == "cgn")]
+    by = rows.groupby(["variant", "generator"]).value.mean() * 100
+    own = by.drop("published", level="generator")
+    assert found["retrained-n"] == len(own) == 9
+    assert found["retrained-least"] == pytest.approx(own.min())
+    assert found["retrained-most"] == pytest.approx(own.max())
+    assert found["authors-wildlife"] == pytest.approx(by["wildlife", "published"])
+    assert found["original-wildlife"] < 15 < found["authors-wildlife"]
+    text = (paths.ROOT / "index.md").read_text()
+    assert set(re.findall(r"{glue:text}`([\w-]+)", text)) <= found.keys()
+    assert found["authors-double-colored"] > found["retrained-most"]  # the recipe does not always
 
 
 def test_book_paper_and_study_are_to_be_cited():
