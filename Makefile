@@ -90,7 +90,7 @@ slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may
 	$(call install,'.[dev$(comma)slurm]')
 	$(PY) -m pytest -m slurm
 
-browser: book  ## Open every page of the built book in Chromium, and a chapter in JupyterLab
+browser: book  ## Open the built book in Chromium, draw and paint, and a chapter in JupyterLab
 	$(call install,'.[dev$(comma)browser$(comma)editor]')
 	$(PY) -m pytest -m browser
 

@@ -13,7 +13,7 @@ import sys
 from cgnlib import experiments, runs
 from cgnlib.compute.nets_of import net_of
 from cgnlib.errors import CGNError, ended
-from cgnlib.experiments import CGN, Evaluation
+from cgnlib.experiments import CGN, Evaluation, Run
 from cgnlib.nets import shipped
 from ship import ship
 
@@ -42,6 +42,14 @@ def best(profile: str, variant: str) -> tuple[Evaluation, dict]:
     return chosen, {name: metrics[name] for name in TOLD} | {"best_of": len(found)}
 
 
+def told(run: Run) -> dict:
+    """What a record says of the run that trained a net."""
+    made = runs.load(run)
+    kept = ("commit", "device", "seconds", "finished")
+    about = {"run": run.id, "spec": run.digest(), "settings": run.spec()["settings"]}
+    return about | {name: made.env[name] for name in kept} | {"inputs": made.spec["inputs"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="full", help="whose CGNs (default: full)")
@@ -49,11 +57,8 @@ def main() -> None:
     for variant in experiments.VARIANTS:
         evaluation, about = best(profile, variant)
         run = evaluation.generator
-        made = runs.load(run)
-        kept = ("commit", "device", "seconds", "finished")
-        about |= {"run": run.id, "spec": run.digest(), "settings": run.spec()["settings"]}
-        about |= {name: made.env[name] for name in kept} | {"inputs": made.spec["inputs"]}
-        ship(shipped.CGN + variant, net_of(run, made.folder), about)
+        about |= told(run)
+        ship(shipped.CGN + variant, net_of(run, runs.load(run).folder), about)
         print(f"{shipped.CGN}{variant}: {run.id}, best of {about['best_of']}")
 
 

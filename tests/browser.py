@@ -1,4 +1,4 @@
-"""What test_browser drives: a server for the built book, and a Chromium to open it in."""
+"""What the tests of pages drive: a server for the built book, and a Chromium to open it in."""
 
 import os
 import shutil
@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 
 from pdf import ALONE, NAMES
+from sources import ROOT, pages
+
+HTML = ROOT / "_build/html"
+CHAPTERS = [page.relative_to(ROOT).with_suffix(".html").as_posix() for page in pages(ROOT)]
+EVERY = [*CHAPTERS, "search.html"]
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -7,7 +7,7 @@ import myst_nb
 import numpy as np
 import pandas as pd
 
-from cgnbook import boxes, records, reported, tables
+from cgnbook import boxes, cited, records, reported, tables
 from cgnbook.records import AUTHORS, FULL, THIS, TRAINED
 from cgnbook.verdict import Finding, Verdict, badge
 from cgnlib import runs
@@ -113,12 +113,16 @@ def tracked(claim: str, profile: str, *beside: str) -> Page:
 
 def glue(facts: Mapping[str, object]) -> None:
     """Put facts where the text names them: a verdict as its badge, a number as Python's own, since
-    a text formats no other, all else as it is."""
+    a text formats no other, all else as it is.  A fact that knows its rows says where it is from
+    (see `cited`); book/_press/citations.py puts that into the page."""
+    rows = getattr(facts, "rows", {})
     for name, fact in facts.items():
         if isinstance(fact, Verdict | Finding):
             fact = boxes.Shown(badge(fact.outcome))
         elif isinstance(fact, np.generic):
             fact = fact.item()
+        if name in rows and not isinstance(fact, boxes.Shown):
+            fact = cited.Number(fact, cited.sources(rows[name]))
         myst_nb.glue(name, fact, display=False)
 
 

@@ -1,7 +1,8 @@
 """Weights that come with the book, in half precision, and the record of their training.
 
-The menagerie's pretrained parts, and a CGN of each MNIST variant, trained here at the paper's
-size.  Scripts in data_prep/ make them (`ship.py`), in folders beside themselves.
+The menagerie's pretrained parts; a CGN of each MNIST variant, and two classifiers of W-MNIST,
+trained here at the paper's size.  Scripts in data_prep/ make them (`ship.py`), in folders beside
+themselves.
 """
 
 import json
@@ -17,6 +18,7 @@ from cgnlib.nets import weights
 FOLDER = paths.ROOT / "data_prep" / "menagerie"
 NAMES = ("biggan", "u2net", "classifier", "probe")  # of the menagerie
 CGN = "cgn-"  # before the name of a variant
+CNN = "cnn-"  # before a variant and what the classifier learned from
 
 
 def record(name: str) -> dict:
@@ -65,7 +67,7 @@ def load(name: str, net: nn.Module) -> nn.Module:
 
 def file_of(name: str) -> Path:
     """Where a part is kept, with its record beside it."""
-    folder = FOLDER.with_name("mnists") if name.startswith(CGN) else FOLDER
+    folder = FOLDER.with_name("mnists") if name.startswith((CGN, CNN)) else FOLDER
     return folder / f"{name}.safetensors"
 
 

@@ -9,6 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat import v4
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 import boxes
 
@@ -87,7 +88,11 @@ def page(tmp_path_factory):
     nbformat.write(v4.new_notebook(cells=cells, metadata=PYTHON), folder / "index.ipynb")
     warnings = (folder / "warnings").open("w+")
     out = folder / "html"
-    Sphinx(folder, folder, out, folder / "doctrees", "html", status=None, warning=warnings).build()
+    with docutils_namespace():
+        app = Sphinx(
+            folder, folder, out, folder / "doctrees", "html", status=None, warning=warnings
+        )
+        app.build()
     warnings.seek(0)
     assert warnings.read() == ""
     return BeautifulSoup((out / "index.html").read_text(), "html.parser")

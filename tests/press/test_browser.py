@@ -14,22 +14,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from browser import chromium, serving
+from browser import CHAPTERS, EVERY, HTML
 from bs4 import BeautifulSoup
 
 import links
 import pdf
 from cgnbook import composing
 from cgnbook.chapters import composer
-from sources import ROOT, pages
+from sources import ROOT
 
 pytestmark = pytest.mark.browser
 
-HTML, SCREENS = ROOT / "_build/html", ROOT / "_build/screens"
+SCREENS = ROOT / "_build/screens"
 WIDTHS = {1440: 900, 390: 844}
 THEMES = ("light", "dark")
-CHAPTERS = [page.relative_to(ROOT).with_suffix(".html").as_posix() for page in pages(ROOT)]
-EVERY = [*CHAPTERS, "search.html"]
 COMPOSER = "book/02_composer.html"
 # The theme looks 0.3 s after a change of width which boxes scroll, and lets the keyboard in there.
 RESIZED = "new Promise(done => requestAnimationFrame(() => setTimeout(done, 500)))"
@@ -44,28 +42,6 @@ class Visit:
     violations: dict[str, list[str]] = field(default_factory=dict)
     overflow: dict[str, int] = field(default_factory=dict)
     nameless: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not all((HTML / page).exists() for page in EVERY):
-        pytest.skip("the book is not built: make browser builds it first")
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[str]:
-    with serving(HTML) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def tab(browser):
-    """One tab for all pages, so that fonts and scripts load once."""
-    context = browser.new_context(reduced_motion="reduce")
-    yield context.new_page()
-    context.close()
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +90,12 @@ def visit(tab, site: str, name: str) -> Visit:
 
 
 def settle(tab) -> None:
-    """Wait until fonts are there and formulas are set; nothing slides or fades from then on."""
+    """Wait until fonts are there, formulas are set and the painter has its answers; nothing slides
+    or fades from then on."""
     tab.add_style_tag(content="*, ::before, ::after { transition: none !important }")
     tab.evaluate("document.fonts.ready.then(() => true)")
     tab.evaluate("window.MathJax?.startup?.promise?.then(() => true) ?? true")
+    tab.wait_for_selector("body:not(:has(.painter)), .painter[data-rests]")
 
 
 def violations(tab) -> Iterator[str]:

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from cgnbook import ablations, boxes
+from cgnbook.cited import cited
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.page import Page
 from cgnbook.verdict import (
@@ -84,6 +85,7 @@ def findings(this: Page) -> dict[str, Finding]:
     return {"Study": EYE} | {source: finding(rows) for source, rows in this.ours.items()}
 
 
+@cited
 def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
     """What the text says: verdicts, what the reader finds here (`effect`) and in the reference run,
     and how often the shape of the key is read, in percent.

@@ -7,6 +7,7 @@ import pandas as pd
 import seaborn as sns
 
 from cgnbook import boxes, digits, lottery
+from cgnbook.cited import cited
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.names import NAMES, NONE, key
 from cgnbook.page import Page
@@ -145,6 +146,7 @@ def as_published(profile: str) -> bool:
     )
 
 
+@cited
 def facts(this: Page) -> dict[str, object]:
     """Every number, verdict and remark of the text; percentages, and digits of ten."""
     live, reference = this.live, this.reference

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cgnbook import ablations, boxes
 from cgnbook.ablations import Measured
+from cgnbook.cited import cited
 from cgnbook.drawing import STYLE
 from cgnbook.names import NONE, REMOVED, formula
 from cgnbook.page import Page
@@ -122,6 +123,7 @@ def _one(measured: Measured, seed: int) -> Measured:
     }
 
 
+@cited
 def facts(this: Page) -> dict[str, object]:
     """What the text says: verdicts and how many trends each met, what a reader makes of each
     loss, and how often it reads the intended shape with and without the losses on the mask."""

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from cgnbook import boxes, heads, records, reported
+from cgnbook.cited import cited
 from cgnbook.drawing import STYLE, bytes_of, tile
 from cgnbook.heads import Measured
 from cgnbook.names import CLASSIFIERS, CONTROL, INVARIANT, PLAIN, SUBJECTS
@@ -79,6 +80,7 @@ def findings(this: Page) -> dict[str, Finding]:
     return {source: finding(by[source]) for source in by if source != "Paper"}
 
 
+@cited
 def facts(this: Page) -> dict[str, object]:
     """What the text says: the verdicts, how many trends each met, and by which number of images
     the study divided."""

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from cgnbook import boxes, digits
+from cgnbook.cited import cited
 from cgnbook.digits import RECIPES, Accuracies, accuracies, means
 from cgnbook.drawing import STYLE, bytes_of, sign, tile
 from cgnbook.names import NAMES, SETTINGS, key
@@ -71,6 +72,7 @@ def findings(this: Page) -> dict[str, Finding]:
     }
 
 
+@cited
 def facts(this: Page) -> dict[str, object]:
     """Every number, verdict and remark of the text, in percent or points."""
     of = {

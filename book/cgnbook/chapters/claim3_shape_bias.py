@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cgnbook import boxes, heads, records, reported
+from cgnbook.cited import cited
 from cgnbook.drawing import STYLE
 from cgnbook.heads import Measured
 from cgnbook.names import CLASSIFIERS, CONTROL, INVARIANT, NONE, PLAIN, SUBJECTS
@@ -86,6 +87,7 @@ def findings(this: Page) -> dict[str, Finding]:
     return {source: finding(by[source]) for source in by if source != "Paper"}
 
 
+@cited
 def facts(this: Page) -> dict[str, object]:
     """What the text says: the verdicts and how many trends each met; in percent, what the study's
     cached epochs say, and the bias of the mean of the heads in the reference run."""

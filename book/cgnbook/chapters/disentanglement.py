@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 
 from cgnbook import boxes
+from cgnbook.cited import cited
 from cgnbook.drawing import STYLE, arrays_of, sign, tile
 from cgnbook.names import (
     CLASSIFIERS,
@@ -321,6 +322,7 @@ def heads(numbers: pd.DataFrame, layer: str = "fine") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@cited
 def facts(this: Page, here: pd.DataFrame, looked: pd.DataFrame) -> dict[str, object]:
     """What the text says: shares of what a perfect CGN would score, in percent; the correlations,
     and how often chance gives as much; what the CGNs of this run move and vary.

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cgnbook import boxes
+from cgnbook.cited import cited
 from cgnbook.drawing import STYLE, arrays_of, tile
 from cgnbook.names import NAMES, NONE, SETTINGS
 from cgnbook.page import Page
@@ -28,6 +29,7 @@ MEASURES = {
 _COLOURS = {"original": "#D55E00", "cgn": "#0072B2"}
 
 
+@cited
 def facts(this: Page) -> dict[str, object]:
     """Every number and remark of the text, in percent."""
     there = of_published(this.reference)

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from cgnbook import boxes
+from cgnbook.cited import cited
 from cgnbook.drawing import STYLE, sign
 from cgnbook.names import NAMES, NONE, key
 from cgnbook.page import Page
@@ -141,6 +142,7 @@ def answers(this: Page) -> dict[str, dict[str, Effect]]:
     return {s: effects(of) for s, of in zip(short, reversed(sources(this).values()), strict=True)}
 
 
+@cited
 def facts(this: Page) -> dict[str, object]:
     """Every number and remark of the text, in percent or points."""
     told, there, here = sources(this).values()

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from cgnbook import boxes
+from cgnbook.cited import cited
 from cgnbook.digits import accuracies
 from cgnbook.drawing import STYLE
 from cgnbook.names import NAMES, SETTINGS
@@ -83,6 +84,7 @@ def explain(found: Change | None, margin: float = 0.10, share: float = 0.5) -> s
     return GATE if found.background >= share * found.real else UNEXPLAINED
 
 
+@cited
 def facts(this: Page) -> dict[str, object]:
     """Every number, answer and remark of the text, in percent or points."""
     looks = {"live": means(this.live), "reference": means(this.reference)}

