@@ -132,7 +132,7 @@ def _measured(who: str, profile: str, rows: pd.DataFrame) -> dict[str, str]:
         "who": who,
         "scale": f"{profile}: {experiments.profile(profile).purpose}",
         "runs": f"{len(runs)}, seeds {', '.join(map(str, seeds))}",
-        "n": " or ".join(f"{int(n):,}" for n in sorted(set(filter(None, rows.n)))),
+        "n": " or ".join(f"{n:,}" for n in sorted({int(float(n)) for n in rows.n if n})),
         "rows": f"{len(rows)} of {', '.join(_names(rows))} in "
         + ", ".join(
             claim if who == records.THIS else records.path_of(claim, profile).name

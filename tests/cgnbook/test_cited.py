@@ -15,7 +15,7 @@ OURS = "Reference run"
 
 def rows(source: str, metric: str, *values: float, **more: object) -> pd.DataFrame:
     of = {"source": source, "metric": metric, "variant": "wildlife", "claim": "claim-3-mnist"}
-    of |= {"profile": "" if source == "Study" else "full", "table": "", "n": 100} | more
+    of |= {"profile": "" if source == "Study" else "full", "table": "", "n": "100.0"} | more
     made = [
         of | {"value": value, "seed": i, "run": f"{metric}-s{i}"} for i, value in enumerate(values)
     ]
