@@ -6,7 +6,6 @@ import pytest
 
 from cgnlib import experiments as e
 from cgnlib.data import digits
-from cgnlib.experiments import declared
 from cgnlib.runs import inputs
 
 VARIANT = "double_colored"
@@ -37,12 +36,12 @@ TINY = _profile(e.profile("mini"))
 
 
 def cgn(**recipe) -> e.CGN:
-    run = declared.cgn(TINY, VARIANT, 0)
+    run = TINY.cgn(VARIANT, 0)
     return replace(run, recipe=replace(run.recipe, **recipe))
 
 
 def gan(seed: int = 0, **recipe) -> e.GAN:
-    run = declared.gan(TINY, VARIANT, seed)
+    run = TINY.gan(VARIANT, seed)
     return replace(run, recipe=replace(run.recipe, **recipe))
 
 

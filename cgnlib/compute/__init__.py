@@ -5,9 +5,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, assert_never, cast
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from cgnlib import experiments as e
+from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.training.checkpoints import Checkpoint
 
 CPU = torch.device("cpu")
@@ -25,6 +28,12 @@ class Job:
     needs: dict[str, Path] = field(default_factory=dict)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     device: torch.device = CPU
+
+    def show(self, pictures: dict[str, Tensor], **others: Tensor) -> None:
+        """Leave samples.npz, which the book draws from.  pictures: [B, 3, H, W] in -1...1."""
+        stored = {name: to_stored(x) for name, x in pictures.items()} | others
+        arrays = {name: x.cpu().numpy() for name, x in stored.items()}
+        np.savez_compressed(self.folder / "samples.npz", **arrays)
 
 
 class Found(NamedTuple):

@@ -1,6 +1,6 @@
 """Claim 3 on ImageNet and the menagerie: sets of images, classifiers, and their tests."""
 
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ from cgnlib import experiments as e
 from cgnlib import worlds
 from cgnlib.chance import generator, seeded
 from cgnlib.compute import Found, Job
-from cgnlib.compute.nets_of import WEIGHTS, net_of
+from cgnlib.compute.nets_of import WEIGHTS, keep, net_of
 from cgnlib.counterfactuals.datasets import read_dataset, write_dataset
 from cgnlib.data import sources
 from cgnlib.measures import decisions
@@ -50,8 +50,7 @@ def _plain(run: e.Plain, job: Job) -> Found:
 
 
 def _pretrained(run: e.PretrainedPlain, job: Job) -> Found:
-    weights.save(nets.Plain(imagenet.pretrained()), job.folder / WEIGHTS)
-    return Found({})
+    return keep(job, nets.Plain(imagenet.pretrained()))
 
 
 def _ensemble(run: e.Ensemble, job: Job) -> Found:
@@ -97,11 +96,8 @@ class _Exam:
     """All tests after each epoch; keeps the weights of the best on real validation images."""
 
     def __init__(self, folder: Path, subject: str, tests: list[Stimuli]):
-        self.path, self.metric, self.tests = (
-            folder / WEIGHTS,
-            Measure("real_top1", subject).name,
-            tests,
-        )
+        self.path, self.tests = folder / WEIGHTS, tests
+        self.metric = Measure("real_top1", subject).name
         self.best = -1.0
 
     def __call__(self, net: nn.Module, epoch: int) -> dict[str, float]:
@@ -134,35 +130,29 @@ def measures(table: Table) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for subject in dict.fromkeys(table["subj"].tolist()):
-        mine = table.where(subj=subject)
+        mine, told = table.where(subj=subject), {}
         conditions = dict.fromkeys(mine["condition"].tolist())
         for condition in conditions:
             part = mine.where(condition=condition)
             found[f"{condition}_images"] = len(part)
-            for name, value in _measures_of(condition, part):
-                found[Measure(name, subject).name] = value
+            told |= _measures_of(condition, part)
         if {"mixed_same", "mixed_rand"} <= conditions.keys():
-            found[Measure("bg_gap", subject).name] = decisions.bg_gap(mine)
+            told["bg_gap"] = decisions.bg_gap(mine)
+        found |= {Measure(name, subject).name: value for name, value in told.items()}
     return found
 
 
-def _measures_of(condition: str, part: Table) -> Iterator[tuple[str, float]]:
+def _measures_of(condition: str, part: Table) -> dict[str, float]:
+    best = decisions.top1(part)
     if condition in ("real", "counterfactual"):
-        yield f"{condition}_top1", decisions.top1(part)
-        yield f"{condition}_top5", decisions.top5(part)
-        return
-    yield condition, decisions.top1(part)
-    if condition != "cue_conflict":
-        return
-    for cue, share in decisions.cue_shares(part).items():
-        yield f"cue_{cue}", share
-    try:
-        bias = decisions.shape_bias(part)
-    except ValueError:  # no decision follows shape or texture: there is no bias to tell
-        return
-    yield "shape_bias", bias.value
-    yield "shape_bias_low", bias.low
-    yield "shape_bias_high", bias.high
+        return {f"{condition}_top1": best, f"{condition}_top5": decisions.top5(part)}
+    found = {condition: best}
+    if condition == "cue_conflict":
+        found |= {f"cue_{cue}": share for cue, share in decisions.cue_shares(part).items()}
+        with suppress(ValueError):  # no decision follows shape or texture: there is no bias to tell
+            bias, low, high, *_ = decisions.shape_bias(part)
+            found |= {"shape_bias": bias, "shape_bias_low": low, "shape_bias_high": high}
+    return found
 
 
 KINDS = {

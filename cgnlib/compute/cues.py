@@ -12,7 +12,7 @@ from torch import Tensor
 from cgnlib import experiments as e
 from cgnlib.chance import generator
 from cgnlib.compute import Found, Job
-from cgnlib.compute.digits import CHUNK, test_of
+from cgnlib.compute.digits import CHUNK, predict, test_of
 from cgnlib.compute.nets_of import net_of
 from cgnlib.counterfactuals.digits import BATCH, interventions, to_stored
 from cgnlib.data.images import Images, to_signed
@@ -25,16 +25,10 @@ from cgnlib.nets.mnist import CGN, CNN, compose
 DOMAINS = ("real", "cgn")
 
 
-def _following(run: e.Following, job: Job) -> Found:
-    return following(*_nets(run, job), test_of(run), run.evaluated, run.seed)
-
-
-def _crossing(run: e.Crossing, job: Job) -> Found:
-    return crossing(*_nets(run, job), test_of(run), run.evaluated, run.seed)
-
-
-def _nets(run: e.Following, job: Job) -> Iterator[CNN | CGN]:
-    return (net_of(run.needs[role], job.needs[role]) for role in ("classifier", "generator"))
+def _measured(run: e.Following, job: Job) -> Found:
+    measure = crossing if isinstance(run, e.Crossing) else following
+    nets = (net_of(run.needs[role], job.needs[role]) for role in ("classifier", "generator"))
+    return measure(*nets, test_of(run), run.evaluated, run.seed)
 
 
 def following(net: CNN, cgn: CGN, test: Variant, n: int, seed: int) -> Found:
@@ -48,13 +42,12 @@ def following(net: CNN, cgn: CGN, test: Variant, n: int, seed: int) -> Found:
     made, fg, bg = held_out(cgn, n, generator(seed, "held-out"))
     found, z = {}, []
     for name, images, cues in (("real", real, (test.fg[:n], test.bg[:n])), ("cgn", made, (fg, bg))):
-        parts = [images.batch(index)[0] for index in torch.arange(n).split(CHUNK)]
-        with torch.inference_mode():
-            predicted = torch.cat([net(x).argmax(1) for x in parts])
+        predicted = predict(net, images)
         found[f"{name}_accuracy"] = (predicted == images.y).float().mean().item()
         for cue, share in follow(predicted, images.y, *cues).items():
             found[follows([name], cue)] = share
-        z.append(features.features(net, parts))
+        parts = torch.arange(n).split(CHUNK)
+        z.append(features.features(net, (images.batch(index)[0] for index in parts)))
     domain = torch.arange(2).repeat_interleave(n)
     read = features.linear_probe(torch.cat(z), domain, seed)
     return Found(found | {"followed_images": n, "domain_read": read})
@@ -88,10 +81,8 @@ def crossed(
     """
     for index in torch.arange(n).split(BATCH):
         y, fg, bg = test.y[index], test.fg[index], test.bg[index]
-        real = (
-            test.mask[index].float(),
-            *(_texture(test, i, c, rng) for i, c in enumerate((fg, bg))),
-        )
+        textures = (_texture(test, i, c, rng) for i, c in enumerate((fg, bg)))
+        real = (test.mask[index].float(), *textures)
         with torch.inference_mode():
             made = (
                 cgn.mask(cgn.draw_latent(len(y), rng), y),
@@ -121,4 +112,4 @@ def held_out(cgn: CGN, n: int, rng: torch.Generator) -> tuple[Images, Tensor, Te
     return Images(x, y), y_fg, y_bg
 
 
-KINDS = {e.Following: _following, e.Crossing: _crossing}
+KINDS = {e.Following: _measured, e.Crossing: _measured}

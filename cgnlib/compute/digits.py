@@ -2,17 +2,15 @@
 
 import csv
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cgnlib import chance
 from cgnlib import experiments as e
-from cgnlib.chance import generator
+from cgnlib.chance import DIGITS_TEST, generator
 from cgnlib.compute import Found, Job
-from cgnlib.compute.nets_of import WEIGHTS, net_of
+from cgnlib.compute.nets_of import WEIGHTS, keep, net_of
 from cgnlib.counterfactuals.digits import sample_cgn, sample_gan, set_size
 from cgnlib.data import sources, variants
 from cgnlib.data.images import Images, Union, load_set
@@ -30,7 +28,7 @@ def split_of(run: e.OnDigits, split: str, rng: torch.Generator, **kwargs) -> Var
 
 def test_of(run: e.OnDigits) -> Variant:
     """The test images, on which all runs of a profile are tested alike."""
-    return split_of(run, "test", generator(chance.DIGITS_TEST, "test"))
+    return split_of(run, "test", generator(DIGITS_TEST, "test"))
 
 
 def predict(net: mnist.CNN, data: Images | Variant) -> Tensor:
@@ -42,30 +40,16 @@ def predict(net: mnist.CNN, data: Images | Variant) -> Tensor:
         return torch.cat([net(x).argmax(1) for x in batches]).cpu()
 
 
-def _cgn(run: e.CGN, job: Job) -> Found:
+def _trained(run: e.CGN | e.GAN, job: Job) -> Found:
+    train = train_cgn if isinstance(run, e.CGN) else train_gan
     data = split_of(run, "train", generator(run.seed, "data")).to(job.device)
-    net, history = train_cgn(data, run.recipe, run.seed, job.checkpoint)
-    weights.save(net, job.folder / WEIGHTS)
-    return Found(_last(history), history)
+    return keep(job, *train(data, run.recipe, run.seed, job.checkpoint))
 
 
-def _published_cgn(run: e.PublishedCGN, job: Job) -> Found:
+def _published(run: e.PublishedCGN, job: Job) -> Found:
     path = sources.find(f"cgn-{run.variant}")
-    net = weights.load(mnist.CGN(run.latent, run.ngf), path, "use the file as it was published")
-    weights.save(net, job.folder / WEIGHTS)
-    return Found({})
-
-
-def _gan(run: e.GAN, job: Job) -> Found:
-    data = split_of(run, "train", generator(run.seed, "data")).to(job.device)
-    net, history = train_gan(data, run.recipe, run.seed, job.checkpoint)
-    weights.save(net, job.folder / WEIGHTS)
-    return Found(_last(history), history)
-
-
-def _last(history: list[dict]) -> dict[str, float]:
-    """The losses that a training ended with."""
-    return {f"loss_{name}": value for name, value in history[-1].items() if name != "step"}
+    net = mnist.CGN(run.latent, run.ngf)
+    return keep(job, weights.load(net, path, "use the file as it was published"))
 
 
 def _set(run: e.ImageSet, job: Job) -> Found:
@@ -92,7 +76,11 @@ def _classifier(run: e.Classifier, job: Job) -> Found:
     test = test_of(run)
     predicted = predict(net, test.freeze())
     weights.save(net, job.folder / WEIGHTS)
-    _write_answers(job.folder / "decisions.csv", test, predicted)
+    with (job.folder / "decisions.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["item", "label", "fg", "bg", "prediction"])
+        columns = (torch.arange(len(test)), test.y, test.fg, test.bg, predicted)
+        writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
     return Found(
         {
             "train_images": len(data),
@@ -110,7 +98,9 @@ def _training_images(run: e.Classifier, job: Job) -> Images | Union:
     if run.originals:
         parts.append(split_of(run, "train", rng).freeze())
     if run.renderings:
-        parts.append(_decorrelated(run, run.renderings, rng))
+        drawn = (split_of(run, "train", rng, association="random") for _ in range(run.renderings))
+        rendered = [each.freeze() for each in drawn]
+        parts.append(Images(torch.cat([r.x for r in rendered]), torch.cat([r.y for r in rendered])))
     if run.set:
         parts.append(load_set(job.needs["set"]))
     if run.share is not None:
@@ -132,24 +122,10 @@ def mix(original: Images, made: Images, share: float, rng: torch.Generator) -> l
     return [Images(original.x[chosen], original.y[chosen]), Images(made.x[n:], made.y[n:])]
 
 
-def _decorrelated(run: e.Classifier, times: int, rng: torch.Generator) -> Images:
-    """Training digits whose cues are drawn at random, rendered several times over."""
-    rendered = [split_of(run, "train", rng, association="random").freeze() for _ in range(times)]
-    return Images(torch.cat([r.x for r in rendered]), torch.cat([r.y for r in rendered]))
-
-
-def _write_answers(path: Path, test: Variant, predicted: Tensor) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["item", "label", "fg", "bg", "prediction"])
-        columns = (test.y, test.fg, test.bg, predicted)
-        writer.writerows(zip(range(len(predicted)), *(c.tolist() for c in columns), strict=True))
-
-
 KINDS: dict[type, Callable[..., Found]] = {
-    e.CGN: _cgn,
-    e.PublishedCGN: _published_cgn,
-    e.GAN: _gan,
+    e.CGN: _trained,
+    e.PublishedCGN: _published,
+    e.GAN: _trained,
     e.ImageSet: _set,
     e.Classifier: _classifier,
 }

@@ -1,27 +1,17 @@
 """Readers of all cues, and what they see of interventions on the mechanisms of a CGN."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cgnlib import chance, worlds
 from cgnlib import experiments as e
-from cgnlib.chance import generator
+from cgnlib import worlds
+from cgnlib.chance import SILHOUETTES, TRUTH, generator
 from cgnlib.compute import Found, Job
 from cgnlib.compute.digits import split_of
 from cgnlib.compute.nets_of import WEIGHTS, net_of
-from cgnlib.counterfactuals import interventions
-from cgnlib.counterfactuals.digits import to_stored
-from cgnlib.counterfactuals.mechanisms import (
-    DigitCGN,
-    DigitRenderer,
-    MenagerieCGN,
-    Renderer,
-    Source,
-)
+from cgnlib.counterfactuals import interventions, mechanisms
 from cgnlib.data import menagerie
 from cgnlib.measures import disentanglement as measure
 from cgnlib.measures import metrics
@@ -55,29 +45,33 @@ def _reader(run: e.Reader, job: Job) -> Found:
 
 
 def _of_digits(run: e.Disentanglement, job: Job) -> Found:
-    source: Source
     if run.generator:
-        source = DigitCGN(net_of(run.generator, job.needs["generator"]), run.seed)
+        made = net_of(run.generator, job.needs["generator"])
+        source = mechanisms.DigitCGN(made, run.seed)
     else:
-        source = DigitRenderer(run.variant, run.digits, run.textures, run.seed)
+        source = mechanisms.DigitRenderer(run.variant, run.digits, run.textures, run.seed)
     read = of_digits(net_of(run.reader, job.needs["reader"]))
-    found, _, _ = _disentangled(source, read, run.evaluated, run.reader.factors, job.folder)
+    found, _, _ = _disentangled(source, read, run.evaluated, run.reader.factors, job)
     return Found(found)
 
 
 def _of_menagerie(run: e.MenagerieDisentanglement, job: Job) -> Found:
-    source: Source = Renderer(chance.TRUTH)
     if run.generator:
         folded = net_of(run.generator, job.needs["generator"]).fold(run.truncation)
-        source = MenagerieCGN(folded, run.seed, job.device)
+        source = mechanisms.MenagerieCGN(folded, run.seed, job.device)
+    else:
+        source = mechanisms.Renderer(TRUTH)
     read = of_probe(worlds.find(run.variant).probe().to(job.device), job.device)
-    found, masks, y = _disentangled(source, read, run.evaluated, FACTORS, job.folder)
-    return Found(found | {"nearest_iou": _nearest_iou(masks, y)})  # of MNIST, evaluations know it
+    found, masks, y = _disentangled(source, read, run.evaluated, FACTORS, job)
+    labels = torch.arange(POOL) % len(menagerie.CLASSES)
+    true, _ = menagerie.silhouette(labels, SILHOUETTES, torch.arange(POOL))
+    nearest = metrics.nearest_iou(masks, y, true > 0.5, labels)
+    return Found(found | {"nearest_iou": nearest.mean().item()})  # of MNIST, evaluations know it
 
 
 @torch.inference_mode()
 def _disentangled(
-    source: Source, read: Read, n: int, factors: Sequence[str], folder: Path
+    source: mechanisms.Source, read: Read, n: int, factors: Sequence[str], job: Job
 ) -> tuple[dict[str, float], Tensor, Tensor]:
     """Exchange class or noise of one mechanism at a time, and read what that does to the image.
 
@@ -93,7 +87,8 @@ def _disentangled(
         masks.append(scenes.mask > 0.5)
         spread.append(scenes.spread)
         if part[0] == 0:
-            _save_scenes(folder / "samples.npz", images[:4, :SHOWN], y[:SHOWN], other[:SHOWN])
+            scenes_and_moved = zip(("base", *FACTORS), images[:4, :SHOWN], strict=True)
+            job.show(dict(scenes_and_moved), y=y[:SHOWN], other=other[:SHOWN])
     diversity = torch.cat(spread).double().mean(0).tolist()
     found = _effects(factors, torch.cat(seen, 1), y, other)
     found |= {f"diversity_{name}": d for name, d in zip(FACTORS, diversity, strict=True)}
@@ -126,23 +121,9 @@ def _effects(names: Sequence[str], seen: Tensor, y: Tensor, other: Tensor) -> di
     return found
 
 
-def _nearest_iou(masks: Tensor, y: Tensor) -> float:
-    """Mean IoU with the most similar true mask of the class."""
-    labels = torch.arange(POOL) % len(menagerie.CLASSES)
-    true, _ = menagerie.silhouette(labels, chance.SILHOUETTES, torch.arange(POOL))
-    return metrics.nearest_iou(masks, y, true > 0.5, labels).mean().item()
-
-
-def _save_scenes(path: Path, images: Tensor, y: Tensor, other: Tensor) -> None:
-    """images: [4, N, 3, S, S], the scenes and after each exchanged class."""
-    names = ("base", *FACTORS)
-    stored = {name: to_stored(x).numpy() for name, x in zip(names, images, strict=True)}
-    np.savez_compressed(path, y=y.numpy(), other=other.numpy(), **stored)
-
-
 def of_digits(net: CueReader) -> Read:
     """What a trained reader of digits reads."""
-    return lambda x: _in_parts(lambda part: net(part).argmax(1), x)
+    return _in_parts(lambda part: net(part).argmax(1))
 
 
 def of_probe(net: nn.Module, device: torch.device) -> Read:
@@ -151,12 +132,11 @@ def of_probe(net: nn.Module, device: torch.device) -> Read:
     def read(part: Tensor) -> Tensor:
         return torch.stack([scores.argmax(1) for scores in net(part.to(device))], 1).cpu()
 
-    return lambda x: _in_parts(read, x)
+    return _in_parts(read)
 
 
-@torch.inference_mode()
-def _in_parts(read: Read, x: Tensor) -> Tensor:
-    return torch.cat([read(part) for part in x.split(READ)])
+def _in_parts(read: Read) -> Read:
+    return torch.inference_mode()(lambda x: torch.cat([read(part) for part in x.split(READ)]))
 
 
 KINDS = {

@@ -1,18 +1,14 @@
 """What an MNIST classifier looks at, and what its features keep."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from cgnlib import chance
 from cgnlib import experiments as e
-from cgnlib.chance import generator
+from cgnlib.chance import DIGITS_SHOWN, generator
 from cgnlib.compute import Found, Job
 from cgnlib.compute.digits import CHUNK, test_of
 from cgnlib.compute.nets_of import net_of
-from cgnlib.data.images import to_bytes
 from cgnlib.data.variants import Variant
 from cgnlib.measures import features, heat
 
@@ -27,9 +23,10 @@ def _explanation(run: e.Explanation, job: Job) -> Found:
     with heat.HeatMaps(net, net.model[8]) as maps:
         raw = torch.cat([maps(x) for x, _ in parts])
     z = features.features(net, (x for x, _ in parts))
-    chosen = torch.randperm(len(test), generator=generator(chance.DIGITS_SHOWN, "shown"))[:SHOWN]
+    chosen = torch.randperm(len(test), generator=generator(DIGITS_SHOWN, "shown"))[:SHOWN]
     scaled, constant = heat.normalised(raw)
-    _save(job.folder / "samples.npz", images.batch(chosen)[0], scaled[chosen], test, chosen)
+    shown = {"heat": scaled, "mask": test.mask.squeeze(1), "y": test.y}
+    job.show({"x": images.batch(chosen)[0]}, **{name: x[chosen] for name, x in shown.items()})
     n = min(run.embedded, len(test))
     np.savez_compressed(
         job.folder / "embedding.npz",
@@ -72,12 +69,6 @@ def _read(z: Tensor, test: Variant, seed: int) -> dict[str, float]:
         for cue, labels in cues.items()
         if len(labels.unique()) > 1  # C-MNIST's background is black
     }
-
-
-def _save(path: Path, x: Tensor, scaled: Tensor, test: Variant, chosen: Tensor) -> None:
-    stored = to_bytes(x.permute(0, 2, 3, 1).contiguous())
-    arrays = {"x": stored, "heat": scaled, "mask": test.mask[chosen].squeeze(1)}
-    np.savez_compressed(path, y=test.y[chosen].numpy(), **{k: v.numpy() for k, v in arrays.items()})
 
 
 KINDS = {e.Explanation: _explanation}

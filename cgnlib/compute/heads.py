@@ -5,7 +5,6 @@ There the true mask of every object is known, and so is which cue a head was tau
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +12,6 @@ from cgnlib import chance
 from cgnlib import experiments as e
 from cgnlib.compute import Found, Job
 from cgnlib.compute.nets_of import net_of
-from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.data.menagerie import Menagerie
 from cgnlib.measures import heat
 from cgnlib.measures.naming import Measure
@@ -34,7 +32,7 @@ def _head_maps(run: e.HeadMaps, job: Job) -> Found:
     """Heat maps of every subject of a classifier, against the true masks of the objects."""
     net = net_of(run.classifier, job.needs["classifier"])
     x, true = images(run.condition, run.evaluated)
-    stored = {"x": to_stored(x[:SHOWN]).numpy(), "mask": true[:SHOWN].numpy()}
+    shown = {"mask": true[:SHOWN]}
     found = {"explained_images": len(x), "mask_coverage_true": true.float().mean().item()}
     for layer in LAYERS:
         for subject in subjects(net):
@@ -42,8 +40,8 @@ def _head_maps(run: e.HeadMaps, job: Job) -> Found:
             for name, value in overlap(raw, true).items():
                 found[Measure(name, subject, layer).name] = value
             if layer == "fine":
-                stored[subject] = heat.normalised(raw[:SHOWN])[0].numpy()
-    np.savez_compressed(job.folder / "samples.npz", **stored)
+                shown[subject] = heat.normalised(raw[:SHOWN])[0]
+    job.show({"x": x[:SHOWN]}, **shown)
     return Found(found)
 
 

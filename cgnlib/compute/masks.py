@@ -3,9 +3,6 @@
 The probe reads bare masks, the oracle whole images; both learned from true digits only.
 """
 
-from pathlib import Path
-
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +11,7 @@ from cgnlib.chance import generator
 from cgnlib.compute import Found, Job
 from cgnlib.compute.digits import CHUNK, predict, split_of, test_of
 from cgnlib.compute.nets_of import net_of
-from cgnlib.counterfactuals.digits import interventions, to_stored
+from cgnlib.counterfactuals.digits import interventions
 from cgnlib.data.digits import digit_masks, load_digits
 from cgnlib.measures import metrics
 from cgnlib.nets import mnist
@@ -30,33 +27,26 @@ def _evaluation(run: e.Evaluation, job: Job) -> Found:
         mask, fg, bg, _, _ = next(interventions(net, y, rng))
         x_gen = mnist.compose(mask, fg, bg)
         hard = mask > 0.5
-    read_mask = _read(probe, _bare(hard)) == y
-    read_image = _read(oracle, x_gen) == y
+    read = _read(probe, _bare(hard)) == y
     digits = load_digits(run.digits, "train", run.variant)
     true = digit_masks(digits, run.variant)
     test = test_of(run)
-    iou = metrics.nearest_iou(hard, y, true, digits.labels)
-    of_class = {
-        f"mask_read_{label}": read_mask[y == label].float().mean().item() for label in range(10)
+    shares = {
+        "mask_coverage": metrics.mask_coverage(mask),
+        "mask_coverage_true": test.mask,
+        "mask_binary": (mask < 0.1) | (mask > 0.9),
+        "mask_iou": metrics.nearest_iou(hard, y, true, digits.labels),
+        "mask_iou_true": metrics.nearest_iou(test.mask, test.y, true, digits.labels),
+        "mask_read": read,
+        "mask_read_true": _read(probe, _bare(test.mask)) == test.y,
+        "image_read": _read(oracle, x_gen) == y,
+        "image_read_true": predict(oracle, test) == test.y,
     }
-    _save_samples(job.folder / "samples.npz", run, net)
-    return Found(
-        {
-            "mask_coverage": metrics.mask_coverage(mask).mean().item(),
-            "mask_coverage_true": test.mask.float().mean().item(),
-            "mask_binary": ((mask < 0.1) | (mask > 0.9)).float().mean().item(),
-            "mask_iou": iou.mean().item(),
-            "mask_iou_true": metrics.nearest_iou(test.mask, test.y, true, digits.labels)
-            .mean()
-            .item(),
-            "mask_read": read_mask.float().mean().item(),
-            "mask_read_true": (_read(probe, _bare(test.mask)) == test.y).float().mean().item(),
-            "image_read": read_image.float().mean().item(),
-            "image_read_true": (predict(oracle, test) == test.y).float().mean().item(),
-            "usable_digits": sum(share >= 0.5 for share in of_class.values()),
-            **of_class,
-        }
-    )
+    of_class = {f"mask_read_{label}": read[y == label] for label in range(10)}
+    found = {name: x.float().mean().item() for name, x in (shares | of_class).items()}
+    usable = sum(found[name] >= 0.5 for name in of_class)
+    _show(run, net, job)
+    return Found(found | {"usable_digits": usable})
 
 
 def _bare(mask: Tensor) -> Tensor:
@@ -69,8 +59,8 @@ def _read(net: mnist.CNN, x: Tensor) -> Tensor:
     return torch.cat([net(part).argmax(1) for part in x.split(CHUNK)])
 
 
-def _save_samples(path: Path, run: e.Evaluation, net: mnist.CGN) -> None:
-    """What the chapter's figure shows: real images, mechanisms and counterfactuals, as bytes."""
+def _show(run: e.Evaluation, net: mnist.CGN, job: Job) -> None:
+    """What the chapter's figure shows: real images, mechanisms and counterfactuals."""
     data = split_of(run, "train", generator(run.seed, "samples", "real"))
     first = torch.stack([(data.y == label).nonzero()[:3, 0] for label in range(10)])
     y, rng = torch.arange(10), generator(run.seed, "samples")
@@ -78,7 +68,7 @@ def _save_samples(path: Path, run: e.Evaluation, net: mnist.CGN) -> None:
         mask, fg, bg = net(net.draw_latent(10, rng), y, rng)
         shapes = y.repeat_interleave(3)
         parts = next(interventions(net, shapes, rng))[:3]
-        arrays = {
+        pictures = {
             "real": data.batch(first.flatten())[0],
             "mask": mask * 2 - 1,
             "fg": fg,
@@ -86,7 +76,7 @@ def _save_samples(path: Path, run: e.Evaluation, net: mnist.CGN) -> None:
             "x_gen": mnist.compose(mask, fg, bg),
             "counterfactual": mnist.compose(*parts),
         }
-    np.savez_compressed(path, **{name: to_stored(x).numpy() for name, x in arrays.items()})
+    job.show(pictures)
 
 
 KINDS = {e.Evaluation: _evaluation}

@@ -1,23 +1,24 @@
 """The CGNs over BigGAN: their training, and what they are worth."""
 
+from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torchvision.utils import make_grid
 from tqdm import tqdm
 
-from cgnlib import chance, worlds
 from cgnlib import experiments as e
-from cgnlib.chance import generator
+from cgnlib import worlds
+from cgnlib.chance import SHEET, generator
 from cgnlib.compute import Found, Job
-from cgnlib.compute.nets_of import WEIGHTS, net_of
+from cgnlib.compute.nets_of import keep, net_of
 from cgnlib.counterfactuals import datasets, draws
 from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.measures import metrics
 from cgnlib.nets import imagenet as nets
-from cgnlib.nets import perceptual, weights
+from cgnlib.nets import perceptual
 from cgnlib.nets.readers import Reader
 from cgnlib.training.mechanisms import train_mechanisms
 from cgnlib.worlds import imagenet
@@ -35,13 +36,11 @@ def _mechanisms(run: e.Mechanisms, job: Job) -> Found:
         sheet(net, run.variant, recipe.truncation, job.folder / f"sheet_{number:04}.png")
 
     history = train_mechanisms(net, features, recipe, run.seed, job.checkpoint, save_sheet)
-    weights.save(net, job.folder / WEIGHTS)
-    return Found({f"loss_{k}": v for k, v in history[-1].items() if k != "step"}, history)
+    return keep(job, net, history)
 
 
 def _published(run: e.PublishedMechanisms, job: Job) -> Found:
-    weights.save(imagenet.published(), job.folder / WEIGHTS)
-    return Found({})
+    return keep(job, imagenet.published())
 
 
 def device_of(net: nn.Module) -> torch.device:
@@ -52,7 +51,7 @@ def device_of(net: nn.Module) -> torch.device:
 def panels(net: nets.ImageNetCGN, world: str, truncation: float) -> dict[str, Tensor]:
     """One image of each class of the world's sheet: every part of PANELS, [B, 3, S, S]."""
     y = torch.tensor(worlds.find(world).sheet)
-    rng = generator(chance.SHEET, "sheet")
+    rng = generator(SHEET, "sheet")
     u = draws.truncated_noise(len(y), net.config.z_dim, truncation, rng)
     device = device_of(net)
     u, y = u.to(device), y.to(device)
@@ -66,12 +65,10 @@ def panels(net: nets.ImageNetCGN, world: str, truncation: float) -> dict[str, Te
 
 def sheet(net: nets.ImageNetCGN, world: str, truncation: float, path: Path) -> None:
     """The sampling sheet of a training: a row for each class, a column for each of PANELS."""
-    columns = panels(net, world, truncation).values()
-    rows = torch.stack(list(columns), 1)  # [B, 6, 3, S, S]
-    tiled = to_stored(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
-    tiled = tiled.permute(0, 2, 1, 3, 4).flatten(2, 3).flatten(0, 1)
+    rows = torch.stack(list(panels(net, world, truncation).values()), 1)  # [B, 6, 3, S, S]
+    tiled = make_grid(rows.flatten(0, 1), nrow=len(PANELS), padding=0)
     part = path.with_suffix(".part")
-    Image.fromarray(tiled.numpy()).save(part, format="png")
+    Image.fromarray(to_stored(tiled[None])[0].numpy()).save(part, format="png")
     part.replace(path)
 
 
@@ -92,49 +89,49 @@ def _quality(run: e.Quality, job: Job) -> Found:
     if run.generator:
         if probe := world.probe():
             found |= _counterfactuals(run, folded, probe.to(job.device))
-        _save_samples(job.folder / "samples.npz", run, net, folded)
+        _show(run, net, folded, job)
     return Found(found)
 
 
 def _same_classes(
     run: e.Quality, net: nets.ImageNetCGN, folded: nets.FoldedCGN, judge: nn.Module
 ) -> dict[str, float]:
-    n, truncation, is_biggan = run.recipe.evaluated, run.recipe.truncation, run.generator is None
-    device, size = device_of(net), run.facts.at_once
-    answers, coverage, binary, iou, read = [], [], [], [], []
+    n, truncation, device = run.recipe.evaluated, run.recipe.truncation, device_of(net)
+    size = run.facts.at_once
+    seen = defaultdict(list)
     rng = generator(run.seed, "quality")
     y = draws.draw_classes("random_same", n, net.config.num_classes, rng)[:, 0]
     u = draws.truncated_noise(n, net.config.z_dim, truncation, rng)
     for part in tqdm(torch.arange(n).split(size), disable=None, unit=f"x{size}"):
         latent, classes = u[part].to(device), y[part].to(device)
-        x_gt = net.draw_real(latent, classes, truncation)
-        x = x_gt
-        if not is_biggan:
+        x = x_gt = net.draw_real(latent, classes, truncation)
+        if run.generator:
             made = folded(latent, classes, classes, classes, truncation)
             x = made.x_gen
-            coverage.append(metrics.mask_coverage(made.mask))
-            binary.append(((made.mask < 0.1) | (made.mask > 0.9)).float().mean((1, 2, 3)))
-            object_mask = folded.u2net(x_gt) > 0.5
-            iou.append(metrics.paired_iou(made.mask > 0.5, object_mask))
+            seen["coverage"].append(metrics.mask_coverage(made.mask))
+            seen["binary"].append(((made.mask < 0.1) | (made.mask > 0.9)).float().mean((1, 2, 3)))
+            seen["iou"].append(metrics.paired_iou(made.mask > 0.5, folded.u2net(x_gt) > 0.5))
         if run.recipe.stretch:
             x = datasets.read_back(x, run.recipe.stretch).to(device)
-        answers.append(judge(x))
-        read.append((answers[-1].argmax(1) == classes).float())
-    score, spread = metrics.inception_score(torch.cat(answers), run.recipe.splits)
+        answers = judge(x)
+        seen["answers"].append(answers)
+        seen["read"].append((answers.argmax(1) == classes).float())
+    each = {name: torch.cat(parts) for name, parts in seen.items()}
+    score, spread = metrics.inception_score(each["answers"], run.recipe.splits)
     found = {
         "inception_score": score,
         "inception_score_spread": spread,
-        "class_read": torch.cat(read).mean().item(),
+        "class_read": each["read"].mean().item(),
     }
-    if is_biggan:
-        return found
-    mean, deviation = metrics.mean_and_spread(torch.cat(coverage))
-    return found | {
-        "mask_coverage": mean,
-        "mask_coverage_spread": deviation,
-        "mask_binary": torch.cat(binary).mean().item(),
-        "mask_iou": torch.cat(iou).mean().item(),
-    }
+    if run.generator:
+        mean, deviation = metrics.mean_and_spread(each["coverage"])
+        found |= {
+            "mask_coverage": mean,
+            "mask_coverage_spread": deviation,
+            "mask_binary": each["binary"].mean().item(),
+            "mask_iou": each["iou"].mean().item(),
+        }
+    return found
 
 
 def _counterfactuals(run: e.Quality, folded: nets.FoldedCGN, probe: Reader) -> dict[str, float]:
@@ -156,22 +153,16 @@ def _counterfactuals(run: e.Quality, folded: nets.FoldedCGN, probe: Reader) -> d
     }
 
 
-def _save_samples(
-    path: Path, run: e.Quality, net: nets.ImageNetCGN, folded: nets.FoldedCGN
-) -> None:
-    """What the figures show, as bytes: parts of the sheet, counterfactuals and their classes."""
+def _show(run: e.Quality, net: nets.ImageNetCGN, folded: nets.FoldedCGN, job: Job) -> None:
+    """What the figures show: parts of the sheet, counterfactuals and their classes."""
     truncation, device = run.recipe.truncation, device_of(net)
-    stored = {
-        name: to_stored(part).numpy() for name, part in panels(net, run.variant, truncation).items()
-    }
-    rng = generator(chance.SHEET, "counterfactuals")
+    rng = generator(SHEET, "counterfactuals")
     world = worlds.find(run.variant)
     classes = torch.tensor(world.sheet)[torch.randint(len(world.sheet), (24, 3), generator=rng)]
     u = draws.truncated_noise(24, net.config.z_dim, truncation, rng)
-    moved = (u.to(device), *classes.T.to(device), truncation)
-    x = folded(*moved).x_gen
-    stored |= {"counterfactual": to_stored(x).numpy(), "classes": classes.numpy()}
-    np.savez_compressed(path, **stored)
+    made = folded(u.to(device), *classes.T.to(device), truncation)
+    pictures = panels(net, run.variant, truncation) | {"counterfactual": made.x_gen}
+    job.show(pictures, classes=classes)
 
 
 KINDS = {

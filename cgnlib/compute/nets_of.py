@@ -1,4 +1,4 @@
-"""The nets that finished runs left."""
+"""The nets that runs leave."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from torch import nn
 from cgnlib import experiments as e
 from cgnlib import worlds
 from cgnlib.chance import generator
+from cgnlib.compute import Found, Job
 from cgnlib.nets import ensemble, mnist, weights
 from cgnlib.nets.readers import CueReader
 
@@ -20,7 +21,7 @@ def net_of(run: e.Run, folder: Path) -> nn.Module:
     Raises CGNError, with the command that mends it, for weights that are damaged or another net's.
     """
     path = folder / WEIGHTS
-    mend = f"delete {folder}, then python -m cgnlib run --profile {run.profile} {run.id}"
+    mend = f"delete {folder}, then {run.command}"
     net: nn.Module
     match run:
         case e.Mechanisms() | e.PublishedMechanisms():
@@ -42,3 +43,10 @@ def net_of(run: e.Run, folder: Path) -> nn.Module:
         case _:
             raise TypeError(f"a {type(run).__name__} leaves no net")
     return weights.load(net, path, mend).to(memory_format=torch.channels_last).eval()
+
+
+def keep(job: Job, net: nn.Module, history: list[dict] | None = None) -> Found:
+    """Leave a run's net.  Found are its history and the losses that a training ended with."""
+    weights.save(net, job.folder / WEIGHTS)
+    last = history[-1] if history else {}
+    return Found({f"loss_{name}": v for name, v in last.items() if name != "step"}, history)

@@ -5,10 +5,10 @@ from dataclasses import replace
 from itertools import product
 
 from cgnlib.errors import CGNError
-from cgnlib.experiments import declared as d
-from cgnlib.experiments.digits import GAN, AnyCGN, Classifier, DigitRun
-from cgnlib.experiments.profiles import Profile, profile
-from cgnlib.experiments.recipes import ABLATIONS
+from cgnlib.experiments.declared import Profile
+from cgnlib.experiments.digits import GAN, AnyCGN, Classifier, Crossing, DigitRun, Following
+from cgnlib.experiments.profiles import profile
+from cgnlib.experiments.recipes import ABLATIONS, EDGE
 from cgnlib.experiments.run import VARIANTS, Run, with_needs
 from cgnlib.experiments.worlds import AnyPlain, Ensemble, WorldRun
 
@@ -21,7 +21,7 @@ REAL_SHARES = (0.1, 0.5, 0.9)  # of a training set; with none it is that of clai
 
 def claim_1_mnist(p: Profile) -> list[AnyRun]:
     """Figure 1 of the study, and measures of what it shows: one evaluation for each CGN."""
-    return [d.evaluation(p, cgn) for v in VARIANTS for cgn in d.cgns(p, v)]
+    return [p.evaluation(cgn) for v in VARIANTS for cgn in p.cgns(v)]
 
 
 def claim_3_mnist(p: Profile) -> list[Classifier]:
@@ -32,16 +32,12 @@ def claim_3_mnist(p: Profile) -> list[Classifier]:
     """
     grid = []
     for variant, seed in product(VARIANTS, p.digits.seeds):
-        grid.append(d.classifier(p, variant, "original", seed))
+        grid.append(p.classifier(variant, "original", seed))
         own = p.digits.generator_seeds[seed % len(p.digits.generator_seeds)]
-        published = [d.published_cgn(p, variant)] if p.digits.published else []
-        generators: list[AnyCGN | GAN] = [
-            d.gan(p, variant, own),
-            *published,
-            d.cgn(p, variant, own),
-        ]
+        published = [p.published_cgn(variant)] if p.digits.published else []
+        generators: list[AnyCGN | GAN] = [p.gan(variant, own), *published, p.cgn(variant, own)]
         for generator, train_on in product(generators, ("{}", "original+{}")):
-            grid.append(d.classifier(p, variant, train_on.format(generator.kind), seed, generator))
+            grid.append(p.classifier(variant, train_on.format(generator.kind), seed, generator))
     return grid
 
 
@@ -51,20 +47,18 @@ def edge_loss(p: Profile) -> list[AnyRun]:
     Beside the CGNs of claim 1 that go without, and measured as these are.
     """
     grid: list[AnyRun] = []
-    for mended in (d.edged_cgn(p, "colored", seed) for seed in p.digits.generator_seeds):
-        grid += [
-            d.evaluation(p, mended),
-            d.classifier(p, "colored", "cgn", mended.seed, mended),
-            d.disentanglement(p, "colored", mended),
-        ]
+    for seed in p.digits.generator_seeds:
+        plain = p.cgn("colored", seed)
+        mended = replace(plain, name="edge", recipe=replace(plain.recipe, edge=EDGE))
+        learns = p.classifier("colored", "cgn", seed, mended)
+        grid += [p.evaluation(mended), learns, p.disentanglement("colored", mended)]
     return grid
 
 
 def explanations(p: Profile) -> list[AnyRun]:
     """Figures 4 to 6 of the study: classifiers trained on original and on counterfactual data."""
-    return [
-        d.explanation(p, run) for run in claim_3_mnist(p) if run.train_on in ("original", "cgn")
-    ]
+    runs = claim_3_mnist(p)
+    return [p.explanation(run) for run in runs if run.train_on in ("original", "cgn")]
 
 
 def set_sizes(p: Profile) -> list[AnyRun]:
@@ -77,12 +71,12 @@ def set_sizes(p: Profile) -> list[AnyRun]:
     sets = p.digits.sets
     grid: dict[str, AnyRun] = {}
     for (variant, sizes), seed in product(sets.sizes.items(), sets.seeds):
-        cgn, usual = d.cgns(p, variant)[0], p.digits.counterfactuals[variant]
+        cgn, usual = p.cgns(variant)[0], p.digits.counterfactuals[variant]
         of_seed = [*product(sizes, sets.per_shape), (usual, 1)]
         if sets.largest and seed == sets.seeds[0]:
             of_seed.append((sets.largest, 1))
-        found = [d.sized(p, cgn, seed, *pair) for pair in of_seed]
-        found.append(d.sized(p, cgn, seed, sizes[0], longer=usual // sizes[0]))
+        found = [p.sized(cgn, seed, *pair) for pair in of_seed]
+        found.append(p.sized(cgn, seed, sizes[0], longer=usual // sizes[0]))
         grid |= {run.id: run for run in found}  # claim 3 may have one of the sizes
     return list(grid.values())
 
@@ -93,16 +87,16 @@ def union(p: Profile) -> list[AnyRun]:
     Original images, counterfactuals, their union, and the control.  The CGN is the published one
     where the profile has it, as in the study, else our own.
     """
-    cgn = d.cgns(p, "wildlife")[0]
+    cgn = p.cgns("wildlife")[0]
     return [
-        measure(p, of, cgn)
-        for measure in (d.following, d.crossing)
+        p.following(of, cgn, kind)
+        for kind in (Following, Crossing)
         for seed in p.digits.seeds
         for of in (
-            d.classifier(p, "wildlife", "original", seed),
-            d.classifier(p, "wildlife", "cgn", seed, cgn),
-            d.classifier(p, "wildlife", "original+cgn", seed, cgn),
-            d.control(p, "wildlife", seed),
+            p.classifier("wildlife", "original", seed),
+            p.classifier("wildlife", "cgn", seed, cgn),
+            p.classifier("wildlife", "original+cgn", seed, cgn),
+            p.control("wildlife", seed),
         )
     ]
 
@@ -114,47 +108,46 @@ def union_shares(p: Profile) -> list[AnyRun]:
     """
     grid: list[AnyRun] = []
     for variant, seed, share in product(VARIANTS, p.digits.seeds, REAL_SHARES):
-        cgn = d.cgns(p, variant)[0]
-        run = d.mixed(p, cgn, seed, share)
+        run = p.mixed(cgn := p.cgns(variant)[0], seed, share)
         grid.append(run)
         if variant == "wildlife":
-            grid.append(replace(d.following(p, run, cgn), share=share))
+            grid.append(replace(p.following(run, cgn), share=share))
     return grid
 
 
 def claim_1_imagenet(p: Profile) -> list[AnyRun]:
     """Figure 2 of the study: the CGNs with all losses."""
-    published = [d.published_mechanisms(p)] if p.world.published else []
-    trained = [d.mechanisms(p, "none", seed) for seed in p.world.seeds]
-    return [d.quality(p, cgn) for cgn in published + trained]
+    published = [p.published_mechanisms()] if p.world.published else []
+    trained = [p.mechanisms("none", seed) for seed in p.world.seeds]
+    return [p.quality(cgn) for cgn in published + trained]
 
 
 def claim_2(p: Profile) -> list[AnyRun]:
     """The study's loss ablation (Table 1 of the paper), with BigGAN itself as the bound."""
     ablated = [
-        d.quality(p, d.mechanisms(p, ablation, seed))
+        p.quality(p.mechanisms(ablation, seed))
         for ablation, seed in product(ABLATIONS, p.world.seeds)
         if ablation != "none"
     ]
-    return [*ablated, *claim_1_imagenet(p), d.quality(p, None)]
+    return [*ablated, *claim_1_imagenet(p), p.quality(None)]
 
 
 def _classifiers(p: Profile, seed: int) -> list[AnyPlain | Ensemble]:
     """Of claim 3 on a world: plain, its control, invariant."""
-    return [d.plain(p, seed), *(d.ensemble(p, train_on, seed) for train_on in ENSEMBLE_SETS)]
+    return [p.plain(seed), *(p.ensemble(train_on, seed) for train_on in ENSEMBLE_SETS)]
 
 
 def claim_3_imagenet(p: Profile) -> list[AnyRun]:
     """Tables 4 and 5 of the study (3 and 4 of the paper): plain and invariant, over seeds."""
     seeds = p.world.ensemble_seeds
-    runs = [d.robustness(p, of, seed) for seed in seeds for of in _classifiers(p, seed)]
+    runs = [p.robustness(of, seed) for seed in seeds for of in _classifiers(p, seed)]
     return list({run.id: run for run in runs}.values())  # a pretrained one has no seeds
 
 
 def ablated_robustness(p: Profile) -> list[AnyRun]:
     """Classifiers that learn from ablated CGNs."""
     return [
-        d.robustness(p, d.ensemble(p, "real+cgn", seed, ablation), seed)
+        p.robustness(p.ensemble("real+cgn", seed, ablation), seed)
         for ablation, seed in product(ABLATIONS, p.world.ensemble_seeds)
         if ablation != "none"
     ]
@@ -162,22 +155,20 @@ def ablated_robustness(p: Profile) -> list[AnyRun]:
 
 def real_stimuli(p: Profile) -> list[AnyRun]:
     """A pretrained network from a package on the real cue-conflict images, prepared both ways."""
-    return [d.packaged_robustness(p, preprocessing) for preprocessing in ("paper", "authors")]
+    return [p.packaged_robustness(preprocessing) for preprocessing in ("paper", "authors")]
 
 
 def head_maps(p: Profile) -> list[AnyRun]:
     """Where each head looks; only in the menagerie the true masks are known."""
-    return [d.head_maps(p, of) for seed in p.world.ensemble_seeds for of in _classifiers(p, seed)]
+    return [p.head_maps(of) for seed in p.world.ensemble_seeds for of in _classifiers(p, seed)]
 
 
 def disentanglements(p: Profile) -> list[AnyRun]:
     """Every CGN of the MNISTs and of the menagerie, each after the renderer of its world."""
-    grid: list[AnyRun] = [
-        d.disentanglement(p, v, cgn) for v in VARIANTS for cgn in (None, *d.cgns(p, v))
-    ]
+    grid: list[AnyRun] = [p.disentanglement(v, cgn) for v in VARIANTS for cgn in (None, *p.cgns(v))]
     if p.world.scenes:
-        trained = [d.mechanisms(p, a, seed) for a, seed in product(ABLATIONS, p.world.seeds)]
-        grid += [d.menagerie_disentanglement(p, cgn) for cgn in (None, *trained)]
+        trained = [p.mechanisms(a, seed) for a, seed in product(ABLATIONS, p.world.seeds)]
+        grid += [p.menagerie_disentanglement(cgn) for cgn in (None, *trained)]
     return grid
 
 

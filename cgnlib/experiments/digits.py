@@ -1,15 +1,8 @@
 """The kinds of run on the MNISTs."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import field
 
-from cgnlib.experiments.recipes import (
-    LITE0,
-    CGNRecipe,
-    ClassifierRecipe,
-    GANRecipe,
-    ReaderRecipe,
-)
+from cgnlib.experiments.recipes import LITE0, CGNRecipe, ClassifierRecipe, GANRecipe, ReaderRecipe
 from cgnlib.experiments.run import Input, Run
 
 TRAINING_DIGITS = {"mnist-5k": 4000, "mnist": 60_000}
@@ -21,9 +14,11 @@ def perceptual_input(net: str) -> Input:
     return Input("package" if net == LITE0 else "weights", net)
 
 
-@dataclass(frozen=True, kw_only=True)
 class OnDigits(Run):
-    """A run that renders a variant: from which digits, with which textures."""
+    """A run that renders a variant: from which digits, with which textures.
+
+    A GPU is used by what trains or makes images; what only measures gains nothing from one.
+    """
 
     digits: str
     textures: str
@@ -35,25 +30,11 @@ class OnDigits(Run):
         return found
 
 
-class _Long(Run):
-    """What gains from a GPU on the MNISTs; what only measures there does not."""
-
-    mixed: ClassVar[bool] = True
-
-    @property
-    def uses_gpu(self) -> bool:
-        return True
-
-    @property
-    def gpu_memory_mb(self) -> float:
-        return 4_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class CGN(OnDigits, _Long):
+class CGN(OnDigits):
     """A CGN trained here."""
 
     kind = "cgn"
+    uses_gpu = mixed = True
     recipe: CGNRecipe
     source: str = field(default="trained", init=False)
 
@@ -68,7 +49,6 @@ class CGN(OnDigits, _Long):
         return self.images_seen() * an_image
 
 
-@dataclass(frozen=True, kw_only=True)
 class PublishedCGN(Run):
     """The authors' checkpoint: nothing is computed, it is checked and copied."""
 
@@ -84,11 +64,11 @@ class PublishedCGN(Run):
 AnyCGN = CGN | PublishedCGN
 
 
-@dataclass(frozen=True, kw_only=True)
-class GAN(OnDigits, _Long):
+class GAN(OnDigits):
     """The study's GAN baseline."""
 
     kind = "gan"
+    uses_gpu = mixed = True
     seconds_an_image = 0.0015
     recipe: GANRecipe
 
@@ -96,11 +76,11 @@ class GAN(OnDigits, _Long):
         return self.recipe.steps * self.recipe.batch
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageSet(_Long):
+class ImageSet(Run):
     """A set of labelled images made by a CGN or a GAN.  per_shape: images that share a shape."""
 
     kind = "set"
+    uses_gpu = mixed = True
     seconds_an_image = 0.0015
     generator: AnyCGN | GAN
     size: int
@@ -113,8 +93,7 @@ class ImageSet(_Long):
         return self.size * 32 * 32 * 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Classifier(OnDigits, _Long):
+class Classifier(OnDigits):
     """A small CNN: on true digits, on images of a generator, or on both.
 
     renderings: of each digit, in cues drawn at random, beside what else it learns from.  share:
@@ -122,6 +101,7 @@ class Classifier(OnDigits, _Long):
     """
 
     kind = "classifier"
+    uses_gpu = mixed = True
     seconds_an_image = 0.0008
     train_on: str
     recipe: ClassifierRecipe
@@ -135,14 +115,12 @@ class Classifier(OnDigits, _Long):
         return self.train_on.startswith("original")
 
     def images_seen(self) -> int:
+        beside = self.originals and self.share is None  # else in the place of generated images
+        times = beside + (self.renderings or 0)
         generated = self.set.size if self.set else 0
-        times = self.renderings or 0
-        if self.share is None:  # else originals take the place of generated images
-            times += self.originals
         return self.recipe.epochs * (generated + times * TRAINING_DIGITS[self.digits])
 
 
-@dataclass(frozen=True, kw_only=True)
 class Evaluation(OnDigits):
     """The quality of a CGN's masks and counterfactuals, read by nets that never saw it.
 
@@ -158,7 +136,6 @@ class Evaluation(OnDigits):
     evaluated: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class Explanation(OnDigits):
     """What a classifier looks at (GradCAM) and what its features keep (t-SNE, probes)."""
 
@@ -172,7 +149,6 @@ class Explanation(OnDigits):
         return self.embedded
 
 
-@dataclass(frozen=True, kw_only=True)
 class Following(OnDigits):
     """Which cue a classifier follows, on real images and on new counterfactuals of a CGN."""
 
@@ -191,7 +167,6 @@ class Crossing(Following):
     kind = "crossing"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Reader(OnDigits):
     """Reads digit, foreground and background; trained on digits in cues drawn at random."""
 
@@ -205,11 +180,9 @@ class Reader(OnDigits):
         return ("shape", "texture", "background")[: 2 if self.variant == "colored" else 3]
 
     def images_seen(self) -> int:
-        digits = TRAINING_DIGITS[self.digits]
-        return self.recipe.epochs * self.recipe.renderings * digits
+        return self.recipe.epochs * self.recipe.renderings * TRAINING_DIGITS[self.digits]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Disentanglement(Run):
     """What interventions on a CGN's mechanisms change; on the true renderer where there is none.
 

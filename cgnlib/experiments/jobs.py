@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cgnlib import paths
@@ -20,7 +20,6 @@ from cgnlib.experiments.run import Run, with_needs
 
 START = 10.0  # seconds until a job computes
 SLACK = 4  # times what is expected may pass before a job is ended; it is resumed then
-
 RETRIES = 3  # of what failed, as profiles/slurm has it
 
 
@@ -50,33 +49,26 @@ def expected_seconds(run: Run) -> float:
 
 
 def resources(run: Run) -> Resources:
-    """What a run asks a cluster for.  Raises CGNError as `_capped` does."""
+    """What a run asks a cluster for.  Raises CGNError as `_asked` does."""
     minutes = math.ceil(max(10, SLACK * expected_seconds(run) / 60))
-    if run.asks_for_gpu:
-        return _capped(Resources(cores=8, memory_mb=32_000, minutes=minutes, gpus=1))
-    return _capped(Resources(cores=1, memory_mb=4_000, minutes=minutes, gpus=0))
+    return _asked(minutes, 8, 32_000, 1) if run.asks_for_gpu else _asked(minutes)
 
 
 def resources_of_chapter() -> Resources:
-    """What the execution of a chapter asks for, its runs being done.  Raises as `_capped` does."""
-    return _capped(Resources(cores=1, memory_mb=4_000, minutes=30, gpus=0))
+    """What the execution of a chapter asks for, its runs being done.  Raises as `_asked` does."""
+    return _asked(30)
 
 
-def _capped(asked: Resources) -> Resources:
-    """No longer at a time than the cluster allows, and resumed as often as that takes.
+def _asked(minutes: int, cores: int = 1, memory_mb: int = 4_000, gpus: int = 0) -> Resources:
+    """No longer at a time than the cluster at hand allows, and resumed as often as that takes.
 
-    Raises CGNError where CGN_MAX_MINUTES is no number above 0.
+    Raises CGNError where CGN_MAX_MINUTES, the longest time of a job, is no number above 0.
     """
-    minutes = min(asked.minutes, _most_minutes() or asked.minutes)
-    return replace(asked, minutes=minutes, resumed=math.ceil(asked.minutes / minutes) - 1)
-
-
-def _most_minutes() -> int | None:
-    """CGN_MAX_MINUTES: how long a job may take on the cluster at hand, None where it is unset."""
-    told = os.environ.get("CGN_MAX_MINUTES", "")
-    if told and not (told.isdecimal() and int(told)):
+    told = os.environ.get("CGN_MAX_MINUTES") or str(minutes)
+    if not (told.isdecimal() and int(told)):
         raise CGNError(f"CGN_MAX_MINUTES is {told!r}: set it to a number of minutes, or unset it")
-    return int(told) if told else None
+    most = min(minutes, int(told))
+    return Resources(cores, memory_mb, most, gpus, resumed=math.ceil(minutes / most) - 1)
 
 
 def is_finished(run: Run) -> bool:

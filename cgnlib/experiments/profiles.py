@@ -1,111 +1,13 @@
 """The three profiles: sizes, data and pretrained parts of a scale, never code."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from cgnlib.errors import CGNError
-from cgnlib.experiments.recipes import (
-    MENAGERIE_MECHANISMS,
-    PUBLISHED,
-    CGNRecipe,
-    ClassifierRecipe,
-    EnsembleRecipe,
-    GANRecipe,
-    ImagesRecipe,
-    MechanismsRecipe,
-    QualityProtocol,
-    ReaderRecipe,
-    TestsRecipe,
-)
+from cgnlib.experiments import recipes as r
+from cgnlib.experiments.declared import Profile
 from cgnlib.experiments.run import VARIANTS
-
-
-@dataclass(frozen=True)
-class SetSizes:
-    """Of which other sizes, and how many to a shape, sets of counterfactuals are made as well.
-
-    sizes: by variant.  largest: once, at one a shape, where there is one.
-    """
-
-    seeds: tuple[int, ...]
-    per_shape: tuple[int, ...]
-    sizes: dict[str, tuple[int, ...]]
-    largest: int | None = None
-
-
-@dataclass(frozen=True)
-class DigitsScale:
-    """The MNIST half of a profile.
-
-    digits, textures: which ones.  cgn, gan: recipes by variant.  published: whether the published
-    checkpoints are used as well.  generator_seeds: how often CGNs and GANs are trained; seeds: how
-    often classifiers are, each on images of the next of these.
-    original: the recipe on the original set alone.  oracle, probe: of the readers that know no
-    shortcut.  counterfactuals, by variant, and gan_images: generated images for one classifier.
-    oracle_renderings: how often each training digit is rendered for the unbiased reader;
-    control_renderings: how often, beside the original images, for the union of a perfect CGN.
-    evaluated: images behind each quality measure.  embedded: test images in a t-SNE.
-    scenes: how many are intervened on.
-    """
-
-    digits: str
-    textures: str
-    cgn: dict[str, CGNRecipe]
-    gan: dict[str, GANRecipe]
-    classifier: ClassifierRecipe
-    original: ClassifierRecipe
-    oracle: ClassifierRecipe
-    probe: ClassifierRecipe
-    reader: ReaderRecipe
-    published: bool
-    generator_seeds: tuple[int, ...]
-    seeds: tuple[int, ...]
-    counterfactuals: dict[str, int]
-    gan_images: int
-    sets: SetSizes
-    oracle_renderings: int
-    control_renderings: int
-    evaluated: int
-    embedded: int
-    scenes: int
-
-
-@dataclass(frozen=True)
-class WorldScale:
-    """The half of a profile that is on ImageNet, or on the menagerie in its place.
-
-    seeds: how often CGNs are trained, ensemble_seeds: how often classifiers are.  published:
-    whether classifiers learn from the published CGN, as in the paper.
-    plain: None where it is a pretrained one.  exam: what the invariant ones are put to after each
-    epoch; tests: what all are, in the end.  scenes: how many are intervened on, None where no
-    reader of all cues is known.  explained: test images behind the heads' heat maps.
-    """
-
-    name: str
-    mechanisms: MechanismsRecipe
-    quality: QualityProtocol
-    images: ImagesRecipe
-    plain: EnsembleRecipe | None
-    ensemble: EnsembleRecipe
-    exam: tuple[str, ...]
-    tests: TestsRecipe
-    seeds: tuple[int, ...]
-    ensemble_seeds: tuple[int, ...]
-    published: bool
-    scenes: int | None
-    explained: int
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One scale.  claims: what it takes part in."""
-
-    name: str
-    purpose: str
-    digits: DigitsScale
-    world: WorldScale
-    claims: tuple[str, ...]
-
+from cgnlib.experiments.scales import DigitsScale, SetSizes, WorldScale
 
 # In place of VGG-16 where no download may be needed; its factors were found by a small search.
 _OFFLINE: dict[str, Any] = {
@@ -120,7 +22,7 @@ _SMALL: dict[str, Any] = _OFFLINE | {"ngf": 16, "ndf": 256, "lr": 5e-4, "lr_crit
 # cue conflict and backgrounds, under the names that they have in each world
 _DRAWN_TESTS = ("cue_conflict", "original", "mixed_same", "mixed_rand")
 _IMAGENET_TESTS = ("cue_conflict", "in9/original", "in9/mixed_same", "in9/mixed_rand")
-_ONE_PASS = ClassifierRecipe(batch=16, epochs=1)
+_ONE_PASS = r.ClassifierRecipe(batch=16, epochs=1)
 
 # fmt: off
 _MINI = Profile(
@@ -129,17 +31,17 @@ _MINI = Profile(
     digits=DigitsScale(
         digits="mnist-5k", textures="procedural",
         cgn={
-            "colored": replace(PUBLISHED["colored"], **_SMALL | {
+            "colored": replace(r.PUBLISHED["colored"], **_SMALL | {
                 "steps": 4500, "lr": 1e-3, "gain": 0.2, "edge": 0.15, "factors": (0.05, 0.05)}),
             "double_colored": replace(
-                PUBLISHED["double_colored"], **_SMALL | {"steps": 4000, "ndf": 512}),
+                r.PUBLISHED["double_colored"], **_SMALL | {"steps": 4000, "ndf": 512}),
             "wildlife": replace(
-                PUBLISHED["wildlife"], **_SMALL | {"steps": 4500, "ndf": 16, "edge": 0.15}),
+                r.PUBLISHED["wildlife"], **_SMALL | {"steps": 4500, "ndf": 16, "edge": 0.15}),
         },
         gan=dict.fromkeys(
-            VARIANTS, GANRecipe(steps=1000, ngf=16, ndf=256, lr=5e-4, lr_critic=5e-4)),
+            VARIANTS, r.GANRecipe(steps=1000, ngf=16, ndf=256, lr=5e-4, lr_critic=5e-4)),
         classifier=_ONE_PASS, original=replace(_ONE_PASS, epochs=4),
-        oracle=_ONE_PASS, probe=replace(_ONE_PASS, epochs=4), reader=ReaderRecipe(renderings=3),
+        oracle=_ONE_PASS, probe=replace(_ONE_PASS, epochs=4), reader=r.ReaderRecipe(renderings=3),
         published=False, generator_seeds=(0,), seeds=(0, 1),
         # a DC-MNIST classifier learns nothing for its first two thousand steps
         counterfactuals={"colored": 20_000, "double_colored": 40_000, "wildlife": 36_000},
@@ -148,12 +50,12 @@ _MINI = Profile(
         evaluated=1000, embedded=1000, scenes=1000,
     ),
     world=WorldScale(
-        name="menagerie", mechanisms=MENAGERIE_MECHANISMS,
-        quality=QualityProtocol(evaluated=1000),
-        images=ImagesRecipe(train=1200, val=200, stretch="plain"),
-        plain=EnsembleRecipe("agree", lr=0.05, epochs=2, decay_every=1, train=1200, val=200),
-        ensemble=EnsembleRecipe("agree", lr=0.01, epochs=3, decay_every=2, train=1200, val=200),
-        exam=_DRAWN_TESTS, tests=TestsRecipe(_DRAWN_TESTS, val=600),
+        name="menagerie", mechanisms=r.MENAGERIE_MECHANISMS,
+        quality=r.QualityProtocol(evaluated=1000),
+        images=r.ImagesRecipe(train=1200, val=200, stretch="plain"),
+        plain=r.EnsembleRecipe("agree", lr=0.05, epochs=2, decay_every=1, train=1200, val=200),
+        ensemble=r.EnsembleRecipe("agree", lr=0.01, epochs=3, decay_every=2, train=1200, val=200),
+        exam=_DRAWN_TESTS, tests=r.TestsRecipe(_DRAWN_TESTS, val=600),
         seeds=(0,), ensemble_seeds=(0, 1), published=False, scenes=200, explained=120,
     ),
     claims=(
@@ -166,10 +68,11 @@ _FULL = Profile(
     purpose="the paper's MNIST protocol on all of MNIST: days of CPU, on a GPU far less",
     digits=DigitsScale(
         digits="mnist", textures="dtd",
-        cgn={v: replace(recipe, **_OFFLINE) for v, recipe in PUBLISHED.items()},
-        gan={v: GANRecipe(steps=recipe.steps) for v, recipe in PUBLISHED.items()},
-        classifier=ClassifierRecipe(), original=ClassifierRecipe(),
-        oracle=ClassifierRecipe(), probe=ClassifierRecipe(), reader=ReaderRecipe(renderings=2),
+        cgn={v: replace(recipe, **_OFFLINE) for v, recipe in r.PUBLISHED.items()},
+        gan={v: r.GANRecipe(steps=recipe.steps) for v, recipe in r.PUBLISHED.items()},
+        classifier=r.ClassifierRecipe(), original=r.ClassifierRecipe(),
+        oracle=r.ClassifierRecipe(), probe=r.ClassifierRecipe(),
+        reader=r.ReaderRecipe(renderings=2),
         published=True, generator_seeds=(0, 1, 2), seeds=(0, 1, 2, 3, 4),
         counterfactuals=dict.fromkeys(VARIANTS, 50_000), gan_images=50_000,
         # the study's; its million is declared for one counterfactual a shape alone
@@ -179,12 +82,12 @@ _FULL = Profile(
         evaluated=10_000, embedded=3840, scenes=10_000,  # 3,840: the study's six batches of 640
     ),
     world=WorldScale(
-        name="menagerie", mechanisms=replace(MENAGERIE_MECHANISMS, steps=1000, window=50),
-        quality=QualityProtocol(evaluated=5000),
-        images=ImagesRecipe(train=4000, val=1000, stretch="plain"),
-        plain=EnsembleRecipe("agree", lr=0.05, epochs=12, decay_every=4, train=4000, val=1000),
-        ensemble=EnsembleRecipe("agree", lr=0.01, epochs=12, decay_every=4, train=4000, val=1000),
-        exam=_DRAWN_TESTS, tests=TestsRecipe(_DRAWN_TESTS, val=4000),
+        name="menagerie", mechanisms=replace(r.MENAGERIE_MECHANISMS, steps=1000, window=50),
+        quality=r.QualityProtocol(evaluated=5000),
+        images=r.ImagesRecipe(train=4000, val=1000, stretch="plain"),
+        plain=r.EnsembleRecipe("agree", lr=0.05, epochs=12, decay_every=4, train=4000, val=1000),
+        ensemble=r.EnsembleRecipe("agree", lr=0.01, epochs=12, decay_every=4, train=4000, val=1000),
+        exam=_DRAWN_TESTS, tests=r.TestsRecipe(_DRAWN_TESTS, val=4000),
         seeds=(0, 1, 2), ensemble_seeds=(0, 1, 2), published=False, scenes=2000, explained=1200,
     ),
     claims=(
@@ -194,13 +97,13 @@ _FULL = Profile(
 _PAPER = Profile(
     name="paper",
     purpose="everything as in the paper; the ImageNet part wants a GPU",
-    digits=replace(_FULL.digits, cgn=PUBLISHED),
+    digits=replace(_FULL.digits, cgn=r.PUBLISHED),
     world=WorldScale(
-        name="imagenet", mechanisms=MechanismsRecipe(),
-        quality=QualityProtocol(evaluated=2000, protocol="study", stretch="minmax"),
-        images=ImagesRecipe(train=34_745, val=3923, stretch="minmax"),
-        plain=None, ensemble=EnsembleRecipe(), exam=_IMAGENET_TESTS,
-        tests=TestsRecipe(
+        name="imagenet", mechanisms=r.MechanismsRecipe(),
+        quality=r.QualityProtocol(evaluated=2000, protocol="study", stretch="minmax"),
+        images=r.ImagesRecipe(train=34_745, val=3923, stretch="minmax"),
+        plain=None, ensemble=r.EnsembleRecipe(), exam=_IMAGENET_TESTS,
+        tests=r.TestsRecipe(
             (*_IMAGENET_TESTS, "imagenet-a", "sketch"), data="in-mini", preprocessing="paper"),
         seeds=(0,), ensemble_seeds=(0, 1, 2), published=True, scenes=None, explained=0,
     ),

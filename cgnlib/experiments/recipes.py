@@ -1,6 +1,6 @@
 """How things are trained, made and judged: typed settings; the defaults are the published ones."""
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 from cgnlib.errors import CGNError
 from cgnlib.experiments.run import Recipe
@@ -13,6 +13,7 @@ class GANRecipe(Recipe):
     """The study's GAN baseline, always with the linear discriminator (study, appendix)."""
 
     steps: int
+    _: KW_ONLY
     batch: int = 16
     lr: float = 2e-4
     lr_critic: float = 2e-4
@@ -23,7 +24,7 @@ class GANRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class CGNRecipe(Recipe):
+class CGNRecipe(GANRecipe):
     """A CGN of the MNISTs (CGN paper, MNIST experiments; published configurations).
 
     mask: weight of the mask entropy.  layers, factors: of the Gram loss, layers of the net that
@@ -31,20 +32,12 @@ class CGNRecipe(Recipe):
     edge: weight of the study's edge loss, which the paper has not.
     """
 
-    steps: int
     mask: float
     layers: tuple[int, ...]
     factors: tuple[float, ...]
     discriminator: str
-    ndf: int
     init: str
     gain: float
-    batch: int = 16
-    lr: float = 2e-4
-    lr_critic: float = 2e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    latent: int = 32
-    ngf: int = 32
     edge: float = 0.0
     perceptual: str = "vgg16"
 
@@ -52,10 +45,10 @@ class CGNRecipe(Recipe):
 # fmt: off
 # By variant, the published configurations.  The published weights w of the layers of VGG-16 act
 # as factors 5000 w^2; layers of weight 0 are left out.
-PUBLISHED = {        #              steps   mask  layers       factors             critic    ndf  init          gain  # noqa: E501
-    "colored":        CGNRecipe(56_250, 0.1, (3, 8, 15), (12.5, 50.0, 0.5), "linear", 512, "orthogonal", 0.1),  # noqa: E501
-    "double_colored": CGNRecipe(46_875, 0.3, (8, 22),    (12.5, 12.5),      "linear", 512, "orthogonal", 0.2),  # noqa: E501
-    "wildlife":       CGNRecipe(46_875, 0.3, (3, 8, 22), (0.5, 12.5, 0.5),  "conv",    32, "normal",     0.03), # noqa: E501
+PUBLISHED = {        #              steps   mask  layers       factors             critic    init          gain  # noqa: E501
+    "colored":        CGNRecipe(56_250, 0.1, (3, 8, 15), (12.5, 50.0, 0.5), "linear", "orthogonal", 0.1),  # noqa: E501
+    "double_colored": CGNRecipe(46_875, 0.3, (8, 22),    (12.5, 12.5),      "linear", "orthogonal", 0.2),  # noqa: E501
+    "wildlife":       CGNRecipe(46_875, 0.3, (3, 8, 22), (0.5, 12.5, 0.5),  "conv",   "normal",     0.03, ndf=32),  # noqa: E501
 }
 # fmt: on
 EDGE = 0.1  # the study's weight of its edge loss
@@ -161,16 +154,9 @@ class MechanismsRecipe(Recipe):
 # Ours, for two layers of EfficientNet-lite0 on 64 pixels; see the chapter of claim 2.
 MENAGERIE_LOSSES = Losses(perc=(10.0, 10.0), text=(10.0, 10.0))
 MENAGERIE_MECHANISMS = MechanismsRecipe(
-    weights=MENAGERIE_LOSSES,
-    batch=16,
-    accumulate=1,
-    steps=100,
-    lr=(5e-5, 1e-3, 5e-4),
-    perceptual=LITE0,
-    layers=(0, 1),
-    patches=Patches(size=64, patch=11, best=40, grid=6),
-    window=10,
-)
+    weights=MENAGERIE_LOSSES, batch=16, accumulate=1, steps=100, lr=(5e-5, 1e-3, 5e-4),
+    perceptual=LITE0, layers=(0, 1), patches=Patches(size=64, patch=11, best=40, grid=6), window=10,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ read the grid in no time.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import ClassVar, dataclass_transform
 
 VARIANTS = ("colored", "double_colored", "wildlife")
 IDENTITY = ("variant", "name", "seed", "profile")  # beside the kind; every other field is a setting
@@ -30,9 +30,10 @@ class Recipe:
     """Settings that belong together and come from a profile; in a spec they stand flat."""
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One computation whose result is kept; a class for each kind.
+    """One computation whose result is kept; a class for each kind, by itself a frozen dataclass.
 
     variant: the data.  name: what tells it from its siblings.  A field that holds a run is a need,
     by its name; every other is a setting; None is neither, so a field that a kind gains later
@@ -40,6 +41,7 @@ class Run:
     """
 
     kind: ClassVar[str]  # part of the id and of the spec: never changed
+    uses_gpu: ClassVar[bool] = False  # computes on a GPU that is here
     mixed: ClassVar[bool] = False  # products in bfloat16 where the CPU multiplies it
     trains_on_devices: ClassVar[bool] = False  # as many as there are: see training.classifiers
     shows_pictures: ClassVar[bool] = False  # in a samples.npz that the book draws from
@@ -50,10 +52,18 @@ class Run:
     name: str = ""
     seed: int = 0
 
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
+
     @property
     def id(self) -> str:
         parts = (self.kind, self.variant, self.name.replace("+", "-and-"), f"s{self.seed}")
         return "-".join(part for part in parts if part)
+
+    @property
+    def command(self) -> str:
+        """What computes it."""
+        return f"python -m cgnlib run --profile {self.profile} {self.id}"
 
     @property
     def needs(self) -> dict[str, "Run"]:
@@ -97,11 +107,6 @@ class Run:
         return need if need is None or "generator" in self.needs else need.behind
 
     @property
-    def uses_gpu(self) -> bool:
-        """Whether it computes on a GPU that is here."""
-        return False
-
-    @property
     def asks_for_gpu(self) -> bool:
         """Whether a cluster is asked for a GPU; everything but ImageNet is small."""
         return False
@@ -109,7 +114,7 @@ class Run:
     @property
     def gpu_memory_mb(self) -> float:
         """How much of a GPU's memory to keep free for it, where it uses one."""
-        return 0.0
+        return 4_000
 
     def images_seen(self) -> int:
         """How many images pass through its nets: what its time grows with."""
@@ -134,14 +139,7 @@ def _plain(value):
 
 def with_needs(runs: Iterable[Run]) -> list[Run]:
     """The runs and all that they need, each once, needs first."""
-    order: dict[str, Run] = {}
-
-    def visit(run: Run) -> None:
-        if run.id not in order:
-            for need in run.needs.values():
-                visit(need)
-            order[run.id] = run
-
+    found: dict[str, Run] = {}
     for run in runs:
-        visit(run)
-    return list(order.values())
+        found |= {each.id: each for each in (*with_needs(run.needs.values()), run)}
+    return list(found.values())

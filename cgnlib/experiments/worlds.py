@@ -3,15 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+from cgnlib.experiments import recipes as r
 from cgnlib.experiments.digits import perceptual_input
-from cgnlib.experiments.recipes import (
-    LITE0,
-    EnsembleRecipe,
-    ImagesRecipe,
-    MechanismsRecipe,
-    QualityProtocol,
-    TestsRecipe,
-)
 from cgnlib.experiments.run import Input, Run
 
 
@@ -38,24 +31,20 @@ class Facts:
     checkpoint: float
 
 
-def _parts(*names: str) -> dict[str, Input]:
-    return {name: Input("part", name) for name in names}
-
-
-def _weights(*names: str) -> dict[str, Input]:
-    return {name: Input("weights", name) for name in names}
+def _all(kind: str, *names: str) -> dict[str, Input]:
+    return {name: Input(kind, name) for name in names}
 
 
 FACTS = {
     "menagerie": Facts(
-        starts=_parts("biggan", "u2net"),
-        judges=_parts("biggan", "u2net", "classifier", "probe"),
+        starts=_all("part", "biggan", "u2net"),
+        judges=_all("part", "biggan", "u2net", "classifier", "probe"),
         photographs=False, gpu_memory_mb=6_000, edge=64, at_once=50, sheet=10, cgn=24e6,
         classifier=19e6, checkpoint=53e6,
     ),
     "imagenet": Facts(
-        starts=_weights("biggan256", "u2net"),
-        judges=_weights("biggan256", "u2net", "inception-v3"),
+        starts=_all("weights", "biggan256", "u2net"),
+        judges=_all("weights", "biggan256", "u2net", "inception-v3"),
         photographs=True, gpu_memory_mb=math.inf, edge=256, at_once=16, sheet=11, cgn=1.113e9,
         classifier=103e6, checkpoint=2.45e9,
     ),
@@ -66,24 +55,26 @@ SHEET_PIXEL, JPEG_PIXEL = 1.6, 0.4  # bytes
 class OnWorld(Run):
     """A run on ImageNet or the menagerie: its variant is the world."""
 
+    uses_gpu = True
+
     @property
     def facts(self) -> Facts:
         return FACTS[self.variant]
 
     @property
-    def uses_gpu(self) -> bool:
-        return True
-
-    @property
     def asks_for_gpu(self) -> bool:
-        return self.facts.photographs
+        return self.facts.photographs and self.gpu_hours > 0
 
     @property
     def gpu_memory_mb(self) -> float:
         return self.facts.gpu_memory_mb
 
+    def photographs(self, *tests: str, **data: str | None) -> dict[str, Input]:
+        """Tests, and splits of a data set by their role; those of the menagerie are drawn."""
+        named = {split: f"{name}/{split}" for split, name in data.items()} | {t: t for t in tests}
+        return {role: Input("public", n) for role, n in named.items() if self.facts.photographs}
 
-@dataclass(frozen=True, kw_only=True)
+
 class Mechanisms(OnWorld):
     """A CGN over BigGAN, trained without the losses that an ablation leaves out."""
 
@@ -92,7 +83,7 @@ class Mechanisms(OnWorld):
     seconds_an_image = 0.045
     gpu_hours = 12
     ablation: str
-    recipe: MechanismsRecipe
+    recipe: r.MechanismsRecipe
     source: str = field(default="trained", init=False)
 
     def reads(self) -> dict[str, Input]:
@@ -108,17 +99,12 @@ class Mechanisms(OnWorld):
         return self.facts.cgn + pictures + 2 * self.facts.checkpoint
 
 
-@dataclass(frozen=True, kw_only=True)
 class PublishedMechanisms(OnWorld):
     """The authors' ImageNet CGN: checked and copied."""
 
     kind = "mechanisms"
     ablation: str = field(default="published", init=False)
     source: str = field(default="published", init=False)
-
-    @property
-    def asks_for_gpu(self) -> bool:
-        return False
 
     def reads(self) -> dict[str, Input]:
         return {"weights": Input("weights", "cgn-imagenet")}
@@ -130,7 +116,6 @@ class PublishedMechanisms(OnWorld):
 AnyCGN = Mechanisms | PublishedMechanisms
 
 
-@dataclass(frozen=True, kw_only=True)
 class Quality(OnWorld):
     """Inception score, masks and counterfactuals of a CGN; of BigGAN itself where there is none."""
 
@@ -139,17 +124,16 @@ class Quality(OnWorld):
     seconds_an_image = 0.025
     gpu_hours = 1
     ablation: str
-    recipe: QualityProtocol
+    recipe: r.QualityProtocol
     generator: AnyCGN | None = None
 
     def reads(self) -> dict[str, Input]:
-        return dict(self.facts.judges)
+        return self.facts.judges
 
     def images_seen(self) -> int:
         return self.recipe.evaluated
 
 
-@dataclass(frozen=True, kw_only=True)
 class Images(OnWorld):
     """Counterfactuals of a CGN, on disk, with the classes of their three mechanisms."""
 
@@ -157,7 +141,7 @@ class Images(OnWorld):
     seconds_an_image = 0.008
     gpu_hours = 3
     generator: AnyCGN
-    recipe: ImagesRecipe
+    recipe: r.ImagesRecipe
 
     def images_seen(self) -> int:
         return self.recipe.train + self.recipe.val
@@ -173,73 +157,63 @@ class _Net(OnWorld):
         return self.facts.classifier
 
 
-@dataclass(frozen=True, kw_only=True)
 class Plain(_Net):
     """The plain classifier: where the invariant ones start, and what they are compared with."""
 
     kind = "plain"
+    train_on = "plain"  # as the others say it
     mixed = trains_on_devices = True
     seconds_an_image = 0.0055
-    recipe: EnsembleRecipe
+    recipe: r.EnsembleRecipe
     source: str = field(default="trained", init=False)
 
     def reads(self) -> dict[str, Input]:
-        return _real(self.variant, self.recipe.data, "train", "val")
+        return self.photographs(train=self.recipe.data, val=self.recipe.data)
 
     def images_seen(self) -> int:
         return self.recipe.epochs * (self.recipe.train or 0)
 
 
-@dataclass(frozen=True, kw_only=True)
 class PretrainedPlain(_Net):
     """The pretrained ResNet-50 of ImageNet: checked and copied, whatever the seed."""
 
     kind = "plain"
+    train_on = "plain"
     source: str = field(default="pretrained", init=False)
 
-    @property
-    def asks_for_gpu(self) -> bool:
-        return False
-
     def reads(self) -> dict[str, Input]:
-        return _weights("resnet50")
+        return _all("weights", "resnet50")
 
 
 AnyPlain = Plain | PretrainedPlain
 
 
-@dataclass(frozen=True, kw_only=True)
 class Ensemble(_Net):
-    """A three-headed classifier: on `real` images, or on `real+cgn`.
-
-    conditions: of its tests.
-    """
+    """A three-headed classifier: on `real` images, or on `real+cgn`.  conditions: of its tests."""
 
     kind = "ensemble"
     mixed = trains_on_devices = True
     seconds_an_image = 0.0065
     gpu_hours = 8
     train_on: str
-    recipe: EnsembleRecipe
+    recipe: r.EnsembleRecipe
     conditions: tuple[str, ...]
     start: AnyPlain
     images: Images | None = None
 
     @property
-    def tests(self) -> TestsRecipe:
+    def tests(self) -> r.TestsRecipe:
         """What it is put to after each epoch."""
-        return TestsRecipe(self.conditions, self.recipe.val, self.recipe.data)
+        return r.TestsRecipe(self.conditions, self.recipe.val, self.recipe.data)
 
     def reads(self) -> dict[str, Input]:
-        real = _real(self.variant, self.recipe.data, "train", "val")
-        return real | _tests(self.variant, self.conditions)
+        data = self.recipe.data
+        return self.photographs(*self.conditions, train=data, val=data)
 
     def images_seen(self) -> int:
-        both = 2 if self.images else 1
-        return self.recipe.epochs * (self.recipe.train or 0) * both
+        return self.recipe.epochs * (self.recipe.train or 0) * (2 if self.images else 1)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Robustness(OnWorld):
     """A classifier put to every test.  images: of which it is tested on those held out."""
 
@@ -247,57 +221,46 @@ class Robustness(OnWorld):
     seconds_an_image = 0.003
     gpu_hours = 1
     train_on: str
-    recipe: TestsRecipe
+    recipe: r.TestsRecipe
     classifier: AnyPlain | Ensemble
     images: Images
 
     def reads(self) -> dict[str, Input]:
-        real = _real(self.variant, self.recipe.data, "val")
-        return real | _tests(self.variant, self.recipe.conditions)
+        return self.photographs(*self.recipe.conditions, val=self.recipe.data)
 
     def images_seen(self) -> int:
         return len(self.recipe.conditions) * (self.recipe.val or 1280)
 
 
-@dataclass(frozen=True, kw_only=True)
 class PackagedRobustness(OnWorld):
     """A network that a package brings, put to real images.  classifier: its name."""
 
     kind = "robustness"
     seconds_an_image = 0.003
     train_on: str
-    recipe: TestsRecipe
-    classifier: str = LITE0
-
-    @property
-    def asks_for_gpu(self) -> bool:
-        return False
+    recipe: r.TestsRecipe
+    classifier: str = r.LITE0
 
     def reads(self) -> dict[str, Input]:
-        tests = _tests(self.variant, self.recipe.conditions)
+        tests = self.photographs(*self.recipe.conditions)
         return {self.classifier: Input("package", self.classifier)} | tests
 
     def images_seen(self) -> int:
         return len(self.recipe.conditions) * 1280
 
 
-@dataclass(frozen=True, kw_only=True)
 class HeadMaps(OnWorld):
     """Where each head looks, against the true masks, which only the menagerie knows."""
 
     kind = "head-maps"
+    uses_gpu = False
     seconds_an_image = 0.03
     classifier: AnyPlain | Ensemble
     train_on: str
     condition: str
     evaluated: int
 
-    @property
-    def uses_gpu(self) -> bool:
-        return False
 
-
-@dataclass(frozen=True, kw_only=True)
 class MenagerieDisentanglement(OnWorld):
     """What interventions on a CGN's mechanisms change; on the true renderer where there is none."""
 
@@ -309,7 +272,7 @@ class MenagerieDisentanglement(OnWorld):
     truncation: float | None = None
 
     def reads(self) -> dict[str, Input]:
-        return dict(self.facts.judges)
+        return self.facts.judges
 
 
 # Every kind of this file, as `digits.DigitRun`.
@@ -317,16 +280,3 @@ WorldRun = (
     Mechanisms | PublishedMechanisms | Quality | Images | Plain | PretrainedPlain | Ensemble
     | Robustness | PackagedRobustness | HeadMaps | MenagerieDisentanglement
 )  # fmt: skip
-
-
-def _real(world: str, data: str | None, *splits: str) -> dict[str, Input]:
-    """Real images by split; those of the menagerie are drawn."""
-    if FACTS[world].photographs:
-        return {split: Input("public", f"{data}/{split}") for split in splits}
-    return {}
-
-
-def _tests(world: str, conditions: tuple[str, ...]) -> dict[str, Input]:
-    if FACTS[world].photographs:
-        return {condition: Input("public", condition) for condition in conditions}
-    return {}

@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from graphlib import TopologicalSorter
 from multiprocessing import get_context
+from typing import NoReturn
 
 import torch
 from tqdm import tqdm
@@ -102,27 +103,23 @@ def _compute(missing: list[Run], workers: int, keep_going: bool) -> None:
                 if bar.disable:  # not a terminal: a line that a log file can hold
                     logger.info("%d left: %s", left, run.id)
     if failure:
-        raise _explained(*failure, stop.is_set())
+        _raise(*failure, stop.is_set())
     if left:
         raise Interrupted(f"stopped with {left} runs left")
 
 
-def _explained(run: Run, error: BaseException, stopped: bool) -> BaseException:
-    """What to raise for the error that ended a run."""
+def _raise(run: Run, error: BaseException, stopped: bool) -> NoReturn:
+    """For the error that ended a run, what tells the user."""
     if isinstance(error, CGNError | Interrupted):
-        return error
-    told: Exception
+        raise error
     if not isinstance(error, BrokenProcessPool):
-        told = RuntimeError(f"run {run.id} failed: {type(error).__name__}: {error}")
-    elif stopped:
-        told = Interrupted("stopped while its processes were starting")
-    else:
-        told = CGNError(
-            f"the process that computed {run.id} was killed (out of memory?): run again with "
-            "fewer --workers; it goes on from its last checkpoint"
-        )
-    told.__cause__ = error
-    return told
+        raise RuntimeError(f"run {run.id} failed: {type(error).__name__}: {error}") from error
+    if stopped:
+        raise Interrupted("stopped while its processes were starting") from error
+    raise CGNError(
+        f"the process that computed {run.id} was killed (out of memory?): run again with "
+        "fewer --workers; it goes on from its last checkpoint"
+    ) from error
 
 
 def _has_room(run: Run, busy: Collection[Run], workers: int) -> bool:
@@ -130,10 +127,10 @@ def _has_room(run: Run, busy: Collection[Run], workers: int) -> bool:
     if not busy:
         return True
     together = (run, *busy)
-    shared = processor.on_gpu() and run.uses_gpu and any(b.uses_gpu for b in busy)
-    if shared and sum(other.gpu_memory_mb for other in together) > _gpu_memory_mb():
+    shared = [each.gpu_memory_mb for each in together if each.uses_gpu]
+    if processor.on_gpu() and run.uses_gpu and len(shared) > 1 and sum(shared) > _gpu_memory_mb():
         return False
-    return sum(jobs.resources(other).cores for other in together) <= workers
+    return sum(jobs.resources(each).cores for each in together) <= workers
 
 
 def _gpu_memory_mb() -> float:

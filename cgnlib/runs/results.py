@@ -14,9 +14,8 @@ from functools import cached_property
 from pathlib import Path
 
 from cgnlib import paths
-from cgnlib.data.images import Images, load_set
 from cgnlib.data.sources import sha256
-from cgnlib.errors import CGNError, reason
+from cgnlib.errors import CGNError, legible, reason
 from cgnlib.experiments import Run
 from cgnlib.runs.inputs import checksums
 
@@ -50,15 +49,12 @@ class Result:
             rows = list(csv.DictReader(file))
             return [{k: float(v) for k, v in row.items() if v} for row in rows]
 
-    def images(self) -> Images:
-        """The images of a `set` run."""
-        return load_set(self.folder)
-
 
 def folder_of(run: Run) -> Path:
     return paths.runs(run.profile) / run.id
 
 
+@legible()
 def is_done(run: Run) -> bool:
     """Whether the run is there and was made from the same spec.
 
@@ -66,22 +62,12 @@ def is_done(run: Run) -> bool:
     as it was written, and where it may not be read.
     """
     folder = folder_of(run)
-    try:
-        return _is_done(run, folder)
-    except OSError as error:
-        raise CGNError(
-            f"{folder} cannot be read ({reason(error)}): ask its owner for the right to, or "
-            "set CGN_RUNS to another folder"
-        ) from error
-
-
-def _is_done(run: Run, folder: Path) -> bool:
     if not (folder / "spec.json").exists():
         return False
     made, wanted = _read_json(folder / "spec.json"), full_spec(run)
-    if made != wanted and not _has_work(folder):
-        return False  # a run that failed before it left anything: there is nothing to protect
     if made != wanted:
+        if not set(folder.iterdir()) - {folder / "spec.json", *logs_of(folder)}:
+            return False  # it failed before it left anything: there is nothing to protect
         raise CGNError(
             f"{folder} was made from another spec ({_difference(made, wanted)}): "
             "move it away, or set CGN_RUNS to another folder"
@@ -95,9 +81,7 @@ def _is_done(run: Run, folder: Path) -> bool:
 def load(run: Run) -> Result:
     """A run that is done already.  Raises CGNError when it is not."""
     if not is_done(run):
-        raise CGNError(
-            f"run {run.id} is not done: python -m cgnlib run --profile {run.profile} {run.id}"
-        )
+        raise CGNError(f"run {run.id} is not done: {run.command}")
     return Result(run, folder_of(run))
 
 
@@ -118,7 +102,7 @@ def _difference(made: dict, wanted: dict) -> str:
 
 def _check(run: Run, folder: Path) -> None:
     """Raises CGNError for an artefact that is not what was written."""
-    again = f"delete {folder}, then python -m cgnlib run --profile {run.profile} {run.id}"
+    again = f"delete {folder}, then {run.command}"
     if not (folder / STATEMENT).exists():  # made before runs stated their artefacts
         if not _read_json(folder / "metrics.json"):
             raise CGNError(f"{folder / 'metrics.json'} has no numbers: {again}")
@@ -147,13 +131,7 @@ def _sum(path: Path) -> str:
 
 
 def logs_of(folder: Path) -> list[Path]:
-    """A log for each attempt."""
     return list(folder.glob("attempt-[0-9][0-9][0-9].log"))
-
-
-def _has_work(folder: Path) -> bool:
-    """Whether a run has left anything but its spec and its logs."""
-    return bool(set(folder.iterdir()) - {folder / "spec.json", *logs_of(folder)})
 
 
 def _read_json(path: Path) -> dict:

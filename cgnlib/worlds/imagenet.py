@@ -22,7 +22,7 @@ from cgnlib.nets.ensemble import Plain, load_resnet50
 from cgnlib.nets.imagenet import ImageNetCGN, load_biggan, load_cgn, load_u2net
 from cgnlib.nets.perceptual import LITE0
 from cgnlib.nets.u2net import U2Net
-from cgnlib.worlds.stimuli import CHUNK, Stimuli, as_is, laid_out, of_counterfactuals
+from cgnlib.worlds.stimuli import CHUNK, Stimuli, as_is, of_counterfactuals
 
 
 class ImageNet:
@@ -141,12 +141,12 @@ _DECIDE = {
 # What tests draw their images from: functions, which go to other processes as lambdas do not.
 def _prepared(found: public.Benchmark, protocol: str, normalise: str | None) -> Iterator[Tensor]:
     made = preprocessing.batches(found, CHUNK, protocol, normalise, _workers())
-    return laid_out(x for x, _ in made)
+    return (x for x, _ in made)
 
 
 def _in_order(files: Files) -> Iterator[Tensor]:
     order = enumerate(torch.arange(len(files)).split(CHUNK))
-    return laid_out(x for x, _ in files.batches(order))
+    return (x for x, _ in files.batches(order))
 
 
 def _workers() -> int:

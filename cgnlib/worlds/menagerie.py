@@ -10,8 +10,9 @@ from torchvision.models.resnet import ResNet
 
 from cgnlib import chance
 from cgnlib.counterfactuals.datasets import Dataset
+from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.data import menagerie
-from cgnlib.data.images import Images, to_bytes
+from cgnlib.data.images import Images
 from cgnlib.data.pictures import Pictures, Stored
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
@@ -20,7 +21,7 @@ from cgnlib.nets.ensemble import small_resnet
 from cgnlib.nets.imagenet import ImageNetCGN, load_cgn
 from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
-from cgnlib.worlds.stimuli import CHUNK, Stimuli, laid_out, of_counterfactuals
+from cgnlib.worlds.stimuli import CHUNK, Stimuli, of_counterfactuals
 
 # By condition, the renderer's split: objects are the same in the last three.
 SPLITS = {
@@ -68,7 +69,7 @@ class Menagerie:
         return _test("real", "agree", recipe.val, chance.VALIDATION)
 
     def counterfactual_test(self, data: Dataset) -> Stimuli:
-        return of_counterfactuals(data, menagerie.CLASSES, partial(_stored, data))
+        return of_counterfactuals(data, menagerie.CLASSES, partial(data.images, CHUNK))
 
     def tests(self, recipe: TestsRecipe) -> list[Stimuli]:
         return [_test(c, SPLITS[c], recipe.val, chance.TEST) for c in recipe.conditions]
@@ -86,23 +87,9 @@ class _Judge(nn.Module):
 def _test(condition: str, split: str, n: int, seed: int) -> Stimuli:
     data = menagerie.Menagerie(split, n, seed)
     return Stimuli(
-        condition,
-        [f"{split}-{seed}-{i}" for i in range(n)],
-        menagerie.CLASSES,
-        data.y,
-        partial(_drawn, data),
-        texture=data.texture,
-        background=data.background,
-    )
-
-
-# What tests draw their images from: functions, which go to other processes as lambdas do not.
-def _drawn(data: menagerie.Menagerie) -> Iterator[Tensor]:
-    return laid_out(_rendered(data))
-
-
-def _stored(data: Dataset) -> Iterator[Tensor]:
-    return laid_out(data.images(CHUNK))
+        condition, [f"{split}-{seed}-{i}" for i in range(n)], menagerie.CLASSES, data.y,
+        partial(_rendered, data), texture=data.texture, background=data.background,
+    )  # fmt: skip
 
 
 def _rendered(data: menagerie.Menagerie) -> Iterator[Tensor]:
@@ -110,5 +97,4 @@ def _rendered(data: menagerie.Menagerie) -> Iterator[Tensor]:
 
 
 def _in_memory(batches: Iterator[Tensor], labels: Tensor) -> Stored:
-    stored = [to_bytes(x.permute(0, 2, 3, 1).contiguous()) for x in batches]
-    return Stored(Images(torch.cat(stored), labels))
+    return Stored(Images(torch.cat([to_stored(x) for x in batches]), labels))

@@ -26,7 +26,7 @@ class Stimuli:
 
     condition: which test.  names: of the images.  categories: what can be answered.  category:
     the right answer to each, int64 [n]; texture, background: what the other cues show, if known.
-    batches: all images in order, as the classifier takes them.  decide: from probabilities
+    batches: all images in order.  decide: from probabilities
     [B, K] to scores of the categories [B, C], not negative; all 0 where no category is meant.
     by_head: answers that are right for a single subject, by its name.
     """
@@ -55,25 +55,16 @@ class Stimuli:
         return [NONE if i < 0 else self.categories[i] for i in index.tolist()]
 
 
-def decide(
-    net: nn.Module, tests: Sequence[Stimuli], device: torch.device, session: int = 1
-) -> Table:
+def decide(net: nn.Module, tests: Sequence[Stimuli], device: torch.device) -> Table:
     """The decisions of every subject of a classifier about every image of every test."""
-    return decisions.join(
-        decisions.build(
-            subject,
-            test.condition,
-            test.names,
-            test.named(test.right(subject)),
-            test.named(response),
-            session,
-            rank=rank.tolist(),
-            texture=test.named(test.texture),
-            background=test.named(test.background),
-        )
-        for test in tests
-        for subject, (response, rank) in answers(net, test, device).items()
-    )
+    tables = []
+    for test in tests:
+        cues = {"texture": test.named(test.texture), "background": test.named(test.background)}
+        for subject, (response, rank) in answers(net, test, device).items():
+            right, said = test.named(test.right(subject)), test.named(response)
+            shown = (subject, test.condition, test.names, right, said)
+            tables.append(decisions.build(*shown, rank=rank.tolist(), **cues))
+    return decisions.join(tables)
 
 
 @torch.inference_mode()
@@ -91,7 +82,8 @@ def answers(
     for x in tqdm(test.batches(), desc=test.condition, leave=False, disable=None):
         part = slice(seen, seen + len(x))
         seen += len(x)
-        for subject, logits in net(x.to(device)).items():
+        x = x.to(device, memory_format=torch.channels_last)
+        for subject, logits in net(x).items():
             if not logits.isfinite().all():
                 raise RuntimeError(f"{test.condition}: answers of {subject} are not finite")
             scores = test.decide(logits.float().softmax(1)).cpu()
@@ -117,17 +109,6 @@ def of_counterfactuals(
     """A test on counterfactuals: each head is asked for its own cue, the others for the shape."""
     shape, texture, background = data.classes.T
     return Stimuli(
-        "counterfactual",
-        data.names,
-        categories,
-        shape,
-        batches,
-        texture=texture,
-        background=background,
-        by_head={"texture": texture, "bg": background},
-    )
-
-
-def laid_out(batches: Iterator[Tensor]) -> Iterator[Tensor]:
-    """Batches as the nets take them, channels last."""
-    return (x.contiguous(memory_format=torch.channels_last) for x in batches)
+        "counterfactual", data.names, categories, shape, batches, texture=texture,
+        background=background, by_head={"texture": texture, "bg": background},
+    )  # fmt: skip

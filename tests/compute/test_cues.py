@@ -10,7 +10,6 @@ from cgnlib.chance import generator, seeded
 from cgnlib.compute import Job, compute, cues, digits
 from cgnlib.compute.nets_of import WEIGHTS
 from cgnlib.data import variants
-from cgnlib.experiments import declared
 from cgnlib.measures.cues import follow
 from cgnlib.nets import mnist, weights
 
@@ -104,8 +103,8 @@ def test_crossing_finds_the_part_that_opens_the_gate(cgn, split, monkeypatch):
 
 @pytest.mark.parametrize("kind", [e.Following, e.Crossing])
 def test_a_run_measures_the_nets_it_needs_on_the_test_images(kind, few_digits, tmp_path):
-    classifier, made = declared.control(MINI, "wildlife", 0), declared.cgn(MINI, "wildlife", 0)
-    run = replace(declared.following(MINI, classifier, made, kind), evaluated=30, seed=3)
+    classifier, made = MINI.control("wildlife", 0), MINI.cgn("wildlife", 0)
+    run = replace(MINI.following(classifier, made, kind), evaluated=30, seed=3)
     nets = {
         "classifier": seeded(mnist.CNN, generator(4)).eval(),
         "generator": seeded(lambda: mnist.CGN(32, 16), generator(1)).eval(),

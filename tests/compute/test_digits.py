@@ -13,20 +13,19 @@ from cgnlib import experiments as e
 from cgnlib.compute import digits
 from cgnlib.compute.nets_of import net_of
 from cgnlib.data import sources, variants
-from cgnlib.data.images import Images
+from cgnlib.data.images import Images, load_set
 from cgnlib.errors import CGNError
-from cgnlib.experiments import declared
 from cgnlib.nets import mnist, weights
 from cgnlib.runs.process import compute_one
 
 SETTINGS = {
-    "original": (declared.classifier(TINY, VARIANT, "original", 0), 500),
-    "cgn": (declared.classifier(TINY, VARIANT, "cgn", 0, cgn()), 200),
-    "original+cgn": (declared.classifier(TINY, VARIANT, "original+cgn", 0, cgn()), 700),
-    "gan": (declared.classifier(TINY, VARIANT, "gan", 0, gan()), 200),
-    "decorrelated": (declared.oracle(TINY, VARIANT), 1000),
-    "control": (replace(declared.control(TINY, VARIANT, 0), renderings=1), 1000),
-    "a share": (declared.mixed(TINY, cgn(), 0, 0.9), 200),
+    "original": (TINY.classifier(VARIANT, "original", 0), 500),
+    "cgn": (TINY.classifier(VARIANT, "cgn", 0, cgn()), 200),
+    "original+cgn": (TINY.classifier(VARIANT, "original+cgn", 0, cgn()), 700),
+    "gan": (TINY.classifier(VARIANT, "gan", 0, gan()), 200),
+    "decorrelated": (TINY.oracle(VARIANT), 1000),
+    "control": (replace(TINY.control(VARIANT, 0), renderings=1), 1000),
+    "a share": (TINY.mixed(cgn(), 0, 0.9), 200),
 }  # what a classifier learns from, and how many images these are
 
 
@@ -87,8 +86,8 @@ def test_decisions_hold_what_the_accuracy_says():
 
 
 def test_a_stored_set_is_read_back():
-    result = runs.load(declared.image_set(TINY, cgn(), 0))
-    images = result.images()
+    result = runs.load(TINY.image_set(cgn(), 0))
+    images = load_set(result.folder)
     assert images.x.shape == (200, 32, 32, 3) and images.x.dtype == torch.uint8
     assert images.y.shape == (200,) and images.y.dtype == torch.int64
     assert result.metrics == {"images": 200}
@@ -108,7 +107,7 @@ def test_a_damaged_artefact_of_a_need_is_named(name, keep, finished, tmp_path, m
     """keep: how many bytes are left of the file; it is gone where none are."""
     shutil.copytree(finished, tmp_path / "runs")
     monkeypatch.setenv("CGN_RUNS", str(tmp_path / "runs"))
-    images = declared.image_set(TINY, cgn(), 0)
+    images = TINY.image_set(cgn(), 0)
     need, user = (cgn(), images) if name.startswith("weights") else (images, SETTINGS["cgn"][0])
     shutil.rmtree(runs.folder_of(user))
     damaged = runs.folder_of(need) / name
@@ -125,7 +124,7 @@ def test_a_damaged_artefact_of_a_need_is_named(name, keep, finished, tmp_path, m
 
 # --- published checkpoints
 
-PUBLISHED = declared.published_cgn(e.profile("full"), "colored")
+PUBLISHED = e.profile("full").published_cgn("colored")
 
 
 def test_a_missing_published_checkpoint_comes_with_its_command(no_data, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from cgnlib import worlds
 from cgnlib.chance import generator, seeded
 from cgnlib.compute import Job, compute, disentanglement
 from cgnlib.compute.nets_of import WEIGHTS, net_of
-from cgnlib.experiments import declared
+from cgnlib.counterfactuals import mechanisms
 from cgnlib.measures.disentanglement import FACTORS
 from cgnlib.nets import mnist, weights
 from cgnlib.nets.readers import CueReader
@@ -57,9 +57,9 @@ def measured(monkeypatch, tmp_path):
     """Metrics of a toy source, read by something that sees its channels."""
 
     def measure(mix, read=channels):
-        monkeypatch.setattr(disentanglement, "DigitRenderer", lambda *_: Toy(mix))
+        monkeypatch.setattr(mechanisms, "DigitRenderer", lambda *_: Toy(mix))
         monkeypatch.setattr(disentanglement, "of_digits", lambda net: read)
-        run = replace(declared.disentanglement(MINI, "wildlife", None), evaluated=200)
+        run = replace(MINI.disentanglement("wildlife", None), evaluated=200)
         needs = {"reader": save(CueReader(), tmp_path / "reader")}
         found, history = compute(run, Job(tmp_path, needs))
         assert history is None
@@ -101,7 +101,7 @@ def test_a_reader_that_guesses_finds_no_disentanglement(measured):
 
 @pytest.mark.parametrize("variant", e.VARIANTS)
 def test_a_reader_is_trained_tested_and_kept(few_digits, tmp_path, variant):
-    run = declared.reader(MINI, variant)
+    run = MINI.reader(variant)
     run = replace(run, recipe=replace(run.recipe, renderings=2))
     found, history = compute(run, Job(tmp_path))
     names = [f"{factor}_accuracy" for factor in run.factors]
@@ -114,7 +114,7 @@ def test_a_reader_is_trained_tested_and_kept(few_digits, tmp_path, variant):
 
 def test_a_reader_learns_cues_that_are_there(few_digits, tmp_path):
     """The foreground of DC-MNIST, which covers most of these images, and its ten colours."""
-    run = declared.reader(MINI, "double_colored")
+    run = MINI.reader("double_colored")
     run = replace(run, recipe=replace(run.recipe, renderings=40, epochs=2, batch=16))
     assert compute(run, Job(tmp_path)).metrics["texture_accuracy"] > 0.9
 
@@ -122,8 +122,8 @@ def test_a_reader_learns_cues_that_are_there(few_digits, tmp_path):
 @pytest.mark.parametrize("variant", e.VARIANTS)
 @pytest.mark.parametrize("of_cgn", [False, True])
 def test_digits_are_intervened_on(few_digits, tmp_path, variant, of_cgn):
-    cgn = declared.cgn(MINI, variant, 0) if of_cgn else None
-    run = replace(declared.disentanglement(MINI, variant, cgn), evaluated=60)
+    cgn = MINI.cgn(variant, 0) if of_cgn else None
+    run = replace(MINI.disentanglement(variant, cgn), evaluated=60)
     needs = {"reader": save(seeded(CueReader, generator(1)), tmp_path / "reader")}
     if of_cgn:
         net = seeded(lambda: mnist.CGN(cgn.recipe.latent, cgn.recipe.ngf), generator(2))
@@ -143,8 +143,8 @@ def test_digits_are_intervened_on(few_digits, tmp_path, variant, of_cgn):
 @pytest.mark.parametrize("of_cgn", [False, True])
 def test_the_menagerie_is_intervened_on(random_parts, tmp_path, monkeypatch, of_cgn):
     monkeypatch.setattr(disentanglement, "POOL", 100)
-    cgn = declared.mechanisms(MINI, "none", 0) if of_cgn else None
-    run = replace(declared.menagerie_disentanglement(MINI, cgn), evaluated=10)
+    cgn = MINI.mechanisms("none", 0) if of_cgn else None
+    run = replace(MINI.menagerie_disentanglement(cgn), evaluated=10)
     start = worlds.find("menagerie").start
     needs = {"generator": save(start(), tmp_path / "cgn")} if of_cgn else {}
     found, _ = compute(run, Job(tmp_path, needs))

@@ -12,7 +12,6 @@ from cgnlib.compute import Job, compute
 from cgnlib.compute import digits as on_digits
 from cgnlib.compute.nets_of import WEIGHTS
 from cgnlib.data import digits
-from cgnlib.experiments import declared
 from cgnlib.nets import mnist, weights
 
 MINI = e.profile("mini")
@@ -32,8 +31,8 @@ def explained(tmp_path):
 
     def make(variant, seed=3):
         weights.save(seeded(mnist.CNN, generator(seed)), tmp_path / WEIGHTS)
-        classifier = declared.classifier(MINI, variant, "original", 1)
-        run = replace(declared.explanation(MINI, classifier), embedded=150)
+        classifier = MINI.classifier(variant, "original", 1)
+        run = replace(MINI.explanation(classifier), embedded=150)
         metrics, history = compute(run, Job(tmp_path, {"classifier": tmp_path}))
         assert history is None
         return metrics, on_digits.test_of(classifier)

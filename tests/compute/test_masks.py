@@ -10,11 +10,10 @@ from cgnlib import experiments as e
 from cgnlib.compute.nets_of import net_of
 from cgnlib.counterfactuals.digits import interventions
 from cgnlib.data import digits, variants
-from cgnlib.experiments import declared
 from cgnlib.measures.metrics import mask_coverage, nearest_iou
 from cgnlib.runs.process import compute_one
 
-RUN = declared.evaluation(TINY, cgn())
+RUN = TINY.evaluation(cgn())
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from cgnlib.counterfactuals import datasets, draws
 from cgnlib.counterfactuals.digits import to_stored
 from cgnlib.data import sources
 from cgnlib.errors import CGNError, Interrupted
-from cgnlib.experiments import declared
 from cgnlib.experiments.worlds import FACTS
 from cgnlib.measures import metrics
 from cgnlib.nets import perceptual
@@ -40,9 +39,9 @@ def changed(run, **settings):
     return replace(run, recipe=replace(run.recipe, **settings))
 
 
-RUN = changed(declared.mechanisms(MINI, "none", 0), steps=3, batch=1, window=2, lr=(1e-3,) * 3)
-QUALITY = changed(declared.quality(MINI, RUN), evaluated=8)
-BIGGAN = changed(declared.quality(MINI, None), evaluated=8)
+RUN = changed(MINI.mechanisms("none", 0), steps=3, batch=1, window=2, lr=(1e-3,) * 3)
+QUALITY = changed(MINI.quality(RUN), evaluated=8)
+BIGGAN = changed(MINI.quality(None), evaluated=8)
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +109,7 @@ def test_a_stopped_run_leaves_the_same_files(finished, tmp_path):
 
 
 def test_an_ablated_run_trains_without_its_losses(tmp_path):
-    run = changed(declared.mechanisms(MINI, "reconstruction", 0), steps=1, batch=1)
+    run = changed(MINI.mechanisms("reconstruction", 0), steps=1, batch=1)
     made, _ = compute(run, Job(tmp_path))
     assert set(made) == {f"loss_{name}" for name in ("binary", "mask", "text", "bg", "mask_mean")}
 
@@ -118,7 +117,7 @@ def test_an_ablated_run_trains_without_its_losses(tmp_path):
 def test_the_published_cgn_is_stored_as_it_is(tmp_path, monkeypatch):
     net = worlds.find("menagerie").start()
     monkeypatch.setattr(imagenet, "published", lambda: net)
-    assert compute(declared.published_mechanisms(PAPER), Job(tmp_path)) == ({}, None)
+    assert compute(PAPER.published_mechanisms(), Job(tmp_path)) == ({}, None)
     assert same_as_file(net, tmp_path)
 
 
@@ -386,9 +385,9 @@ def test_inputs_on_imagenet_are_the_downloads(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "find", find)
     starts = {"biggan256": "biggan256", "u2net": "u2net"}
     for run, names in (
-        (declared.published_mechanisms(PAPER), {"weights": "cgn-imagenet"}),
-        (declared.mechanisms(PAPER, "none", 0), starts | {"perceptual": "vgg16"}),
-        (declared.quality(PAPER, None), starts | {"inception-v3": "inception-v3"}),
+        (PAPER.published_mechanisms(), {"weights": "cgn-imagenet"}),
+        (PAPER.mechanisms("none", 0), starts | {"perceptual": "vgg16"}),
+        (PAPER.quality(None), starts | {"inception-v3": "inception-v3"}),
     ):
         wanted = {role: hashlib.sha256(n.encode()).hexdigest() for role, n in names.items()}
         assert checksums(run.reads()) == wanted, run.id

@@ -20,7 +20,6 @@ from cgnlib.experiments import (
     PROFILES,
     TRAIN_SETS,
     VARIANTS,
-    declared,
     grid,
     profile,
     with_needs,
@@ -135,7 +134,7 @@ def test_the_sizes_are_those_of_the_profile_at_every_ratio_and_seed(name):
     sets, usual_recipe = p.digits.sets, p.digits.classifier
     kept = {run.id: run for run in grid(name, "claim-3-mnist")}
     for run in grid(name, "set-size"):
-        assert run.train_on == "cgn" and run.behind == declared.cgns(p, run.variant)[0]
+        assert run.train_on == "cgn" and run.behind == p.cgns(run.variant)[0]
         assert run.set.size % (100 * run.set.per_shape) == 0  # whole batches: as large as it says
         if (run.set.size, run.set.per_shape) == (p.digits.counterfactuals[run.variant], 1):
             assert kept[run.id] == run
@@ -188,14 +187,14 @@ def test_shares_of_original_images_are_the_unions_but_for_the_share(name):
 def test_paper_cgns_are_the_published_configurations(variant):
     w, mask, discriminator, ndf, init, gain, images = WEIGHTS[variant]
     layers = [(layer, 5000 * x**2) for layer, x in zip((3, 8, 15, 22), w, strict=True) if x]
-    r = declared.cgn(profile("paper"), variant, 0).recipe
+    r = profile("paper").cgn(variant, 0).recipe
     assert r.layers == tuple(layer for layer, _ in layers)
     assert r.factors == pytest.approx([factor for _, factor in layers])
     assert r.steps * r.batch == 15 * images and r.batch == 16
     assert (r.lr, r.lr_critic, r.betas) == (2e-4, 2e-4, (0.5, 0.999))
     assert (r.latent, r.ngf, r.edge, r.mask, r.perceptual) == (32, 32, 0, mask, "vgg16")
     assert (r.discriminator, r.ndf, r.init, r.gain) == (discriminator, ndf, init, gain)
-    gan = declared.gan(profile("paper"), variant, 0).recipe  # the study's: 15 epochs of batch 16
+    gan = profile("paper").gan(variant, 0).recipe  # the study's: 15 epochs of batch 16
     assert (gan.batch, gan.latent, gan.ngf, gan.ndf, gan.steps) == (16, 32, 32, 512, r.steps)
     assert (gan.lr, gan.lr_critic, gan.betas) == (2e-4, 2e-4, (0.5, 0.999))
 
@@ -270,12 +269,12 @@ def test_paper_quality_is_the_studys_protocol():
 
 
 def test_the_published_cgn_is_not_trained():
-    run = declared.published_mechanisms(profile("paper"))
+    run = profile("paper").published_mechanisms()
     assert run.settings == {"source": "published", "ablation": "published"}
     assert run.id == "mechanisms-imagenet-published-s0" and not run.needs
-    judged = declared.quality(profile("paper"), run)
+    judged = profile("paper").quality(run)
     assert judged.id == "quality-imagenet-published-s0" and judged.ablation == "published"
-    biggan = declared.quality(profile("paper"), None)
+    biggan = profile("paper").quality(None)
     assert biggan.id == "quality-imagenet-biggan-s0" and not biggan.needs
 
 
@@ -302,7 +301,7 @@ def test_claim_3_on_a_world_has_every_setting_and_seed(name):
 def test_a_control_differs_in_its_images_alone(name):
     p = profile(name)
     for seed in p.world.ensemble_seeds:
-        control, ours = (declared.ensemble(p, train_on, seed) for train_on in ENSEMBLE_SETS)
+        control, ours = (p.ensemble(train_on, seed) for train_on in ENSEMBLE_SETS)
         assert control.images is None and ours.images
         same = replace(ours, name=control.name, train_on=control.train_on, images=None)
         assert same == control
@@ -326,7 +325,7 @@ def test_paper_counterfactuals_are_the_studys():
     """method 5.7: one set, of the published CGN, as many as IN-mini has real images."""
     runs = with_needs(grid("paper", "claim-3-imagenet"))
     (run,) = (run for run in runs if isinstance(run, e.Images))
-    assert run.generator == declared.published_mechanisms(profile("paper"))
+    assert run.generator == profile("paper").published_mechanisms()
     assert (run.recipe.train, run.recipe.val) == (34_745, 3923)
     assert (run.recipe.mode, run.recipe.truncation, run.recipe.stretch) == ("random", 0.5, "minmax")
 
@@ -356,7 +355,7 @@ def test_the_real_stimuli_need_data():
 
 def test_a_digest_changes_with_every_part_of_the_spec_and_of_what_is_needed():
     p = profile("mini")
-    run = declared.classifier(p, "wildlife", "cgn", 0, declared.cgn(p, "wildlife", 0))
+    run = p.classifier("wildlife", "cgn", 0, p.cgn("wildlife", 0))
     other_cgn = replace(run.behind, recipe=replace(run.behind.recipe, factors=(0.3, 0.31)))
     others = [
         replace(run, seed=1),
@@ -374,7 +373,7 @@ def test_a_digest_changes_with_every_part_of_the_spec_and_of_what_is_needed():
 
 def test_a_setting_that_is_not_there_leaves_the_digest_alone():
     """So a kind may gain one."""
-    run = declared.classifier(profile("mini"), "wildlife", "original", 0)
+    run = profile("mini").classifier("wildlife", "original", 0)
     assert "share" not in run.settings and "set" not in run.spec()["needs"]
 
 
@@ -395,7 +394,7 @@ def test_digests_do_not_depend_on_the_process():
         (lambda: grid("mini", "claim-9"), "unknown claim 'claim-9': choose all, claim-1-mnist"),
         (lambda: e.find("mini", "cgn-colored-s99"), "unknown run 'cgn-colored-s99'"),
         (lambda: e.find("tiny", "cgn-colored-s0"), "unknown profile"),
-        (lambda: declared.mechanisms(profile("mini"), "bg", 0), "'bg' is no ablation: choose none"),
+        (lambda: profile("mini").mechanisms("bg", 0), "'bg' is no ablation: choose none"),
     ],
 )
 def test_unknown_names_are_errors(call, message):

@@ -13,7 +13,7 @@ import yaml
 
 from cgnlib import experiments
 from cgnlib.errors import CGNError
-from cgnlib.experiments import declared, jobs
+from cgnlib.experiments import jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = [
@@ -103,7 +103,7 @@ def test_the_larger_profile_costs_more():
 
 
 def test_cost_grows_with_the_steps():
-    run = declared.gan(experiments.profile("full"), "colored", 0)
+    run = experiments.profile("full").gan("colored", 0)
     longer = replace(run, recipe=replace(run.recipe, steps=10 * run.recipe.steps))
     costs = [jobs.expected_seconds(r) - jobs.START for r in (run, longer)]
     assert costs[1] == pytest.approx(10 * costs[0])
@@ -111,18 +111,18 @@ def test_cost_grows_with_the_steps():
 
 def test_originals_in_the_place_of_others_cost_nothing_more():
     p = experiments.profile("full")
-    source = declared.cgns(p, "wildlife")[0]
-    alone = declared.classifier(p, "wildlife", "cgn", 0, source)
-    mixed = [declared.mixed(p, source, 0, share) for share in (0.1, 0.9)]
+    source = p.cgns("wildlife")[0]
+    alone = p.classifier("wildlife", "cgn", 0, source)
+    mixed = [p.mixed(source, 0, share) for share in (0.1, 0.9)]
     assert {jobs.expected_seconds(run) for run in mixed} == {jobs.expected_seconds(alone)}
 
 
 def test_a_chain_ends_with_the_last_run_that_waits():
     p = experiments.profile("mini")
-    source = declared.cgn(p, "wildlife", 0)
-    images = declared.image_set(p, source, 0)
-    trained = declared.classifier(p, "wildlife", "cgn", 0, source)
-    judged = declared.evaluation(p, source)
+    source = p.cgn("wildlife", 0)
+    images = p.image_set(source, 0)
+    trained = p.classifier("wildlife", "cgn", 0, source)
+    judged = p.evaluation(source)
     chain = jobs.chains([judged, trained])
     of = {run.id: jobs.expected_seconds(run) for run in (source, images, trained, judged)}
     assert chain[trained.id] == of[trained.id] and chain[judged.id] == of[judged.id]
@@ -155,7 +155,7 @@ def test_marks_follow_the_finished_runs(folder):
     ],
 )
 def test_what_is_damaged_or_of_another_spec_is_not_finished(name, content, folder):
-    run = declared.gan(experiments.profile("mini"), "colored", 0)
+    run = experiments.profile("mini").gan("colored", 0)
     finish(folder, run)
     assert jobs.is_finished(run)
     (folder / run.id / name).write_text(content)

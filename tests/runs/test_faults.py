@@ -17,7 +17,7 @@ from cgnlib import compute as board
 from cgnlib import runs
 from cgnlib.compute import Found, mechanisms
 from cgnlib.errors import CGNError, Interrupted
-from cgnlib.experiments import CLAIMS, declared, with_needs
+from cgnlib.experiments import CLAIMS, with_needs
 from cgnlib.nets import shipped as parts
 from cgnlib.runs import attempt, lease, results
 from cgnlib.runs.signals import SIGNALS, signals_set
@@ -29,8 +29,8 @@ KILLS = 4  # of each run
 
 def of_mnist():
     source = cgn(steps=40)
-    learnt = declared.classifier(TINY, source.variant, "cgn", 0, source)
-    return [declared.evaluation(TINY, source), learnt, gan(steps=80)]
+    learnt = TINY.classifier(source.variant, "cgn", 0, source)
+    return [TINY.evaluation(source), learnt, gan(steps=80)]
 
 
 def of_the_menagerie():
@@ -42,7 +42,7 @@ def of_the_menagerie():
 def small_world(shipped, monkeypatch):
     use_an_eighth(monkeypatch)
     monkeypatch.setattr(parts, "FOLDER", shipped)
-    monkeypatch.setattr(mechanisms, "_save_samples", lambda *_: None)
+    monkeypatch.setattr(mechanisms, "_show", lambda *_: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("CGN_CHECKPOINT_SECONDS", "0")
 

@@ -10,7 +10,7 @@ from tiny import Simple, gan, simple
 
 from cgnlib import experiments, runs
 from cgnlib.errors import CGNError
-from cgnlib.experiments import Input, declared, jobs
+from cgnlib.experiments import Input, jobs
 from cgnlib.runs import inputs, pool, process
 
 MINI = experiments.profile("mini")
@@ -53,8 +53,8 @@ def test_needs_come_before_users_and_what_most_waits_for_first(workers, monkeypa
 
 def test_runs_share_the_cores_and_take_turns_on_a_gpu(monkeypatch):
     paper = experiments.profile("paper")
-    large = declared.ensemble(paper, "real", 0)
-    small = declared.evaluation(paper, declared.cgn(paper, "wildlife", 0))
+    large = paper.ensemble("real", 0)
+    small = paper.evaluation(paper.cgn("wildlife", 0))
     assert pool._has_room(large, [], 2)  # alone, whatever it asks for
     assert not pool._has_room(large, [small], 2) and pool._has_room(large, [small], 9)
     assert pool._has_room(small, [small], 2) and not pool._has_room(small, [small, small], 2)
@@ -98,7 +98,7 @@ def test_missing_data_is_found_before_anything_is_computed(fake, monkeypatch):
 def test_devices_are_looked_at_before_anything_starts(fake, folder, monkeypatch):
     monkeypatch.setenv("CGN_DEVICES", "many")
     with pytest.raises(CGNError, match="CGN_DEVICES is 'many'"):
-        runs.ensure([declared.ensemble(MINI, "real", 0)])
+        runs.ensure([MINI.ensemble("real", 0)])
     assert not folder.exists() and not fake.started
 
 

@@ -11,7 +11,7 @@ from tiny import Simple, gan, simple
 
 from cgnlib import experiments, runs
 from cgnlib.errors import CGNError
-from cgnlib.experiments import Input, declared
+from cgnlib.experiments import Input
 from cgnlib.runs import inputs, process, provenance, results
 
 
@@ -183,7 +183,7 @@ def test_runs_that_one_may_not_read_are_named(fake, folder, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "exists", refuse)
-    with pytest.raises(CGNError, match=r"cgn-colored-s0 cannot be read .*: ask its owner"):
+    with pytest.raises(CGNError, match=r"-s0/spec\.json cannot be read .*: ask its owner"):
         runs.is_done(simple())
 
 
@@ -215,7 +215,7 @@ def test_a_full_disk_is_named_and_the_run_is_not_done(name, fake, folder):
 @pytest.mark.parametrize("kind", ["gan", "set"])
 def test_a_disk_full_of_artefacts_is_named_too(kind, folder):
     """As far as a limit on the size of files is like a full disk."""
-    run = declared.image_set(experiments.profile("mini"), gan(), 0) if kind == "set" else gan()
+    run = experiments.profile("mini").image_set(gan(), 0) if kind == "set" else gan()
     for need in run.needs.values():
         compute(need)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -10,7 +10,7 @@ from PIL import Image
 from cgnlib import experiments
 from cgnlib.data import categories, preprocessing, public, sources
 from cgnlib.errors import CGNError
-from cgnlib.experiments import declared, recipes
+from cgnlib.experiments import recipes
 from cgnlib.nets.perceptual import LITE0
 from cgnlib.runs.inputs import checksums
 from cgnlib.worlds import imagenet
@@ -102,18 +102,18 @@ def test_inputs_are_what_a_run_reads(put, monkeypatch):
     (a,) = ids(6)
     put(f"in-mini/train/{a}/1.JPEG", f"in-mini/val/{a}/1.JPEG")
     put("cue_conflict/airplane/airplane1-bicycle2.png")
-    learns = replace(declared.ensemble(PAPER, "real", 0), conditions=("cue_conflict",))
+    learns = replace(PAPER.ensemble("real", 0), conditions=("cue_conflict",))
     tests = recipes.TestsRecipe(("cue_conflict",), data="in-mini")
-    tested = replace(declared.robustness(PAPER, learns, 0), recipe=tests)
+    tested = replace(PAPER.robustness(learns, 0), recipe=tests)
     found = checksums(learns.reads())
     assert set(found) == {"train", "val", "cue_conflict"}
     assert checksums(tested.reads()) == {k: found[k] for k in ("val", "cue_conflict")}
     put(f"in-mini/val/{a}/2.JPEG")
     again = checksums(learns.reads())
     assert {name for name in found if found[name] != again[name]} == {"val"}
-    packaged = checksums(declared.packaged_robustness(PAPER, "paper").reads())
+    packaged = checksums(PAPER.packaged_robustness("paper").reads())
     assert set(packaged) == {LITE0, "cue_conflict"}
-    start = declared.plain(PAPER, 0).reads()
+    start = PAPER.plain(0).reads()
     with pytest.raises(CGNError, match="resnet50"):
         checksums(start)
     monkeypatch.setattr(sources, "checksum", lambda name: f"sum of {name}")

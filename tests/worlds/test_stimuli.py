@@ -23,10 +23,16 @@ P = torch.tensor(
 )
 
 
+def images(p):
+    """Images of a pixel whose channels are logits."""
+    return p.log()[..., None, None]
+
+
 class Told(nn.Module):
     """Images are the logits; the second subject says the contrary."""
 
     def forward(self, x):
+        x = x.flatten(1)
         return {"yes": x, "no": -x}
 
 
@@ -36,7 +42,7 @@ def made(batch=2, **parts):
         parts
     )
     return Stimuli(
-        "told", categories=CATEGORIES, batches=lambda: iter(P.log().split(batch)), **parts
+        "told", categories=CATEGORIES, batches=lambda: iter(images(P).split(batch)), **parts
     )
 
 
@@ -77,7 +83,7 @@ def test_no_category_is_no_answer():
     p = P.clone()
     p[0] = 0.25
     test = made(decide=silent)
-    test = Stimuli(**vars(test) | {"batches": lambda: iter([p.log()])})
+    test = Stimuli(**vars(test) | {"batches": lambda: iter([images(p)])})
     response, rank = answers(Told(), test, CPU)["yes"]
     assert response.tolist() == [-1, 3, 1, 1, 3]
     assert rank.tolist()[0] == len(CATEGORIES) and rank.tolist()[1:] == [3, 2, 3, 2]
@@ -100,10 +106,22 @@ def test_probabilities_are_decided_upon_and_not_logits():
 
 @pytest.mark.parametrize("n", [0, 1, 4, 6])
 def test_missing_images_are_an_error(n):
-    p = torch.cat([P, P])[:n].log()
+    p = images(torch.cat([P, P])[:n])
     test = Stimuli(**vars(made()) | {"batches": lambda: iter(p.split(2) if n else ())})
     with pytest.raises(RuntimeError, match=f"told: saw {n} of 5 images"):
         answers(Told(), test, CPU)
+
+
+def test_a_net_takes_its_images_channels_last():
+    seen, x = [], torch.rand(5, 4, 3, 3)
+
+    class Net(nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return {"plain": x.mean((2, 3))}
+
+    answers(Net(), Stimuli(**vars(made()) | {"batches": lambda: iter([x])}), CPU)
+    assert torch.equal(seen[0], x) and seen[0].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_net_is_left_without_gradients():
@@ -111,7 +129,7 @@ def test_a_net_is_left_without_gradients():
 
     class Net(nn.Module):
         def forward(self, x):
-            return {"plain": net(x)}
+            return {"plain": net(x.flatten(1))}
 
     response, _ = answers(Net(), made(), CPU)["plain"]
     assert not response.requires_grad
@@ -159,11 +177,11 @@ def test_each_head_is_asked_for_its_own_cue():
 def test_decisions_have_a_row_for_each_image_and_subject():
     second = Stimuli(**vars(made(batch=5)) | {"condition": "again"})
     cues = made(texture=torch.tensor([1, 1, 1, 1, 0]), background=torch.tensor([2, 2, 2, 3, -1]))
-    table = decide(Told(), [cues, second], CPU, session=3)
+    table = decide(Told(), [cues, second], CPU)
     assert len(table) == 2 * 2 * 5
     assert table["condition"].tolist() == ["told"] * 10 + ["again"] * 10
     assert table["subj"].tolist() == (["yes"] * 5 + ["no"] * 5) * 2
-    assert set(table["session"].tolist()) == {3}
+    assert set(table["session"].tolist()) == {1}
     assert table["trial"].tolist() == [1, 2, 3, 4, 5] * 4
     assert all(math.isnan(rt) for rt in table["rt"].tolist())
     rows = table.where(subj="yes", condition="told")
@@ -179,7 +197,7 @@ def test_decisions_have_a_row_for_each_image_and_subject():
 
 def test_a_net_that_has_diverged_is_no_perfect_one():
     p = torch.full((5, 4), float("nan"))
-    test = Stimuli(**vars(made()) | {"batches": lambda: iter([p])})
+    test = Stimuli(**vars(made()) | {"batches": lambda: iter([images(p)])})
     with pytest.raises(RuntimeError, match="told: answers of yes are not finite"):
         answers(Told(), test, CPU)
 

@@ -12,8 +12,8 @@ from cgnbook.drawing import STYLE, bytes_of, tile
 from cgnbook.names import NAMES
 from cgnlib import experiments
 from cgnlib.data.variants import Variant
-from cgnlib.experiments.profiles import DigitsScale
 from cgnlib.experiments.recipes import MENAGERIE_LOSSES, PRINTED_LOSSES, Losses
+from cgnlib.experiments.scales import DigitsScale
 
 LAMBDAS = {"l1": "λ1", "perc": "λ2", "binary": "λ3", "mask": "λ4", "text": "λ5", "bg": "λ6"}
 # By setting: what the published code trains with, what the paper prints, and ours.
