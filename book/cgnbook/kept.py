@@ -62,8 +62,7 @@ def read(claim: str) -> list[Result]:
         if not (result.folder / "samples.npz").exists():
             raise CGNError(
                 f"{result.folder} has no pictures: restore it with git checkout, or make it with "
-                f"python -m cgnlib run --profile {REFERENCE} {result.run.id}, then "
-                f"python -m cgnbook record --profile {REFERENCE}"
+                f"{result.run.command}, then python -m cgnbook record --profile {REFERENCE}"
             )
     return found
 
@@ -79,8 +78,7 @@ def _shown(run: Run) -> dict[str, np.ndarray]:
             return {name: _only(stored[name], rows) for name, rows in SHOWN[run.name].items()}
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise CGNError(
-            f"{path} cannot be read ({reason(error)}): delete {path.parent}, then "
-            f"python -m cgnlib run --profile {run.profile} {run.id}"
+            f"{path} cannot be read ({reason(error)}): delete {path.parent}, then {run.command}"
         ) from error
 
 

@@ -45,7 +45,7 @@ def frame(results: Iterable[Result], claim: str = "") -> pd.DataFrame:
         except KeyError as error:
             raise CGNError(
                 f"{result.folder} lacks {error} in its metrics or env.json: delete it, then "
-                f"python -m cgnlib run --profile {result.run.profile} {result.run.id}"
+                f"{result.run.command}"
             ) from error
     return _said(pd.DataFrame(rows, columns=columns(claim)), THIS, claim)
 

@@ -37,11 +37,6 @@ def attempt(run: Run, stop: Flag) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         locks.mkdir(exist_ok=True)
-    except OSError as error:
-        raise CGNError(
-            f"{folder} cannot be made ({reason(error)}): mend it or set CGN_RUNS"
-        ) from error
-    try:
         with leased(locks / f"{run.id}.lease", run.id, stop) as check:
             try:
                 if not is_done(run):
@@ -51,8 +46,8 @@ def attempt(run: Run, stop: Flag) -> None:
                 raise
     except (OSError, SafetensorError) as error:
         raise CGNError(
-            f"{folder} cannot be written ({reason(error)}): free space or mend the folder, "
-            "then run again"
+            f"{folder} cannot be written ({reason(error)}): free space, mend the folder or set "
+            "CGN_RUNS, then run again"
         ) from error
 
 
@@ -67,9 +62,14 @@ def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> N
         metrics, history = compute.compute(run, Job(folder, needs, checkpoint, device))
         check()
         if history:
-            _write_csv(folder / "history.csv", history)
+            with (folder / "history.csv").open("w", newline="") as file:
+                rows = csv.DictWriter(file, list(dict.fromkeys(k for row in history for k in row)))
+                rows.writeheader()
+                rows.writerows(history)
         for path in folder.rglob("*"):  # what is said to be done is to outlast a loss of power
-            _reach_the_disk(path)
+            if path.is_file():
+                with path.open("rb") as written:
+                    os.fsync(written.fileno())
         seconds = checkpoint.spent + time.monotonic() - start
         made = provenance.record(seconds, number, provenance.computed_on(run, device))
         _write(folder / "env.json", _json(made))
@@ -121,12 +121,6 @@ def _logged(folder: Path) -> Iterator[int]:
         handler.close()
 
 
-def _reach_the_disk(path: Path) -> None:
-    if path.is_file():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-
-
 def _json(content: dict) -> bytes:
     return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
@@ -138,10 +132,3 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
-
-
-def _write_csv(path: Path, rows: list[dict]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
-        writer.writeheader()
-        writer.writerows(rows)

@@ -30,7 +30,7 @@ def leased(path: Path, name: str, stop: Flag) -> Iterator[Callable[[], None]]:
     def check() -> None:
         # the lease's own thread would tell, but later: after a long sleep this comes first
         for _ in range(3):
-            if _token(path) == lease.token:
+            if _fields(path).get("token") == lease.token:
                 return
             time.sleep(0.1)  # a contender moves the file aside for a moment as it looks at it
         raise CGNError(f"{name} was taken over by another process, as this one had stopped")
@@ -38,7 +38,9 @@ def leased(path: Path, name: str, stop: Flag) -> Iterator[Callable[[], None]]:
     try:
         lease.acquire(timeout=0)
     except Timeout:
-        logger.info("waiting for %s, which %s computes", name, _owner(path))
+        owner = _fields(path)
+        where = f"process {owner.get('pid', '?')} on {owner.get('host', 'another machine')}"
+        logger.info("waiting for %s, which %s computes", name, where)
         try:
             lease.acquire(poll_interval=1.0, cancel_check=stop.is_set)
         except Timeout:
@@ -56,12 +58,3 @@ def _fields(path: Path) -> dict[str, str]:
     except OSError:
         return {}
     return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
-def _token(path: Path) -> str | None:
-    return _fields(path).get("token")
-
-
-def _owner(path: Path) -> str:
-    found = _fields(path)
-    return f"process {found.get('pid', '?')} on {found.get('host', 'another machine')}"

@@ -54,17 +54,16 @@ def commit() -> str:
     CGN_COMMIT says, else `unknown`.
     As it was when this process asked first: the code that it has loaded is of that time.
     """
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(paths.ROOT), *words]
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
+
     try:
-        git = ["git", "-C", str(paths.ROOT)]
-        top, head = subprocess.check_output(
-            [*git, "rev-parse", "--show-toplevel", "--short=10", "HEAD"],
-            text=True, stderr=subprocess.DEVNULL,
-        ).splitlines()  # fmt: skip
+        top, head = git("rev-parse", "--show-toplevel", "--short=10", "HEAD").splitlines()
         if not Path(top).samefile(paths.ROOT):
             raise OSError(f"{top} is another project")
-        changed = subprocess.check_output(
-            [*git, "status", "--porcelain", "cgnlib"], text=True, stderr=subprocess.DEVNULL
-        )
+        changed = git("status", "--porcelain", "cgnlib")
     except (OSError, ValueError, subprocess.CalledProcessError):
         return os.environ.get("CGN_COMMIT") or "unknown"
     return head.strip() + ("+" if changed.strip() else "")
