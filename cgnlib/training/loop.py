@@ -15,7 +15,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from cgnlib import chance, precision
-from cgnlib.errors import CGNError
 from cgnlib.training import replay
 from cgnlib.training.checkpoints import Checkpoint
 
@@ -72,12 +71,7 @@ class Loop:
         """All steps that are left, from where the checkpoint is; the history."""
         here = f"{self.device.type} in {self.arithmetic}"
         start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": here}
-        loop = checkpoint.load(self.parts) or start
-        if (made_on := loop["device"]) != here:
-            raise CGNError(
-                f"{checkpoint.path} was made on a {made_on} and this is a {here}: go on there (or "
-                f"set CGN_PRECISION), or delete {checkpoint.path.parent} to start this run anew"
-            )
+        loop = checkpoint.load(self.parts, here) or start
         bar = tqdm(
             self._batches(loop["step"]),
             initial=loop["step"], total=self.steps, disable=None, unit="step",
