@@ -98,13 +98,17 @@ class WorldScale:
 
 @dataclass(frozen=True)
 class Profile:
-    """One scale.  claims: what it takes part in."""
+    """One scale.  claims: what it takes part in.
+
+    precision: of trainings on a CPU where CGN_PRECISION names none; empty for the faster there.
+    """
 
     name: str
     purpose: str
     digits: DigitsScale
     world: WorldScale
     claims: tuple[str, ...]
+    precision: str = ""
 
 
 # In place of VGG-16 where no download may be needed; its factors were found by a small search.
@@ -205,6 +209,7 @@ _PAPER = Profile(
         seeds=(0,), ensemble_seeds=(0, 1, 2), published=True, scenes=None, explained=0,
     ),
     claims=tuple(c for c in _FULL.claims if c not in ("head-maps", "ablated-robustness")),
+    precision="float32",
 )
 # fmt: on
 PROFILES = {profile.name: profile for profile in (_MINI, _FULL, _PAPER)}
