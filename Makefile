@@ -40,7 +40,7 @@ install = { [ "$(INSTALLER)" = uv ] && $(PY) -m pip install -q -c constraints.tx
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters guard book pdf test rehearsal slurm browser nbval lint bench clean distclean
+.PHONY: help venv runs chapters guard book pdf test rehearsal slice slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12] [INSTALLER=uv|pip]"
@@ -76,8 +76,11 @@ pdf: runs  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked
 test: venv  ## Run the tests, the files spread over two processes
 	$(PY) -m pytest -n 2 --dist loadfile
 
-rehearsal: venv  ## Carry random numbers in place of PROFILE=full|paper's to the last page
-	$(PY) -m pytest -m rehearsal -k $(if $(filter mini,$(PROFILE)),"full or paper",$(PROFILE))
+rehearsal: venv  ## Carry every run of PROFILE=full|paper, at its smallest, to the last page
+	$(PY) book/_press/rehearse.py $(PROFILE)
+
+slice: venv  ## Rehearse full and paper with one run of each kind, numbers drawn for the others
+	$(PY) -m pytest -m rehearsal
 
 slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may install here
 	$(call install,'.[dev$(comma)slurm]')

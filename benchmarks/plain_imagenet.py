@@ -49,9 +49,9 @@ def loss(features: nn.Module, parts: tuple[Tensor, ...], recipe: MechanismsRecip
     perceptual = losses.gram_distance(features(x_gen), features(x_gt), w.perc)
     grid = texture_grid(x_gt, mask.detach(), recipe.patches)
     texture = losses.gram_distance(features(fg), features(grid), w.text)
-    l1 = w.l1 * losses.l1(x_gen, x_gt)
+    l1 = w.l1 * F.l1_loss(x_gen, x_gt)
     binary, bounds = w.binary * losses.mask_entropy(mask), w.mask * losses.mask_bounds(mask)
-    return l1 + perceptual + binary + bounds + texture + w.bg * losses.background_leak(bg_mask)
+    return l1 + perceptual + binary + bounds + texture + w.bg * bg_mask.mean()
 
 
 def steps(net: ImageNetCGN, features: nn.Module, recipe: MechanismsRecipe) -> Iterator[None]:

@@ -133,7 +133,7 @@ def plain_decisions(clock: Clock) -> None:
 def fast_decisions(clock: Clock) -> None:
     probabilities = answers()
     while True:
-        categories.sixteen(probabilities)
+        categories.sixteen(probabilities).argmax(1)
         categories.nine(probabilities.argmax(1))
         clock()
 

@@ -12,6 +12,7 @@ from itertools import takewhile
 
 import torch
 
+import entries
 import machine
 import needs
 from cgnlib import experiments, paths
@@ -116,7 +117,7 @@ def examine(profile: str, thorough: bool = False) -> Report:
             "runs": (paths.runs(profile), int(to_leave)),
         }
     )
-    looked = machine.look()
+    looked = machine.look(experiments.profile(profile).precision)
     gpu_needed = GPU_BYTES if any(run.asks_for_gpu for run in runs) else 0
     problems = [_problem(f) for f in found if f.status != "there"]
     problems += _problems_of_disks(disks)
@@ -140,7 +141,7 @@ def text(report: Report) -> str:
         lines.append(f"  {f.status:8} {f.kind:10} {f.name:20} {size:>12}{get}".rstrip())
     missing = list(dict.fromkeys(f.source for f in report.inputs if f.status == "missing"))
     if missing:
-        size = sum(map(sources.size, filter(None, missing)))
+        size = sum(map(entries.size, filter(None, missing)))
         lines.append(
             f"  {size / 1e9:.1f} GB to download; all at once: "
             f"python data_prep/fetch.py --profile {report.profile}"
@@ -202,7 +203,7 @@ def _slurm(slurm: machine.Slurm) -> str:
 def _found(what: Input, runs: int, thorough: bool) -> Found:
     status, detail = needs.look([what], thorough)
     source = needs.source_of(what)
-    size = sources.size(source) if source else 0
+    size = entries.size(source) if source else 0
     get = sources.command(source) if source else ""
     return Found(what.kind, what.name, status, source, size, get, detail, runs)
 
@@ -210,7 +211,7 @@ def _found(what: Input, runs: int, thorough: bool) -> Found:
 def _bytes_of_source(name: str) -> int:
     """What a download takes on disk at most: an archive lies beside what is unpacked."""
     entry = sources.table()[name]
-    return (sources.size(name) if entry["urls"] else 0) + entry.get("unpacked", 0)
+    return (entries.size(name) if entry["urls"] else 0) + entry.get("unpacked", 0)
 
 
 def _problems_of_disks(disks: list[Disk]) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 import archives
+import entries
 import machine
 import transfer
 from cgnlib import paths
@@ -44,8 +45,8 @@ def fetch(name: str, own: Path | None = None, keep: bool = False) -> Path:
         raise CGNError(f"{own} is a folder: name the one file that {name} is, as it was downloaded")
     if "archive" in entry:
         _fetch_archive(name, entry, own, keep)
-        return sources.place(name)
-    missing = [part for part in sources.downloads(name) if not _is_there(part)]
+        return entries.place(name)
+    missing = [part for part in entries.downloads(name) if not _is_there(part)]
     if missing and own is not None:
         with _alone(name):
             _take_all(name, own, missing)
@@ -54,7 +55,7 @@ def fetch(name: str, own: Path | None = None, keep: bool = False) -> Path:
         with _alone(name):
             for part in missing:
                 _download(name, part)
-    return sources.place(name)
+    return entries.place(name)
 
 
 def check(path: Path, part: dict) -> bool:
@@ -142,7 +143,7 @@ def _is_packed(path: Path) -> bool:
 
 
 def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None:
-    target = sources.place(name)
+    target = entries.place(name)
     if target.is_symlink() and not target.exists():
         raise CGNError(f"{target} is a link to a folder that is gone: mend or remove it")
     if target.exists():
@@ -150,7 +151,7 @@ def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None
             return count_images(target, entry["images"])
     if own is not None and own.is_dir():
         return _link(name, entry, own)
-    (part,) = sources.downloads(name)
+    (part,) = entries.downloads(name)
     if own is None and not entry["urls"]:
         raise CGNError(f"{name} is not to be had without an account: {sources.get_it(name)}")
     archive = own or paths.data() / part["file"]
@@ -175,7 +176,7 @@ def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None
 def _link(name: str, entry: dict, own: Path) -> None:
     """Link to a folder of the user's that was unpacked already, or to one inside it."""
     ends = [f"/{pattern.removeprefix('*/')}" for pattern in entry["inside"] if pattern != "."]
-    own, target = own.resolve(), sources.place(name)
+    own, target = own.resolve(), entries.place(name)
     folders = [own, *(path for path in sorted(own.rglob("*")) if path.is_dir())]
     fitting = [folder for end in ends for folder in folders if folder.as_posix().endswith(end)]
     with _advice(f"; {_another(name)}"):
@@ -209,7 +210,7 @@ def _take_all(name: str, own: Path, missing: list[dict]) -> None:
         return _take(name, own, missing[0])
     if own.is_dir():
         return _take_from(name, own, missing, own)
-    aside = paths.data() / sources.ARCHIVES / f"{name}.unpacked"
+    aside = paths.data() / entries.ARCHIVES / f"{name}.unpacked"
     shutil.rmtree(aside, ignore_errors=True)
     try:
         archives.unpack(own, aside, ["."], lambda folder: None)
@@ -335,7 +336,7 @@ def _advice(text: str) -> Iterator[None]:
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
     """Keeps a second process from fetching the same."""
-    path = paths.data() / sources.ARCHIVES / f"{name}.lock"
+    path = paths.data() / entries.ARCHIVES / f"{name}.lock"
     lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

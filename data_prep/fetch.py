@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import download
+import entries
 import needs
 from cgnlib import experiments, paths
 from cgnlib.data import sources
@@ -71,7 +72,7 @@ def show() -> None:
     """Every name: whether it is there, how large it is, who needs it, what it is."""
     needed = {profile: needs.downloads_of(profile) for profile in experiments.PROFILES}
     for name, entry in sources.table().items():
-        status, size = needs.look(needs.given_by(name))[0], sources.size(name) / 1e6
+        status, size = needs.look(needs.given_by(name))[0], entries.size(name) / 1e6
         profiles = " ".join(profile for profile, names in needed.items() if name in names) or "-"
         about = f"{entry['about']} ({entry['licence']})"
         print(f"{name:20} {status:8} {size:7,.1f} MB  {profiles:11} {about}")

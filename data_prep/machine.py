@@ -79,7 +79,7 @@ class Machine:
     driver: str = ""
 
 
-def look() -> Machine:
+def look(precision_of_profile: str = "") -> Machine:
     """The machine that this runs on."""
     return Machine(
         platform.python_version(),
@@ -87,7 +87,7 @@ def look() -> Machine:
         torchvision.__version__,
         processor.cores(),
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        precision.of(torch.device("cpu")),
+        precision.of(torch.device("cpu"), precision_of_profile),
         _gpus(),
         look_for_slurm(),
         processor.driver(),

@@ -30,6 +30,7 @@ from cgnlib.data import menagerie
 from cgnlib.measures import metrics
 from cgnlib.nets import biggan, shipped
 from cgnlib.training.checkpoints import Checkpoint
+from ship import ship
 
 SEED = 0
 GROUPS, GROUP = 8, 4  # classes in a batch, images of each
@@ -260,7 +261,7 @@ def main() -> None:
     record = {"images": IMAGES, "batch": GROUPS * GROUP, "rate": RATE}
     record |= {"rate_critic": RATE_CRITIC, "seed": SEED}
     record |= {"steps": loop["step"], "seconds": round(loop["seconds"])}
-    shipped.ship("biggan", net, record | measure(net))
+    ship("biggan", net, record | measure(net))
     print(shipped.record("biggan"))
 
 

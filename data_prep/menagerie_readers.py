@@ -22,10 +22,10 @@ from cgnlib.chance import PARTS_TEST, PARTS_TRAIN, generator, seeded
 from cgnlib.data import menagerie
 from cgnlib.data.menagerie import Menagerie
 from cgnlib.measures import metrics
-from cgnlib.nets import shipped
 from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
 from cgnlib.training.loop import index_batches
+from ship import ship
 
 SEED = 0
 TEST = 2_000
@@ -129,7 +129,7 @@ def main() -> None:
         began = time.monotonic()
         net, record = train(name)
         record |= {"seed": SEED, "seconds": round(time.monotonic() - began)}
-        shipped.ship(name, net, record)
+        ship(name, net, record)
         print(name, record)
 
 

@@ -14,6 +14,7 @@ from cgnlib.compute.nets_of import net_of
 from cgnlib.errors import CGNError
 from cgnlib.experiments import CGN, Evaluation
 from cgnlib.nets import shipped
+from ship import ship
 
 TOLD = ("image_read", "image_read_true", "usable_digits")
 
@@ -51,7 +52,7 @@ def main() -> None:
         kept = ("commit", "device", "seconds", "finished")
         about |= {"run": run.id, "spec": run.digest(), "settings": run.spec()["settings"]}
         about |= {name: made.env[name] for name in kept} | {"inputs": made.spec["inputs"]}
-        shipped.ship(shipped.CGN + variant, net_of(run, made.folder), about)
+        ship(shipped.CGN + variant, net_of(run, made.folder), about)
         print(f"{shipped.CGN}{variant}: {run.id}, best of {about['best_of']}")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import archives
+import entries
 from cgnlib import experiments
 from cgnlib.data import digits, public, sources, textures
 from cgnlib.errors import CGNError, MissingError, reason
@@ -94,7 +95,7 @@ def _check_digits(name: str) -> None:
 def _check_images(name: str) -> None:
     public.read(name)
     if entry := public.LAYOUTS[name].entry:
-        archives.compare_with_manifest(sources.place(entry))
+        archives.compare_with_manifest(entries.place(entry))
 
 
 def _own(name: str) -> str | None:

@@ -25,6 +25,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import Dict
 from traitlets.config import Config
 
+from cgnlib import rehearsal
 from cgnlib.experiments import PROFILES
 from sources import ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
 from surroundings import environment
@@ -120,6 +121,7 @@ def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:
         "profile": profile if changed else usual,
         "exception": executed.metadata.papermill.exception,
         "seconds": round(time.monotonic() - start),
+        **({rehearsal.VARIABLE: True} if rehearsal.under_way() else {}),
     }
     whole = notebook.with_suffix(f".{os.getpid()}.failed.ipynb")  # another press has its own
     nbformat.write(normalise(executed, cgn), whole)

@@ -64,7 +64,7 @@ def _of_menagerie(run: e.MenagerieDisentanglement, job: Job) -> Found:
     read = of_probe(worlds.find(run.variant).probe().to(job.device), job.device)
     found, masks, y = _disentangled(source, read, run.evaluated, FACTORS, job)
     labels = torch.arange(POOL) % len(menagerie.CLASSES)
-    true, _ = menagerie.silhouette(labels, SILHOUETTES, torch.arange(POOL))
+    true = menagerie.silhouette(labels, SILHOUETTES, torch.arange(POOL))[:, :1]
     nearest = metrics.nearest_iou(masks, y, true > 0.5, labels)
     return Found(found | {"nearest_iou": nearest.mean().item()})  # of MNIST, evaluations know it
 

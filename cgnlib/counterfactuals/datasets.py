@@ -1,10 +1,7 @@
-"""Data sets of counterfactuals: written image by image, read as they were written."""
+"""Data sets of counterfactuals, made image by image."""
 
-import csv
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,86 +12,11 @@ from tqdm import tqdm
 from cgnlib.chance import generator
 from cgnlib.counterfactuals import draws
 from cgnlib.counterfactuals.digits import to_stored
-from cgnlib.counterfactuals.folder import (
-    HEADER,
-    QUALITY,
-    Writer,
-    file_of,
-    kept_coverage,
-    names_of,
-    present,
-    read_image,
-    read_spec,
-    refuse_foreign,
-    through_jpeg,
-)
+from cgnlib.counterfactuals.folder import QUALITY, Dataset, Writer, read_dataset, through_jpeg
 from cgnlib.errors import CGNError, reason
 from cgnlib.measures import metrics
 
 STRETCHES = ("minmax", "plain")
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A data set on disk.
-
-    spec: what `dataset.json` says.  classes: of shape, texture and background, [n, 3].
-    coverage: the mean mask of each image, [n]; None while the set is unfinished.
-    missing: the images that are not there.
-    """
-
-    folder: Path
-    spec: dict
-    names: list[str]
-    classes: Tensor
-    coverage: Tensor | None
-    missing: list[int]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def path(self, i: int) -> Path:
-        """Where image i is, or would be."""
-        return self.folder / "ims" / file_of(self.names[i])
-
-    def images(self, batch: int) -> Iterator[Tensor]:
-        """All images in order, [B, 3, H, W] in -1...1.  Raises CGNError where one is missing."""
-        if self.missing:
-            raise CGNError(
-                f"{self.folder} lacks {len(self.missing)} of {len(self)} images, the first is "
-                f"{self.path(self.missing[0]).name}: write the data set again to fill it"
-            )
-        for block in torch.arange(len(self)).split(batch):
-            yield torch.stack([read_image(self.path(i)) for i in block.tolist()])
-
-
-def read_dataset(folder: Path) -> Dataset:
-    """A data set that `write_dataset` wrote, finished or not.
-
-    Raises CGNError when the folder holds no data set, or its files do not fit together.
-    """
-    folder = Path(folder)
-    spec = read_spec(folder)
-    names = names_of(spec)
-    refuse_foreign(folder, names)
-    path = folder / "labels.csv"
-    try:
-        with path.open(newline="") as file:
-            header, *rows = csv.reader(file)
-        classes = torch.tensor([[int(c) for c in row[2:]] for row in rows]).view(-1, 3)
-    except (OSError, ValueError) as error:
-        raise CGNError(f"{path} cannot be read ({reason(error)})") from error
-    if tuple(header) != HEADER or [row[:2] for row in rows] != [["", name] for name in names]:
-        raise CGNError(f"{path} does not list the {len(names)} images of its set")
-    if classes.amin() < 0 or classes.amax() >= spec["num_classes"]:
-        raise CGNError(f"{path} has classes outside 0 to {spec['num_classes'] - 1}")
-    coverage = None
-    if (folder / "mean_masks.txt").exists():
-        kept = kept_coverage(folder, len(names))
-        coverage = torch.tensor([float(kept[i]) for i in range(len(names))])
-    there = present(folder)
-    missing = [i for i, name in enumerate(names) if file_of(name) not in there]
-    return Dataset(folder, spec, names, classes, coverage, missing)
 
 
 @torch.inference_mode()
@@ -138,15 +60,21 @@ def write_dataset(
     spec |= {"lists": lists, "stretch": stretch, "quality": QUALITY}
     spec = json.loads(json.dumps(spec))
     _check(spec, batch)
-    classes = torch.cat([_draw_classes_of(spec, i) for i in range(n)])
+    rngs = (generator(seed, "classes", i) for i in range(n))
+    drawn = [draws.draw_classes(mode, 1, num_classes, rng, fixed, lists) for rng in rngs]
+    classes = torch.cat(drawn)
     writer = Writer(folder, spec, classes)
+    device = next((t.device for t in (*net.parameters(), *net.buffers())), "cpu")
     net.eval()
     try:
         todo = writer.begin()
         with tqdm(total=n, initial=n - len(todo), disable=None, unit="image") as progress:
-            for block in _blocks(n, batch, todo):
-                u = torch.cat([_draw_latent_of(spec, i) for i in block])
-                made = net(*_moved(net, u, *classes[block].T), truncation)
+            for block in (list(range(n)[i : i + batch]) for i in range(0, n, batch)):
+                if todo.isdisjoint(block):
+                    continue
+                rngs = (generator(seed, "latent", i) for i in block)
+                u = torch.cat([draws.truncated_noise(1, latent, truncation, rng) for rng in rngs])
+                made = net(u.to(device), *classes[block].T.to(device), truncation)
                 shares = metrics.mask_coverage(made.mask.double()).tolist()
                 images = zip(block, _bytes(made.x_gen, stretch), strict=True)
                 new = {i: image for i, image in images if i in todo}
@@ -175,31 +103,6 @@ def _check(spec: dict, batch: int) -> None:
         raise CGNError(f"{spec['name']!r} is no name for images: use letters, digits, . - and _")
     if spec["stretch"] not in STRETCHES:
         raise CGNError(f"unknown stretch {spec['stretch']!r}: choose {', '.join(STRETCHES)}")
-
-
-def _draw_latent_of(spec: dict, i: int) -> Tensor:
-    rng = generator(spec["seed"], "latent", i)
-    return draws.truncated_noise(1, spec["latent"], spec["truncation"], rng)
-
-
-def _draw_classes_of(spec: dict, i: int) -> Tensor:
-    rng = generator(spec["seed"], "classes", i)
-    return draws.draw_classes(
-        spec["mode"], 1, spec["num_classes"], rng, fixed=spec["fixed"], lists=spec["lists"]
-    )
-
-
-def _blocks(n: int, batch: int, todo: set[int]) -> Iterator[list[int]]:
-    for start in range(0, n, batch):
-        block = list(range(start, min(start + batch, n)))
-        if not todo.isdisjoint(block):
-            yield block
-
-
-def _moved(net: nn.Module, *tensors: Tensor) -> list[Tensor]:
-    """Tensors on the device of a net's parameters."""
-    device = next((t.device for t in (*net.parameters(), *net.buffers())), "cpu")
-    return [t.to(device) for t in tensors]
 
 
 def _bytes(x: Tensor, stretch: str) -> np.ndarray:

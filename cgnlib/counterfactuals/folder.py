@@ -10,7 +10,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from cgnlib import paths
 from cgnlib.data.images import to_signed
+from cgnlib.data.pictures import read_image
 from cgnlib.errors import CGNError, reason
 
 HEADER = ("", "im_name", "shape_cls", "texture_cls", "bg_cls")
@@ -27,6 +29,64 @@ QUALITY = 75  # Pillow's default, which the published images have
 PROGRESS = "mean_masks.unfinished"  # mean masks with their index, while images are written
 PART = ".part"  # what a file is called until it is whole
 SHARE = re.compile(r"[01]\.\d{6}")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set on disk.
+
+    spec: what `dataset.json` says.  classes: of shape, texture and background, [n, 3].
+    missing: the images that are not there.
+    """
+
+    folder: Path
+    spec: dict
+    names: list[str]
+    classes: Tensor
+    missing: list[int]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def path(self, i: int) -> Path:
+        """Where image i is, or would be."""
+        return self.folder / "ims" / file_of(self.names[i])
+
+    def images(self, batch: int) -> Iterator[Tensor]:
+        """All images in order, [B, 3, H, W] in -1...1.  Raises CGNError where one is missing."""
+        if self.missing:
+            raise CGNError(
+                f"{self.folder} lacks {len(self.missing)} of {len(self)} images, the first is "
+                f"{self.path(self.missing[0]).name}: write the data set again to fill it"
+            )
+        for block in torch.arange(len(self)).split(batch):
+            yield torch.stack([as_tensor(read_image(self.path(i))) for i in block.tolist()])
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """A data set that `write_dataset` wrote, finished or not.
+
+    Raises CGNError when the folder holds no data set, or its files do not fit together.
+    """
+    folder = Path(folder)
+    spec = read_spec(folder)
+    names = names_of(spec)
+    refuse_foreign(folder, names)
+    path = folder / "labels.csv"
+    try:
+        with path.open(newline="") as file:
+            header, *rows = csv.reader(file)
+        classes = torch.tensor([[int(c) for c in row[2:]] for row in rows]).view(-1, 3)
+    except (OSError, ValueError) as error:
+        raise CGNError(f"{path} cannot be read ({reason(error)})") from error
+    if tuple(header) != HEADER or [row[:2] for row in rows] != [["", name] for name in names]:
+        raise CGNError(f"{path} does not list the {len(names)} images of its set")
+    if classes.amin() < 0 or classes.amax() >= spec["num_classes"]:
+        raise CGNError(f"{path} has classes outside 0 to {spec['num_classes'] - 1}")
+    kept_coverage(folder, len(names))  # or it is damaged
+    there = present(folder)
+    missing = [i for i, name in enumerate(names) if file_of(name) not in there]
+    return Dataset(folder, spec, names, classes, missing)
 
 
 class Writer:
@@ -102,11 +162,8 @@ def file_of(name: str) -> str:
 
 
 def _labels(names: list[str], classes: Tensor) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows(["", name, *row] for name, row in zip(names, classes.tolist(), strict=True))
-    return text.getvalue()
+    rows = [("", name, *row) for name, row in zip(names, classes.tolist(), strict=True)]
+    return "".join(",".join(map(str, row)) + "\n" for row in (HEADER, *rows))
 
 
 def present(folder: Path) -> set[str]:
@@ -121,9 +178,7 @@ def _held(folder: Path) -> set[str]:
 def _is_whole(path: Path) -> bool:
     """Whether a JPEG file has its end."""
     with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) < 2:
-            return False
-        file.seek(-2, os.SEEK_END)
+        file.seek(-min(2, path.stat().st_size), os.SEEK_END)
         return file.read() == b"\xff\xd9"
 
 
@@ -138,19 +193,13 @@ def read_spec(folder: Path) -> dict:
 
 
 def refuse_foreign(folder: Path, names: list[str]) -> None:
-    files = {"dataset.json", "labels.csv", "mean_masks.txt"}
     for name, is_right in (("ims", Path.is_dir), ("labels.csv", Path.is_file)):
         if (folder / name).exists() and not is_right(folder / name):
             raise CGNError(f"{folder / name} is not what a data set has there: use another folder")
-    images = {file_of(name) for name in names}
-    foreign = _held(folder) - files - _parts(files) - {PROGRESS, "ims"}
-    foreign |= present(folder) - images - _parts(images)
-    if foreign:
+    ours = {"dataset.json", "labels.csv", "mean_masks.txt", PROGRESS, "ims", *map(file_of, names)}
+    held = _held(folder) | present(folder)
+    if foreign := [name for name in held if name.removesuffix(PART) not in ours]:
         raise CGNError(f"{folder} holds {min(foreign)}, which is not part of its data set")
-
-
-def _parts(files: Iterable[str]) -> set[str]:
-    return {file + PART for file in files}
 
 
 def kept_coverage(folder: Path, n: int) -> dict[int, str]:
@@ -181,18 +230,10 @@ def through_jpeg(images: np.ndarray) -> Tensor:
     for image in images:
         file = io.BytesIO()
         Image.fromarray(image).save(file, format="JPEG", quality=QUALITY)
-        back.append(_decode(file))
+        back.append(as_tensor(Image.open(file)))
     return torch.stack(back)
 
 
-def read_image(path: Path) -> Tensor:
-    try:
-        return _decode(path)
-    except OSError as error:
-        raise CGNError(f"{path} cannot be read ({reason(error)}): delete and rewrite it") from error
-
-
-def _decode(file: Path | io.BytesIO) -> Tensor:
-    with Image.open(file) as image:
-        pixels = np.array(image.convert("RGB"))
-    return to_signed(torch.from_numpy(pixels)).permute(2, 0, 1)
+def as_tensor(image: Image.Image) -> Tensor:
+    """[3, H, W] in -1...1."""
+    return to_signed(torch.from_numpy(np.array(image))).permute(2, 0, 1)

@@ -23,10 +23,10 @@ class Scenes(NamedTuple):
     mask: Tensor
 
 
-def draw_classes(n: int, rng: torch.Generator, classes: int = 10) -> tuple[Tensor, Tensor]:
+def draw_classes(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Independent classes of n scenes, and others, none of them the same, [n, 3] each."""
-    y = torch.randint(classes, (n, 3), generator=rng)
-    return y, (y + torch.randint(1, classes, (n, 3), generator=rng)) % classes
+    y = torch.randint(10, (n, 3), generator=rng)
+    return y, (y + torch.randint(1, 10, (n, 3), generator=rng)) % 10
 
 
 def intervene(source: Source, y: Tensor, other: Tensor, index: Tensor) -> Scenes:

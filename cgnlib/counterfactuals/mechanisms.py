@@ -24,10 +24,11 @@ OTHER = 1 << 24  # added to an item's number, in the menagerie, for other noise
 class Source(Protocol):
     def part(self, mechanism: int, y: Tensor, take: int, index: Tensor) -> Tensor: ...
 
-    def compose(self, parts: list[Tensor], index: Tensor) -> Tensor: ...
+    def compose(self, parts: list[Tensor], index: Tensor) -> Tensor:
+        return mnist.compose(*parts)
 
 
-class DigitCGN:
+class DigitCGN(Source):
     """The mechanisms of an MNIST CGN, each with noise of its own, as in its counterfactuals."""
 
     def __init__(self, net: mnist.CGN, seed: int):
@@ -41,11 +42,8 @@ class DigitCGN:
             return self.net.mask(u, y)
         return self._make[mechanism](u, y, rng)  # the same shift for every class
 
-    def compose(self, parts: list[Tensor], index: Tensor) -> Tensor:
-        return mnist.compose(*parts)
 
-
-class DigitRenderer:
+class DigitRenderer(Source):
     """The renderer of an MNIST variant: held-out digits, and cues drawn afresh.
 
     Other noise is another digit of the class, other jitter, another crop.
@@ -69,11 +67,8 @@ class DigitRenderer:
         x = images.to_signed(x) if x.dtype == torch.uint8 else x * 2 - 1
         return x.permute(0, 3, 1, 2).expand(-1, -1, mnist.SIZE, mnist.SIZE)
 
-    def compose(self, parts: list[Tensor], index: Tensor) -> Tensor:
-        return mnist.compose(*parts)
 
-
-class MenagerieCGN:
+class MenagerieCGN(Source):
     """The mechanisms of a CGN over BigGAN: one latent for all three, as published."""
 
     def __init__(self, net: FoldedCGN, seed: int, device: torch.device):
@@ -89,11 +84,8 @@ class MenagerieCGN:
             made = self.net.u2net(made).clamp(MASK_MIN, MASK_MAX)
         return made.cpu()
 
-    def compose(self, parts: list[Tensor], index: Tensor) -> Tensor:
-        return mnist.compose(*parts)
 
-
-class Renderer:
+class Renderer(Source):
     """The menagerie's renderer.  The light on an object goes with its shape."""
 
     def __init__(self, seed: int):
@@ -101,8 +93,7 @@ class Renderer:
 
     def part(self, mechanism: int, y: Tensor, take: int, index: Tensor) -> Tensor:
         make = (menagerie.silhouette, menagerie.surface, menagerie.scenery)[mechanism]
-        made = make(y, self.seed, index + take * OTHER)
-        return torch.cat(made, 1) if mechanism == 0 else made
+        return make(y, self.seed, index + take * OTHER)
 
     def compose(self, parts: list[Tensor], index: Tensor) -> Tensor:
         shape, fg, bg = parts

@@ -26,19 +26,12 @@ NINE = (
 
 
 def sixteen(probabilities: Tensor) -> Tensor:
-    """The category of SIXTEEN that a classifier decides for, [B] int64.
+    """The score of each category of SIXTEEN, [B, 16] float64.
 
-    probabilities: [B, 1000], a distribution a row.  A category's score is the mean (not the sum)
-    over its classes; of equal scores the first wins.  Raises ValueError for anything else.
-    Source: Geirhos et al. 2019.
-    """
-    return sixteen_means(probabilities).argmax(1)
-
-
-def sixteen_means(probabilities: Tensor) -> Tensor:
-    """The mean probability of each category of SIXTEEN, [B, 16] float64; see `sixteen`.
-
-    Answers are read as float32 and summed as float64, so that equal means come out equal.
+    probabilities: [B, 1000], a distribution a row.  A score is the mean (not the sum) over the
+    classes of a category; the best is decided for, of equal ones the first.  Answers are read as
+    float32 and summed as float64, so that equal means come out equal.  Raises ValueError for
+    anything else.  Source: Geirhos et al. 2019.
     """
     if probabilities.ndim != 2 or probabilities.shape[1] != CLASSES:
         raise ValueError(f"needs [B, {CLASSES}] probabilities, not {tuple(probabilities.shape)}")
@@ -46,7 +39,8 @@ def sixteen_means(probabilities: Tensor) -> Tensor:
     # an answer in bfloat16 is off by up to 2^-9 of itself
     if len(p) and not (p.amin() >= 0 and (p.sum(1) - 1).abs().amax() < 5e-3):
         raise ValueError("a row of probabilities is negative, not finite or does not sum to 1")
-    member = _sixteen_members().to(p.device)
+    member = _category_of_class("sixteen", SIXTEEN)[:, None] == torch.arange(len(SIXTEEN))
+    member = member.to(p.device, torch.float64)
     return p.double() @ member / member.sum(0)
 
 
@@ -60,7 +54,7 @@ def nine(classes: Tensor) -> Tensor:
         raise ValueError(f"needs [B] integers, not {tuple(classes.shape)} {classes.dtype}")
     if classes.numel() and (classes.amin() < 0 or classes.amax() >= CLASSES):
         raise ValueError(f"a class lies outside 0 to {CLASSES - 1}")
-    return _nine_of_class().to(classes.device)[classes.long()]
+    return _category_of_class("in9", NINE).to(classes.device)[classes.long()]
 
 
 @cache
@@ -110,25 +104,11 @@ def _expand(text: str) -> tuple[int, ...]:
 
 
 @cache
-def _sixteen_members() -> Tensor:
-    """1 where a class belongs to a category, [1000, 16] float64."""
-    found = torch.zeros(CLASSES, len(SIXTEEN), dtype=torch.float64)
-    for i, classes in enumerate(_named("sixteen", SIXTEEN).values()):
-        found[list(classes), i] = 1
-    return found
-
-
-@cache
-def _nine_of_class() -> Tensor:
-    """The ImageNet-9 class of each ImageNet class, or -1: [1000] int64."""
-    found = torch.full((CLASSES,), -1)
-    for i, classes in enumerate(_named("in9", NINE).values()):
-        found[list(classes)] = i
-    return found
-
-
-def _named(name: str, expected: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    found = members(name)
-    if tuple(found) != expected:
+def _category_of_class(name: str, categories: tuple[str, ...]) -> Tensor:
+    """Where the category of each ImageNet class stands among those of a list, or -1: [1000]."""
+    if tuple(found := members(name)) != categories:
         raise CGNError(f"{FOLDER / name}.json has other categories: install the package again")
-    return found
+    place = torch.full((CLASSES,), -1)
+    for i, classes in enumerate(found.values()):
+        place[list(classes)] = i
+    return place

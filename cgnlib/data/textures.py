@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from cgnlib import paths
-from cgnlib.errors import CGNError, MissingError, legible, reason
+from cgnlib.data.pictures import read_image
+from cgnlib.errors import CGNError, MissingError, legible
 
 SIDE, BORDER = 150, 3
 OBJECTS = (1, 91, 8, 43, 92, 28, 97, 4, 125, 33)  # DTD numbers of the striped textures by class
@@ -32,7 +33,7 @@ def load(source: str) -> Tensor:
         return procedural()
     if source != "dtd":
         raise CGNError(f"unknown texture source {source!r}: choose dtd or procedural")
-    return torch.stack([torch.stack([_prepare(path) for path in kind]) for kind in find().values()])
+    return torch.stack([torch.stack([_prepare(path) for path in kind]) for kind in find()])
 
 
 def checksum(textures: Tensor) -> str:
@@ -41,19 +42,14 @@ def checksum(textures: Tensor) -> str:
 
 
 @legible()
-def find() -> dict[str, list[Path]]:
-    """The files of `dtd` by kind, in the order of the classes.
+def find() -> list[list[Path]]:
+    """The files of `dtd`, for objects and for backgrounds, in the order of the classes.
 
     dtd/{object,background}/<class>_<category>_<number>.jpg under CGN_DATA, or the whole data set
     as torchvision keeps it there.  Raises CGNError for the first that is missing.
     """
-    return {
-        kind: [_find(kind, category, label, n) for label, n in enumerate(numbers)]
-        for kind, category, numbers in (
-            ("object", "striped", OBJECTS),
-            ("background", "veined", BACKGROUNDS),
-        )
-    }
+    kinds = ("object", "striped", OBJECTS), ("background", "veined", BACKGROUNDS)
+    return [[_find(*kind, i, n) for i, n in enumerate(numbers)] for *kind, numbers in kinds]
 
 
 def _find(kind: str, category: str, label: int, number: int) -> Path:
@@ -69,13 +65,7 @@ def _find(kind: str, category: str, label: int, number: int) -> Path:
 
 
 def _prepare(path: Path) -> Tensor:
-    try:
-        with Image.open(path) as image:
-            small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.NEAREST)
-    except (UnidentifiedImageError, OSError) as error:
-        raise CGNError(
-            f"texture {path} is not a readable image ({reason(error)}): restore it"
-        ) from error
+    small = read_image(path).resize((SIDE, SIDE), Image.Resampling.NEAREST)
     return torch.from_numpy(_reflect(np.asarray(small)))
 
 
@@ -83,8 +73,8 @@ def _reflect(image: np.ndarray) -> np.ndarray:
     return np.pad(image, ((BORDER, BORDER), (BORDER, BORDER), (0, 0)), mode="reflect")
 
 
-# Two colours for each class; the ten pairs of a kind differ in hue or lightness, and no object
-# shares its pair with a background.
+# Two colours for each class, that of the veins first; the ten pairs of a kind differ in hue or
+# lightness, and no object shares its pair with a background.
 _STRIPES = (
     ((236, 226, 208), (120, 30, 36)),
     ((250, 208, 60), (40, 40, 48)),
@@ -98,16 +88,16 @@ _STRIPES = (
     ((168, 120, 70), (70, 40, 20)),
 )
 _VEINS = (
-    ((86, 140, 50), (190, 220, 120)),
-    ((110, 26, 30), (200, 90, 80)),
-    ((60, 110, 120), (190, 220, 225)),
-    ((210, 205, 198), (110, 104, 100)),
-    ((30, 60, 30), (120, 190, 90)),
-    ((180, 140, 60), (96, 60, 16)),
-    ((40, 44, 90), (150, 160, 230)),
-    ((224, 170, 150), (160, 60, 60)),
-    ((96, 84, 110), (220, 200, 235)),
-    ((16, 26, 30), (90, 130, 140)),
+    ((190, 220, 120), (86, 140, 50)),
+    ((200, 90, 80), (110, 26, 30)),
+    ((190, 220, 225), (60, 110, 120)),
+    ((110, 104, 100), (210, 205, 198)),
+    ((120, 190, 90), (30, 60, 30)),
+    ((96, 60, 16), (180, 140, 60)),
+    ((150, 160, 230), (40, 44, 90)),
+    ((160, 60, 60), (224, 170, 150)),
+    ((220, 200, 235), (96, 84, 110)),
+    ((90, 130, 140), (16, 26, 30)),
 )
 
 
@@ -141,10 +131,7 @@ def _vein(i: int, v: np.ndarray, w: np.ndarray, rng: np.random.Generator) -> np.
 def _as_images(shares, colours, rng: np.random.Generator) -> Tensor:
     images = []
     for share, (first, second) in zip(shares, colours, strict=True):
-        first, second = np.array(first, float), np.array(second, float)
-        if colours is _VEINS:
-            first, second = second, first
-        image = share[..., None] * first + (1 - share[..., None]) * second
+        image = share[..., None] * np.array(first) + (1 - share[..., None]) * np.array(second)
         image += rng.normal(0, 7, (SIDE, SIDE, 1))  # grain, so that no crop is flat
-        images.append(torch.from_numpy(_reflect(image.clip(0, 255).round().astype(np.uint8))))
-    return torch.stack(images)
+        images.append(_reflect(image.clip(0, 255).round().astype(np.uint8)))
+    return torch.from_numpy(np.stack(images))

@@ -85,11 +85,15 @@ class Variant:
     def __init__(
         self, name: str, plain: Digits, rng: torch.Generator, drawn: bool, textures_of: str
     ):
-        self.name, self.rng, self.y = name, rng, plain.labels
+        self.rng, self.y = rng, plain.labels
         self.fg = self.bg = self.y
         if drawn:
             self.fg, self.bg = torch.randint(0, 10, (2, len(self.y)), generator=rng)
         self.mask = digits.digit_masks(plain, name)
+        self._prepare(plain, textures_of)
+
+    def _prepare(self, plain: Digits, textures_of: str) -> None:
+        """What else a variant renders from."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -141,18 +145,18 @@ class Variant:
 class Colored(Variant):
     """C-MNIST: grey strokes in a jittered colour, on black."""
 
-    def __init__(self, name: str, plain: Digits, rng: torch.Generator, *rest):
-        super().__init__(name, plain, rng, *rest)
+    def _prepare(self, plain: Digits, textures_of: str) -> None:
         self.bg = torch.zeros_like(self.y)
         self._grey = digits.resize_pil(plain.images).float() / 255
-        self._color = self.cue(0, self.fg, rng)
+        self._color = self.cue(0, self.fg, self.rng)
 
     def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
         n, device = len(classes), classes.device
         if of == 1:
             return torch.zeros(n, 1, 1, 3, device=device)
         jitter = COLOR_STD * torch.randn(n, 3, generator=rng, device=device)
-        return (_palette(COLORS).to(device)[classes] + jitter).clamp(0, 1).view(-1, 1, 1, 3)
+        colors = torch.tensor(COLORS, device=device)[classes] / 255
+        return (colors + jitter).clamp(0, 1).view(-1, 1, 1, 3)
 
     def strokes(self, index: Tensor) -> Tensor:
         return self._grey[index].unsqueeze(1)
@@ -164,9 +168,8 @@ class Colored(Variant):
 class DoubleColored(Variant):
     """DC-MNIST: a colour on the digit and one behind it, with a little noise."""
 
-    def __init__(self, *split):
-        super().__init__(*split)
-        self._palettes = torch.stack([_palette(OBJECT_COLORS), _palette(BACKGROUND_COLORS)])
+    def _prepare(self, plain: Digits, textures_of: str) -> None:
+        self._palettes = torch.tensor([OBJECT_COLORS, BACKGROUND_COLORS]) / 255
 
     def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
         noise = torch.randn(len(classes), 3, generator=rng, device=classes.device)
@@ -179,10 +182,7 @@ class DoubleColored(Variant):
 class Wildlife(Variant):
     """W-MNIST: a window of a striped texture on the digit, of a veined one behind it."""
 
-    def __init__(
-        self, name: str, plain: Digits, rng: torch.Generator, drawn: bool, textures_of: str
-    ):
-        super().__init__(name, plain, rng, drawn, textures_of)
+    def _prepare(self, plain: Digits, textures_of: str) -> None:
         self._textures = textures.load(textures_of)
 
     def cue(self, of: int, classes: Tensor, rng: torch.Generator) -> Tensor:
@@ -207,7 +207,3 @@ CLASSES = {
     "wildlife": Wildlife,
     "digits": Bare,
 }
-
-
-def _palette(colors: tuple) -> Tensor:
-    return torch.tensor(colors) / 255

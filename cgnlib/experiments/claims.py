@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 
+from cgnlib import rehearsal
 from cgnlib.errors import CGNError
 from cgnlib.experiments.declared import Profile
 from cgnlib.experiments.digits import GAN, AnyCGN, Classifier, Crossing, DigitRun, Following
 from cgnlib.experiments.profiles import profile
 from cgnlib.experiments.recipes import ABLATIONS, EDGE
 from cgnlib.experiments.run import VARIANTS, Run, with_needs
+from cgnlib.experiments.smallest import smallest
 from cgnlib.experiments.worlds import AnyPlain, Ensemble, WorldRun
 
 AnyRun = DigitRun | WorldRun
@@ -193,15 +195,16 @@ CLAIMS: dict[str, Callable[[Profile], Sequence[AnyRun]]] = {
 def grid(profile_name: str, claim: str = "all") -> list[Run]:
     """All runs of a claim, or of all claims, without those that they need in turn.
 
-    None where the profile does not take part in the claim.  Raises CGNError for an unknown profile
-    or claim.
+    None where the profile does not take part in the claim; at their smallest in a rehearsal.
+    Raises CGNError for an unknown profile or claim.
     """
     p = profile(profile_name)
     if claim != "all" and claim not in CLAIMS:
         raise CGNError(f"unknown claim {claim!r}: choose all, {', '.join(CLAIMS)}")
     chosen = [c for c in CLAIMS if claim in (c, "all") and c in p.claims]
     runs: Iterable[Run] = (run for c in chosen for run in CLAIMS[c](p))
-    return list({run.id: run for run in runs}.values())  # claims share some
+    found = list({run.id: run for run in runs}.values())  # claims share some
+    return [smallest(run) for run in found] if rehearsal.under_way() else found
 
 
 def find(profile_name: str, run_id: str) -> Run:

@@ -42,7 +42,8 @@ def _tag(generator: AnyCGN | GAN) -> str:
 class Profile:
     """One scale, and its runs: what they are called, and which settings they get.
 
-    claims: what it takes part in.  What a kind of run is, its class says.
+    claims: what it takes part in.  precision: of trainings on a CPU where CGN_PRECISION names
+    none; empty for the faster there.  What a kind of run is, its class says.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Profile:
     digits: DigitsScale
     world: WorldScale
     claims: tuple[str, ...]
+    precision: str = ""
 
     def _on(self, variant: str) -> _On:
         of = self.digits

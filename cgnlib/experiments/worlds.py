@@ -246,7 +246,7 @@ class PackagedRobustness(OnWorld):
         return {self.classifier: Input("package", self.classifier)} | tests
 
     def images_seen(self) -> int:
-        return len(self.recipe.conditions) * 1280
+        return len(self.recipe.conditions) * (self.recipe.val or 1280)
 
 
 class HeadMaps(OnWorld):

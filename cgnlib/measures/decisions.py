@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from statistics import NormalDist
 from typing import NamedTuple
@@ -27,7 +28,7 @@ COLUMNS = (
 EXTRA = ("rank", "texture", "background")
 NUMBERS = {"session": np.int64, "trial": np.int64, "rank": np.int64, "rt": np.float64}
 PART = ".part"  # what the file is called until it is whole
-TEXTURE = re.compile(r"([a-z]+)\d+\.\w+")  # `bicycle12.png`, behind the last -
+TEXTURE = re.compile(r".*-([a-z]+)\d+\.\w+")  # `bicycle` in `car1-bicycle12.png`
 Z = NormalDist().inv_cdf(0.975)  # of a 95 % interval
 
 
@@ -136,27 +137,23 @@ def read(path: Path) -> Table:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             header = [name.strip().lower() for name in next(reader, [])]
-            rows, lines = [], []
-            for row in reader:
-                if row:
-                    rows.append(row)
-                    lines.append(reader.line_num)
+            rows = [(reader.line_num, row) for row in reader if row]
     except (OSError, ValueError, csv.Error) as error:
         raise CGNError(
             f"{path} cannot be read ({reason(error)}): make or fetch it again"
         ) from error
     if missing := [name for name in COLUMNS if name not in header]:
         raise CGNError(f"{path} lacks the columns {', '.join(missing)}: its first line names them")
-    for row, line in zip(rows, lines, strict=True):
+    for line, row in rows:
         if len(row) != len(header):
             raise CGNError(
                 f"{path}, line {line} has {len(row)} fields and not {len(header)}: "
                 "the file was cut off or edited; make or fetch it again"
             )
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
+    columns = {name: [row[i] for _, row in rows] for i, name in enumerate(header)}
     names = [name for name in (*COLUMNS, *EXTRA) if name in header]
     try:
-        return Table({name: _array(name, columns.get(name, ())) for name in names})
+        return Table({name: _array(name, columns[name]) for name in names})
     except ValueError as error:
         raise CGNError(f"{path} has a field that does not fit: {reason(error)}") from error
 
@@ -184,14 +181,6 @@ def bg_gap(table: Table) -> float:
     if len(same) != len(rand):
         raise ValueError(f"{len(same)} images of mixed_same and {len(rand)} of mixed_rand")
     return top1(same) - top1(rand)
-
-
-def study_denominator(n: int, batch: int = 32) -> int:
-    """What the published code divides by for n images: full batches, so 4,064 for 4,050.
-
-    Its accuracy is that of `top1` times n / study_denominator(n).
-    """
-    return -(-n // batch) * batch
 
 
 class ShapeBias(NamedTuple):
@@ -232,12 +221,11 @@ def cue_shares(table: Table) -> dict[str, float]:
     cues = {"shape": table["category"], "texture": textures(table)}
     if "background" in table.columns and (table["background"] != "").any():
         cues["background"] = table["background"]
-    values = list(cues.values())
-    agree = [a == b for i, a in enumerate(values) for b in values[:i]]
-    conflict = ~np.any(agree, axis=0)
-    decided = table["object_response"][conflict]
-    shares = {name: _share(decided == cue[conflict]) for name, cue in cues.items()}
-    return shares | {"neither": _share(np.all([decided != c[conflict] for c in values], axis=0))}
+    conflict = np.all([a != b for a, b in combinations(cues.values(), 2)], axis=0)
+    decided = table["object_response"]
+    hits = {name: (decided == cue)[conflict] for name, cue in cues.items()}
+    hits["neither"] = ~np.any(list(hits.values()), axis=0)
+    return {name: _share(hit) for name, hit in hits.items()}
 
 
 def textures(table: Table) -> np.ndarray:
@@ -251,9 +239,7 @@ def textures(table: Table) -> np.ndarray:
         return table["texture"]
     found = []
     for name in table["imagename"].tolist():
-        _, dash, behind = name.rpartition("-")
-        match = TEXTURE.fullmatch(behind)
-        if not dash or not match:
+        if not (match := TEXTURE.fullmatch(name)):
             raise CGNError(f"the image name {name!r} tells no texture: add a column texture")
         found.append(match[1])
     return _array("texture", found)

@@ -25,40 +25,7 @@ def evaluation(net: nn.Module) -> Iterator[None]:
             layer.training = training
 
 
-class _RawGradCAM(GradCAM):
-    """The library's hooks, channel weights and weighted sum, without what it does around them.
-
-    Its constructor leaves the net in evaluation mode, and hooks that copy the activation to the
-    CPU at once: before an in-place ReLU on a GPU, yet after it on a CPU.  Its call resets and
-    fills the gradients of the parameters and stretches each map to 0...1.
-    """
-
-    def __init__(self, net: nn.Module, layer: nn.Module):
-        self.activations_and_grads = ActivationsAndGradients(net, [layer], None, detach=False)
-
-    def __call__(self, x: Tensor, target: Tensor | None, subject: str | None) -> Tensor:
-        hooks = self.activations_and_grads
-        with torch.inference_mode(False), torch.enable_grad():
-            x = x.detach().clone().requires_grad_()
-            scores = _scores(hooks(x), subject)
-            target = scores.argmax(1) if target is None else target.to(scores.device)
-            score = scores.gather(1, target[:, None]).sum()
-            torch.autograd.grad(score, x)  # with respect to x: parameters collect nothing
-        (activation,), (gradient,) = hooks.activations, hooks.gradients
-        hooks.activations, hooks.gradients = [], []  # they hold the graph
-        arrays = (t.detach().cpu().numpy() for t in (activation, gradient))
-        return torch.from_numpy(self.get_cam_image(None, None, None, *arrays)).to(x.device)
-
-
-def _scores(found: Tensor | dict[str, Tensor], subject: str | None) -> Tensor:
-    """The scores of one subject, [B, K]."""
-    subjects = list(found) if isinstance(found, dict) else [None]
-    if subject not in subjects:
-        raise ValueError(f"subject {subject!r} is not among the net's: {subjects}")
-    return found if subject is None else found[subject]
-
-
-class HeatMaps:
+class HeatMaps(GradCAM):
     """GradCAM of one layer: `with HeatMaps(net, layer) as maps: maps(x)`.
 
     ReLU of the sum over channels of activation times mean gradient of the score.  The score is
@@ -70,24 +37,28 @@ class HeatMaps:
 
     subject: who answers, for a net with several.  The net is in evaluation mode inside the block
     and as it was after it.  Raises ValueError for a layer of another net.
+
+    Of the library: hooks, channel weights and weighted sum, without what it does around them.  Its
+    constructor leaves the net in evaluation mode, and hooks that copy the activation to the CPU at
+    once: before an in-place ReLU on a GPU, yet after it on a CPU.  Its call resets and fills the
+    gradients of the parameters and stretches each map to 0...1.
     Source: Selvaraju et al. 2017; the study's code; the package grad-cam.
     """
 
     def __init__(self, net: nn.Module, layer: nn.Module, subject: str | None = None):
         if not any(layer is own for own in net.modules()):
             raise ValueError(f"{layer} is not a layer of this {type(net).__name__}")
-        self.net, self.layer, self.subject = net, layer, subject
-        self._cam = None
+        self.net, self.layer, self.subject, self._undo = net, layer, subject, ExitStack()
+        self.activations_and_grads = ActivationsAndGradients(net, [], None, detach=False)
 
     def __enter__(self) -> "HeatMaps":
-        self._undo = ExitStack()
         self._undo.enter_context(evaluation(self.net))
-        self._cam = _RawGradCAM(self.net, self.layer)
-        self._undo.callback(self._cam.activations_and_grads.release)
+        hooks = ActivationsAndGradients(self.net, [self.layer], None, detach=False)
+        self._undo.callback(hooks.release)
+        self.activations_and_grads = hooks
         return self
 
     def __exit__(self, *_) -> None:
-        self._cam = None
         self._undo.close()
 
     def __call__(self, x: Tensor, target: Tensor | None = None) -> Tensor:
@@ -96,11 +67,25 @@ class HeatMaps:
         x: [B, 3, H, W].  target: the class whose score is explained, [B]; left out, the predicted
         one.  Raises ValueError for a subject that the net has not, RuntimeError outside the block.
         """
-        if self._cam is None:
+        hooks = self.activations_and_grads
+        if not hooks.handles:
             raise RuntimeError("heat maps are made inside the with block")
-        maps = self._cam(x, target, self.subject).relu()
+        with torch.inference_mode(False), torch.enable_grad():
+            image = x.detach().clone().requires_grad_()
+            scores = hooks(image)
+            scores = scores if isinstance(scores, dict) else {None: scores}
+            if self.subject not in scores:
+                raise ValueError(f"subject {self.subject!r} is not among the net's: {list(scores)}")
+            of_subject = scores[self.subject]
+            target = of_subject.argmax(1) if target is None else target.to(x.device)
+            score = of_subject.gather(1, target[:, None]).sum()
+            torch.autograd.grad(score, image)  # of the image: parameters collect nothing
+        (activation,), (gradient,) = hooks.activations, hooks.gradients
+        hooks.activations, hooks.gradients = [], []  # they hold the graph
+        arrays = (t.detach().cpu().numpy() for t in (activation, gradient))
+        cam = torch.from_numpy(self.get_cam_image(None, None, None, *arrays)).to(x.device)
         size = x.shape[-2:]
-        return F.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+        return F.interpolate(cam.relu()[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def normalised(maps: Tensor) -> tuple[Tensor, Tensor]:

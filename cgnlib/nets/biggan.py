@@ -10,7 +10,8 @@ gradients and power iterations alike, in fewer passes over memory:
 - the last convolution makes the three channels that are kept, not all of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,8 +29,6 @@ from cgnlib.nets.synthesis import (
     block_of,
     kernel_of,
     normalised,
-    run_attention,
-    run_block,
     sigma_of,
     to_map,
 )
@@ -58,48 +57,23 @@ class Config:
     n_stats: int = 51
 
 
+def _blocks(*widths: int) -> tuple[tuple[bool, int, int], ...]:
+    """From each width to the next, a block that keeps the size and one that doubles it."""
+    return tuple(row for a, b in pairwise(widths) for row in ((False, a, a), (True, a, b)))
+
+
 BIGGAN_256 = Config(
-    output_dim=256,
-    z_dim=128,
-    class_embed_dim=128,
-    channel_width=128,
-    num_classes=1000,
-    layers=(
-        (False, 16, 16),
-        (True, 16, 16),
-        (False, 16, 16),
-        (True, 16, 8),
-        (False, 8, 8),
-        (True, 8, 8),
-        (False, 8, 8),
-        (True, 8, 4),
-        (False, 4, 4),
-        (True, 4, 2),
-        (False, 2, 2),
-        (True, 2, 1),
-    ),
-    attention_layer_position=8,
-)
+    output_dim=256, z_dim=128, class_embed_dim=128, channel_width=128, num_classes=1000,
+    layers=_blocks(16, 16, 8, 8, 4, 2, 1), attention_layer_position=8,
+)  # fmt: skip
+
+BIGGAN_REHEARSED = replace(BIGGAN_256, channel_width=8)
 
 # Ten classes at 64 pixels; attention at 16.  1.2 M parameters.
 BIGGAN_MENAGERIE = Config(
-    output_dim=64,
-    z_dim=64,
-    class_embed_dim=64,
-    channel_width=16,
-    num_classes=10,
-    layers=(
-        (False, 16, 16),
-        (True, 16, 8),
-        (False, 8, 8),
-        (True, 8, 4),
-        (False, 4, 4),
-        (True, 4, 2),
-        (False, 2, 2),
-        (True, 2, 1),
-    ),
-    attention_layer_position=4,
-)
+    output_dim=64, z_dim=64, class_embed_dim=64, channel_width=16, num_classes=10,
+    layers=_blocks(16, 8, 4, 2, 1), attention_layer_position=4,
+)  # fmt: skip
 
 
 def build(config: Config) -> "BigGAN":
@@ -119,13 +93,11 @@ def statistics_row(config: Config, truncation: float) -> int:
     their weights exchanged.
     """
     steps = config.n_stats - 1
-    if not 0 < truncation <= 1:
-        raise CGNError(f"truncation {truncation} is not in (0, 1]: choose one above 0, at most 1")
-    row = round(truncation * steps)
+    row = round(truncation * steps) if 0 < truncation <= 1 else 0
     if row == 0 or abs(row / steps - truncation) > 1e-6:
         raise CGNError(
             f"no batch-norm statistics are stored for truncation {truncation}: "
-            f"choose a multiple of {1 / steps:g}"
+            f"choose a multiple of {1 / steps:g} above 0, at most 1"
         )
     return row
 
@@ -143,14 +115,10 @@ def generate(net: "BigGAN", u: Tensor, classes: Tensor, truncation: float) -> Te
     start = F.linear(cond, generator.gen_z.weight_orig) / sigma_of(generator.gen_z)
     x = to_map(start + generator.gen_z.bias.to(start.dtype))
     for layer in generator.layers:
-        if hasattr(layer, "conv_0"):
-            x = run_block(block_of(layer, cond, row), x)
-        else:
-            x = run_attention(attention_of(layer), x)
-    bn, rgb = generator.bn, generator.conv_to_rgb
-    scale, shift = affine_of_statistics(bn, row)
-    scale, shift = scale * bn.weight, shift * bn.weight + bn.bias
-    x = affine_relu(x, *as_channels(scale[None], shift[None]))
+        run = block_of(layer, cond, row) if hasattr(layer, "conv_0") else attention_of(layer)
+        x = run(x)
+    rgb = generator.conv_to_rgb
+    x = affine_relu(x, *_last_affine(generator.bn, row))
     # Only the rows that are kept: the others get no gradient but that of sigma, as in the library.
     x = F.conv2d(x, rgb.weight_orig[:3], padding=1) / sigma_of(rgb)
     return torch.tanh(x + rgb.bias[:3].view(1, 3, 1, 1))
@@ -167,7 +135,7 @@ class Folded(nn.Module):
         super().__init__()
         self.config, self.truncation = net.config, truncation
         row = statistics_row(net.config, truncation)
-        generator = net.generator
+        generator, rgb = net.generator, net.generator.conv_to_rgb
         self._keep("embedding", net.embeddings.weight)
         self._keep("start_weight", normalised(generator.gen_z))
         self._keep("start_bias", generator.gen_z.bias)
@@ -177,14 +145,13 @@ class Folded(nn.Module):
             if hasattr(layer, "conv_0"):
                 self._fold_block(i, layer, row, weights, biases)
             else:
-                for name, value in zip(Attention._fields, attention_of(layer), strict=True):
+                for name, value in attention_of(layer)._asdict().items():
                     self._keep(f"{name}_{i}", value)
         self._keep("affine_weight", torch.cat(weights).to(net.embeddings.weight.dtype))
         self._keep("affine_bias", torch.cat(biases).to(net.embeddings.weight.dtype))
-        bn, rgb = generator.bn, generator.conv_to_rgb
-        scale, shift = affine_of_statistics(bn, row)
-        self._keep("last_scale", scale * bn.weight)
-        self._keep("last_shift", shift * bn.weight + bn.bias)
+        scale, shift = _last_affine(generator.bn, row)
+        self._keep("last_scale", scale)
+        self._keep("last_shift", shift)
         self._keep("rgb_weight", normalised(rgb)[:3])
         self._keep("rgb_bias", rgb.bias[:3])
 
@@ -197,30 +164,28 @@ class Folded(nn.Module):
             if i in self.doubles:
                 pairs = [(next(affines), next(affines)) for _ in range(4)]
                 kernels = [getattr(self, f"conv_{k}_{i}") for k in range(4)]
-                bias = getattr(self, f"bias_{i}")
-                x = run_block(Block(pairs, kernels, bias, None, self.doubles[i]), x)
+                run = Block(pairs, kernels, getattr(self, f"bias_{i}"), None, self.doubles[i])
             else:
-                values = (getattr(self, f"{name}_{i}") for name in Attention._fields)
-                x = run_attention(Attention(*values), x)
-        x = affine_relu(x, *as_channels(self.last_scale[None], self.last_shift[None]))
+                run = Attention(*(getattr(self, f"{name}_{i}") for name in Attention._fields))
+            x = run(x)
+        x = affine_relu(x, self.last_scale, self.last_shift)
         return torch.tanh(F.conv2d(x, self.rgb_weight, self.rgb_bias, padding=1))
 
     def _fold_block(self, i: int, layer: nn.Module, row: int, weights: list, biases: list) -> None:
         """One block's kernels, and its rows of the linear layer that gives every affine."""
         self.doubles[i] = layer.up_sample
+        bias: Tensor | float = 0.0  # of the convolution in front
         for k in range(4):
             bn, conv = getattr(layer, f"bn_{k}"), getattr(layer, f"conv_{k}")
             self._keep(f"conv_{k}_{i}", kernel_of(normalised(conv), k == 1 and layer.up_sample))
             std, shift = (v.double() for v in affine_of_statistics(bn, row))
-            w_scale = normalised(bn.scale).double() * std[:, None]
-            b_scale = std
-            ahead = shift / std  # minus the mean, and the bias of the convolution in front
-            if k:
-                ahead = ahead + getattr(layer, f"conv_{k - 1}").bias.double()
-            w_shift = normalised(bn.offset).double() + ahead[:, None] * w_scale
-            weights += [w_scale, w_shift]
-            biases += [b_scale, ahead * b_scale]
+            scale, offset = (normalised(part).double() for part in (bn.scale, bn.offset))
+            ahead = shift / std + bias  # shift / std is minus the mean
+            scale = scale * std[:, None]
+            weights += [scale, offset + ahead[:, None] * scale]
+            biases += [std, ahead * std]
             self.sizes += [len(std)] * 2
+            bias = conv.bias.double()
         self._keep(f"bias_{i}", layer.conv_3.bias)
 
     def _keep(self, name: str, value: Tensor) -> None:
@@ -228,6 +193,12 @@ class Folded(nn.Module):
         if value.dim() == 4:
             value = value.contiguous(memory_format=torch.channels_last)
         self.register_buffer(name, value)
+
+
+def _last_affine(bn: nn.Module, row: int) -> list[Tensor]:
+    """Scale and shift of the batch norm that knows no condition, [1, C, 1, 1] each."""
+    scale, shift = affine_of_statistics(bn, row)
+    return as_channels((scale * bn.weight)[None], (shift * bn.weight + bn.bias)[None])
 
 
 def fold(net: "BigGAN", truncation: float) -> Folded:
@@ -245,7 +216,11 @@ def fold(net: "BigGAN", truncation: float) -> Folded:
 
 
 def _condition(config: Config, embedding: Tensor, u: Tensor, classes: Tensor) -> Tensor:
-    """Latent and class embedding side by side, [B, 2*z_dim].  Raises CGNError for a wrong input."""
+    """Latent and class embedding side by side, [B, 2*z_dim].  Raises CGNError for a wrong input.
+
+    A class that is not there is told on a CPU alone: to look at classes on a GPU would wait for all
+    that it has still to do, eight times a pass, and its own assertion ends the program there.
+    """
     b, n = len(u), config.num_classes
     if u.shape != (b, config.z_dim):
         raise CGNError(f"noise has shape {list(u.shape)}: make it [B, {config.z_dim}]")
@@ -256,7 +231,7 @@ def _condition(config: Config, embedding: Tensor, u: Tensor, classes: Tensor) ->
     if classes.shape != (b,) or classes.dtype != torch.int64:
         kind = str(classes.dtype).removeprefix("torch.")
         raise CGNError(f"classes are {kind} of shape {list(classes.shape)}: make them int64 [{b}]")
-    if b and (classes.min() < 0 or classes.max() >= n):
+    if b and classes.device.type == "cpu" and (classes.min() < 0 or classes.max() >= n):
         wrong = classes[(classes < 0) | (classes >= n)][0].item()
         raise CGNError(f"there is no class {wrong}: choose from 0 to {n - 1}")
     return torch.cat([u, embedding.t()[classes]], 1)

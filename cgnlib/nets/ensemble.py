@@ -4,14 +4,9 @@ Names follow the published ensemble: `backbone.*`, `m_shape.1.*`, `m_texture.1.*
 Images come in as the backbone expects them, [B, 3, H, W].
 """
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet50
 from torchvision.models.resnet import BasicBlock, ResNet
-
-from cgnlib.nets import weights
 
 HEADS = ("shape", "texture", "bg")
 SUBJECTS = (*HEADS, "avg", "shape_texture")  # who decides, in an ensemble
@@ -20,11 +15,6 @@ SUBJECTS = (*HEADS, "avg", "shape_texture")  # who decides, in an ensemble
 def small_resnet() -> ResNet:
     """torchvision's ResNet with one basic block a stage, for the menagerie's ten classes."""
     return ResNet(BasicBlock, [1, 1, 1, 1], num_classes=10)
-
-
-def load_resnet50(path: Path) -> ResNet:
-    """ResNet-50 with torchvision's V1 weights, whole or not at all.  Raises CGNError."""
-    return weights.load(resnet50(weights=None), path)
 
 
 class Plain(nn.Module):

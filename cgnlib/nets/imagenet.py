@@ -5,33 +5,19 @@ so the same class serves ImageNet at 256 pixels and the menagerie at 64.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from cgnlib.errors import CGNError
-from cgnlib.nets import biggan, weights
-from cgnlib.nets.biggan import BIGGAN_256, BIGGAN_MENAGERIE, Config, fold
+from cgnlib.nets import biggan
+from cgnlib.nets.biggan import Config, fold
 from cgnlib.nets.mnist import MASK_MAX, MASK_MIN, compose
 from cgnlib.nets.u2net import U2Net
 
 if TYPE_CHECKING:
     from pytorch_pretrained_biggan import BigGAN
-
-__all__ = [
-    "BIGGAN_256",
-    "BIGGAN_MENAGERIE",
-    "Composed",
-    "FoldedCGN",
-    "ImageNetCGN",
-    "Mechanisms",
-    "fold",
-    "load_biggan",
-    "load_cgn",
-    "load_u2net",
-]
 
 FROZEN = ("biggan_GT", "u2net")
 TRAINED = ("f_shape", "f_text", "f_bg")
@@ -69,7 +55,7 @@ class Composed(NamedTuple):
 class ImageNetCGN(nn.Module):
     """Shape, texture and background mechanisms over one latent (CGN paper, ImageNet).
 
-    Starts with random generators: `start_from` or `load_cgn` give it weights.  biggan_GT and
+    Starts with random generators: `start_from` or a file gives them weights.  biggan_GT and
     u2net are frozen and stay in evaluation whatever the mode; they run as folded copies, made
     anew when their weights, their device or the truncation change.
     """
@@ -166,33 +152,3 @@ class FoldedCGN(nn.Module):
         premask = self.f_shape(u, shape)
         mask = self.u2net(premask).clamp(MASK_MIN, MASK_MAX)
         return Composed(mask, premask, self.f_text(u, texture), self.f_bg(u, background))
-
-
-# Published files lie under CGN_DATA: sources.find("biggan256"), ("u2net"), ("cgn-imagenet").
-
-
-def load_biggan(path: Path, config: Config = BIGGAN_256) -> "BigGAN":
-    """A generator from .pth or .safetensors, whole or not at all, in evaluation mode.
-
-    The published code loads it leniently; here every tensor has to be there.  Raises CGNError.
-    """
-    return weights.load(biggan.build(config), path).eval()
-
-
-def load_u2net(path: Path, net: U2Net | None = None) -> U2Net:
-    """A saliency net, whole or not at all, in evaluation mode; the published layout by default.
-
-    Raises CGNError, and leaves a given net as it was, when the file holds anything else.
-    """
-    return weights.load(U2Net.published() if net is None else net, path).eval()
-
-
-def load_cgn(
-    path: Path,
-    config: Config = BIGGAN_256,
-    u2net: U2Net | None = None,
-    mend: str = weights.AGAIN,
-) -> ImageNetCGN:
-    """A whole CGN, its frozen parts included, in evaluation mode.  Raises CGNError."""
-    net = ImageNetCGN(config, U2Net.published() if u2net is None else u2net)
-    return weights.load(net, path, mend).eval()

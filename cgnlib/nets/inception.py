@@ -37,18 +37,16 @@ class Inception(nn.Module):
         return super().train(False)
 
 
-def build(protocol: str, pretrained: bool = True) -> Inception:
+def build(protocol: str) -> Inception:
     """The judge of a protocol, a key of TRANSFORM_INPUT.
 
     The weights are torchvision's V1, looked for under CGN_DATA; nothing is downloaded here.
-    pretrained=False gives random weights, for tests.  Raises CGNError for another protocol and
-    for weights that are missing or another net's.
+    Raises CGNError for another protocol and for weights that are missing or another net's.
     """
     if protocol not in TRANSFORM_INPUT:
         raise CGNError(f"unknown protocol {protocol!r}: choose {', '.join(TRANSFORM_INPUT)}")
     from torchvision.models import inception_v3
 
     net = inception_v3(weights=None, transform_input=TRANSFORM_INPUT[protocol], init_weights=False)
-    if pretrained:
-        weights.load(net, sources.find("inception-v3"), mend="use torchvision's V1 weights")
-    return Inception(net)
+    path = sources.find("inception-v3")
+    return Inception(weights.load(net, path, mend="use torchvision's V1 weights"))

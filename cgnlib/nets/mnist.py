@@ -28,20 +28,6 @@ class UpConv(nn.Conv2d):
         return F.conv_transpose2d(x, kernel.flip(2, 3).transpose(0, 1), stride=2, padding=1)
 
 
-class _Roll(torch.autograd.Function):
-    """Rows of `x` ([B*H*W, C]) in another order; the gradient goes back by the inverse order."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
-        ctx.save_for_backward(inverse)
-        return x.index_select(0, order)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        (inverse,) = ctx.saved_tensors
-        return grad.index_select(0, inverse), None, None
-
-
 def shuffle_texture(x: Tensor, rng: torch.Generator) -> Tensor:
     """Shift each image circularly by a random offset, so that no shape survives in a texture.
 
@@ -50,15 +36,11 @@ def shuffle_texture(x: Tensor, rng: torch.Generator) -> Tensor:
     """
     b, c, h, w = x.shape
     shift = torch.randint(0, h + 1, (2, b, 1), generator=rng, device=rng.device).to(x.device)
-    line = torch.arange(h, device=x.device)
+    rows, cols = (torch.arange(h, device=x.device) + shift) % h
     image = torch.arange(b, device=x.device).view(b, 1, 1) * (h * w)
-
-    def order(sign: int) -> Tensor:
-        rows, cols = (line + sign * shift) % h
-        return (image + rows.view(b, h, 1) * w + cols.view(b, 1, w)).flatten()
-
-    flat = x.permute(0, 2, 3, 1).reshape(-1, c)
-    return _Roll.apply(flat, order(1), order(-1)).view(b, h, w, c).permute(0, 3, 1, 2)
+    order = (image + rows.view(b, h, 1) * w + cols.view(b, 1, w)).flatten()
+    shifted = x.permute(0, 2, 3, 1).reshape(-1, c).index_select(0, order)
+    return shifted.view(b, h, w, c).permute(0, 3, 1, 2)
 
 
 class _Reshape(nn.Module):
@@ -72,38 +54,39 @@ class _Reshape(nn.Module):
         return x.view(-1, *self.shape).contiguous(memory_format=torch.channels_last)
 
 
-def _shape_mechanism(z: int, ngf: int) -> nn.Sequential:
+def _unit(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+    """A convolution, its batch norm and a leaky ReLU."""
+    return [conv, nn.BatchNorm2d(conv.out_channels), nn.LeakyReLU(0.2, inplace=True)]
+
+
+def _up(c_in: int, c_out: int) -> list[nn.Module]:
     # nn.Identity stands where the published code has an upsampling layer: UpConv does both,
     # and the parameters keep their published indices.
+    return [nn.Identity(), *_unit(UpConv(c_in, c_out))]
+
+
+def _start(z: int, channels: int) -> list[nn.Module]:
+    """The smallest map of a mechanism, a quarter of the image's size."""
+    side = SIZE // 4
+    return [nn.Linear(z, channels * side**2), _Reshape(channels, side, side)]
+
+
+def _shape_mechanism(z: int, ngf: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(z, 2 * ngf * (SIZE // 4) ** 2),
-        _Reshape(2 * ngf, SIZE // 4, SIZE // 4),
+        *_start(z, 2 * ngf),
         nn.InstanceNorm2d(2 * ngf),
-        nn.Identity(),
-        UpConv(2 * ngf, ngf),
-        nn.BatchNorm2d(ngf),
-        nn.LeakyReLU(0.2, inplace=True),
+        *_up(2 * ngf, ngf),
         nn.InstanceNorm2d(ngf),
-        nn.Identity(),
-        UpConv(ngf, 1),
-        nn.BatchNorm2d(1),
-        nn.LeakyReLU(0.2, inplace=True),
+        *_up(ngf, 1),
         nn.InstanceNorm2d(1),
     )
 
 
 def _texture_mechanism(z: int, ngf: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(z, 2 * ngf * (SIZE // 4) ** 2),
-        _Reshape(2 * ngf, SIZE // 4, SIZE // 4),
-        nn.Identity(),
-        UpConv(2 * ngf, 2 * ngf),
-        nn.BatchNorm2d(2 * ngf),
-        nn.LeakyReLU(0.2, inplace=True),
-        nn.Identity(),
-        UpConv(2 * ngf, ngf),
-        nn.BatchNorm2d(ngf),
-        nn.LeakyReLU(0.2, inplace=True),
+        *_start(z, 2 * ngf),
+        *_up(2 * ngf, 2 * ngf),
+        *_up(2 * ngf, ngf),
         nn.Conv2d(ngf, 3, 3, padding=1),
         nn.BatchNorm2d(3),
         nn.Tanh(),
@@ -182,15 +165,10 @@ class GAN(nn.Module):
         super().__init__()
         self.latent = latent
         self.label_emb = nn.Embedding(N_CLASSES, N_CLASSES)
-
-        def up(c_in: int, c_out: int, stride: int, padding: int) -> list[nn.Module]:
-            conv = nn.ConvTranspose2d(c_in, c_out, 4, stride, padding, bias=False)
-            return [conv, nn.BatchNorm2d(c_out), nn.LeakyReLU(0.2, inplace=True)]
-
         self.model = nn.Sequential(
-            *up(latent + N_CLASSES, 8 * ngf, 1, 0),
-            *up(8 * ngf, 4 * ngf, 2, 1),
-            *up(4 * ngf, 2 * ngf, 2, 1),
+            *_unit(nn.ConvTranspose2d(latent + N_CLASSES, 8 * ngf, 4, bias=False)),
+            *_unit(nn.ConvTranspose2d(8 * ngf, 4 * ngf, 4, 2, 1, bias=False)),
+            *_unit(nn.ConvTranspose2d(4 * ngf, 2 * ngf, 4, 2, 1, bias=False)),
             nn.ConvTranspose2d(2 * ngf, 3, 4, 2, 1, bias=False),
             nn.Tanh(),
         )
@@ -247,16 +225,11 @@ class ConvDiscriminator(nn.Module):
     def __init__(self, ndf: int = 32):
         super().__init__()
         self.label_emb = nn.Embedding(N_CLASSES, 1)
-
-        def down(c_in: int, c_out: int, kernel: int, stride: int) -> list[nn.Module]:
-            conv = nn.Conv2d(c_in, c_out, kernel, stride, bias=False)
-            return [conv, nn.BatchNorm2d(c_out), nn.LeakyReLU(0.2, inplace=True)]
-
         self.model = nn.Sequential(
-            *down(4, ndf, 3, 1),
-            *down(ndf, 2 * ndf, 3, 1),
-            *down(2 * ndf, 4 * ndf, 4, 2),
-            *down(4 * ndf, 4 * ndf, 4, 2),
+            *_unit(nn.Conv2d(4, ndf, 3, bias=False)),
+            *_unit(nn.Conv2d(ndf, 2 * ndf, 3, bias=False)),
+            *_unit(nn.Conv2d(2 * ndf, 4 * ndf, 4, 2, bias=False)),
+            *_unit(nn.Conv2d(4 * ndf, 4 * ndf, 4, 2, bias=False)),
             nn.AvgPool2d(3),
             nn.Conv2d(4 * ndf, 1, 1, bias=False),
         )
@@ -312,16 +285,8 @@ class CNN(nn.Module):
         norm, conv = self.model[0], self.model[1]
         if self.training:
             norm.num_batches_tracked.add_(1)
-        x = F.batch_norm(
-            x,
-            norm.running_mean,
-            norm.running_var,
-            None,
-            None,
-            self.training,
-            norm.momentum,
-            norm.eps,
-        )
+        seen = norm.running_mean, norm.running_var
+        x = F.batch_norm(x, *seen, None, None, self.training, norm.momentum, norm.eps)
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
         shift = (conv.weight * norm.bias.view(1, 3, 1, 1)).sum(1, keepdim=True)
         kernel = torch.cat([conv.weight * norm.weight.view(1, 3, 1, 1), shift], 1)

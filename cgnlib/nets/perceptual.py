@@ -8,7 +8,6 @@ Neither normalises its input: images go in as they are, in -1...1 (as the publis
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -17,7 +16,6 @@ from cgnlib.errors import CGNError
 from cgnlib.nets import weights
 
 LITE0 = "efficientnet-lite0"
-VGG_LAYERS = (3, 8, 15, 22)
 
 
 def build(name: str, layers: tuple[int, ...]) -> "Features":
@@ -31,24 +29,19 @@ def build(name: str, layers: tuple[int, ...]) -> "Features":
 
 def checksum(name: str) -> str:
     """sha256 of the weights behind a name, for a run's spec."""
-    return sources.sha256(_lite0_file()) if name == LITE0 else sources.checksum(name)
+    return sources.sha256(_lite0_file() if name == LITE0 else sources.find(name))
 
 
 class Features(nn.Module):
-    """Runs a chain of frozen stages and returns the output of the chosen ones, in order.
+    """Runs a chain of frozen stages on [B, 3, H, W]; the output of the chosen ones, in order."""
 
-    x: [B, 3, H, W].  scale: nearest upsampling in front of the first stage.
-    """
-
-    def __init__(self, stages: list[nn.Module], chosen: tuple[int, ...], scale: int = 1):
+    def __init__(self, stages: list[nn.Module], chosen: tuple[int, ...]):
         super().__init__()
         self.stages = nn.ModuleList(stages[: max(chosen) + 1]).eval().requires_grad_(False)
         self.stages.to(memory_format=torch.channels_last)
-        self.chosen, self.scale = frozenset(chosen), scale
+        self.chosen = frozenset(chosen)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        if self.scale > 1:
-            x = F.interpolate(x, scale_factor=self.scale)
         outputs = []
         for i, stage in enumerate(self.stages):
             x = stage(x)
@@ -61,7 +54,7 @@ class Features(nn.Module):
         return super().train(False)
 
 
-def vgg16(chosen: tuple[int, ...] = VGG_LAYERS, pretrained: bool = True) -> Features:
+def vgg16(chosen: tuple[int, ...], pretrained: bool = True) -> Features:
     """VGG-16 `features`, read at the given indices.
 
     The weights are looked for under CGN_DATA/weights; nothing is downloaded here.  Raises
@@ -79,20 +72,17 @@ def vgg16(chosen: tuple[int, ...] = VGG_LAYERS, pretrained: bool = True) -> Feat
     return Features(stages, chosen)
 
 
-def efficientnet_lite0(chosen: tuple[int, ...], scale: int = 1) -> Features:
+def efficientnet_lite0(chosen: tuple[int, ...]) -> Features:
     """EfficientNet-lite0: stage 0 is the stem, stage k its block k - 1; batch norms folded."""
     net = whole_efficientnet_lite0()
     stem = nn.Sequential(fuse_conv_bn_eval(net._conv_stem, net._bn0), nn.ReLU6())
     for block in net._blocks:
-        for conv, norm in (
-            ("_expand_conv", "_bn0"),
-            ("_depthwise_conv", "_bn1"),
-            ("_project_conv", "_bn2"),
-        ):
+        for i, conv in enumerate(("_expand_conv", "_depthwise_conv", "_project_conv")):
             if hasattr(block, conv):
-                setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
-                setattr(block, norm, nn.Identity())
-    return Features([stem, *net._blocks], chosen, scale)
+                folded = fuse_conv_bn_eval(getattr(block, conv), getattr(block, f"_bn{i}"))
+                setattr(block, conv, folded)
+                setattr(block, f"_bn{i}", nn.Identity())
+    return Features([stem, *net._blocks], chosen)
 
 
 def whole_efficientnet_lite0() -> nn.Module:

@@ -45,10 +45,7 @@ class CueReader(nn.Module):
 
     def __init__(self):
         super().__init__()
-        layers: list[nn.Module] = []
-        for c_in, c_out, stride in DIGITS:
-            conv = nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False)
-            layers += [conv, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True)]
+        layers = (layer for widths in DIGITS for layer in _unit(*widths))
         self.body = nn.Sequential(*layers, nn.Flatten())
         self.heads = nn.Linear(DIGITS[-1][1] * (SIZE // 8) ** 2, 3 * N_CLASSES)
 

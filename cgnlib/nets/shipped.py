@@ -1,14 +1,13 @@
 """Weights that come with the book, in half precision, and the record of their training.
 
 The menagerie's pretrained parts, and a CGN of each MNIST variant, trained here at the paper's
-size.  They are made by scripts in data_prep/ and shipped in folders beside these.
+size.  Scripts in data_prep/ make them (`ship.py`), in folders beside themselves.
 """
 
 import json
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cgnlib import paths
 from cgnlib.data import sources
@@ -25,7 +24,7 @@ def record(name: str) -> dict:
 
     Raises CGNError when the record is missing or is none.
     """
-    path = _file(name).with_suffix(".json")
+    path = file_of(name).with_suffix(".json")
     try:
         found = json.loads(path.read_text())
         if not isinstance(found, dict) or "sha256" not in found:
@@ -40,7 +39,7 @@ def look(name: str) -> Path:
 
     Raises MissingError where it is not there, CGNError for a record that is none.
     """
-    path = _file(name)
+    path = file_of(name)
     if not path.is_file():
         raise MissingError(f"{path} is missing: {_again(path)}")
     record(name)
@@ -64,27 +63,11 @@ def load(name: str, net: nn.Module) -> nn.Module:
     return weights.load(net, path, mend=_again(path)).eval()
 
 
-def ship(name: str, net: nn.Module, about: dict) -> None:
-    """Write a part and its record."""
-    path = _file(name)
-    path.parent.mkdir(exist_ok=True)
-    weights.write({key: _small(value) for key, value in net.state_dict().items()}, path)
-    about = about | {"torch": torch.__version__, "bytes": path.stat().st_size}
-    about["sha256"] = sources.sha256(path)
-    path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
-
-
-def _file(name: str) -> Path:
+def file_of(name: str) -> Path:
+    """Where a part is kept, with its record beside it."""
     folder = FOLDER.with_name("mnists") if name.startswith(CGN) else FOLDER
     return folder / f"{name}.safetensors"
 
 
 def _again(path: Path) -> str:
     return f"restore it with `git checkout -- {path}`"
-
-
-def _small(value: Tensor) -> Tensor:
-    small = value.half() if value.is_floating_point() else value
-    if not small.isfinite().all():
-        raise CGNError("weights are too large for half precision, or not finite: train again")
-    return small

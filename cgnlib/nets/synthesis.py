@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 
 class Block(NamedTuple):
@@ -17,12 +16,36 @@ class Block(NamedTuple):
     inverse: Tensor | None  # None where the kernels are normalised already
     doubles: bool
 
+    def __call__(self, x: Tensor) -> Tensor:
+        skip = x[:, : self.kernels[3].shape[0]]  # the first half, where the block halves
+        if self.doubles:
+            skip = F.interpolate(skip, scale_factor=2, mode="nearest")
+        x = _pointwise(affine_relu(x, *self.affines[0]), self.kernels[0])
+        x = affine_relu(x, *self.affines[1])
+        if self.doubles:
+            x = F.conv_transpose2d(x, self.kernels[1], stride=2, padding=1)
+        else:
+            x = F.conv2d(x, self.kernels[1], padding=1)
+        x = F.conv2d(affine_relu(x, *self.affines[2]), self.kernels[2], padding=1)
+        x = _pointwise(affine_relu(x, *self.affines[3]), self.kernels[3], self.bias)
+        return skip + x if self.inverse is None else torch.addcmul(skip, x, self.inverse)
+
 
 class Attention(NamedTuple):
+    """Self-attention from every position to the maxima of 2x2 windows."""
+
     theta: Tensor
     phi: Tensor
     g: Tensor
     o: Tensor  # times gamma
+
+    def __call__(self, x: Tensor) -> Tensor:
+        query = _pointwise(x, self.theta)
+        key, value = (F.max_pool2d(_pointwise(x, w), 2) for w in (self.phi, self.g))
+        query, key, value = (t.flatten(2).transpose(1, 2) for t in (query, key, value))
+        weights = torch.bmm(query, key.transpose(1, 2)).softmax(-1)
+        mixed = torch.bmm(weights, value).transpose(1, 2).unflatten(2, x.shape[2:])
+        return x + _pointwise(mixed, self.o)
 
 
 def block_of(layer: nn.Module, cond: Tensor, row: int) -> Block:
@@ -37,27 +60,11 @@ def block_of(layer: nn.Module, cond: Tensor, row: int) -> Block:
         if ahead is not None:  # the convolution in front, still times sigma and without its bias
             sigma, bias = ahead
             scale, shift = scale / sigma, torch.addcmul(shift, scale, bias)
-        affines.append(tuple(as_channels(scale, shift)))
+        affines.append(as_channels(scale, shift))
         kernels.append(kernel_of(conv.weight_orig, k == 1 and layer.up_sample))
         ahead = sigma_of(conv), conv.bias
     sigma, bias = ahead
     return Block(affines, kernels, bias * sigma, 1 / sigma, layer.up_sample)
-
-
-def run_block(block: Block, x: Tensor) -> Tensor:
-    skip = x[:, : block.kernels[3].shape[0]]  # the first half, where the block halves
-    if block.doubles:
-        skip = F.interpolate(skip, scale_factor=2, mode="nearest")
-    for k in range(3):
-        x = affine_relu(x, *block.affines[k])
-        if k == 0:
-            x = _pointwise(x, block.kernels[k])
-        elif k == 1 and block.doubles:
-            x = F.conv_transpose2d(x, block.kernels[k], stride=2, padding=1)
-        else:
-            x = F.conv2d(x, block.kernels[k], padding=1)
-    x = _pointwise(affine_relu(x, *block.affines[3]), block.kernels[3], block.bias)
-    return skip + x if block.inverse is None else torch.addcmul(skip, x, block.inverse)
 
 
 def attention_of(layer: nn.Module) -> Attention:
@@ -66,46 +73,14 @@ def attention_of(layer: nn.Module) -> Attention:
     return Attention(theta, phi, g, o * layer.gamma)
 
 
-def run_attention(parts: Attention, x: Tensor) -> Tensor:
-    """Self-attention from every position to the maxima of 2x2 windows."""
-    query = _pointwise(x, parts.theta)
-    key, value = (F.max_pool2d(_pointwise(x, w), 2) for w in (parts.phi, parts.g))
-    query, key, value = (t.flatten(2).transpose(1, 2) for t in (query, key, value))
-    weights = torch.bmm(query, key.transpose(1, 2)).softmax(-1)
-    mixed = torch.bmm(weights, value).transpose(1, 2).unflatten(2, x.shape[2:])
-    return x + _pointwise(mixed, parts.o)
-
-
 def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """A 1x1 convolution as a product of matrices; the result is channels last."""
     return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 
-class _AffineReLU(torch.autograd.Function):
+def affine_relu(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """relu(x * scale + shift) with scale and shift per image and channel, [B or 1, C, 1, 1]."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        scale, shift = scale.to(x.dtype), shift.to(x.dtype)  # maps stay as they come
-        out = torch.addcmul(shift, x, scale).relu_()
-        ctx.save_for_backward(x, scale, out)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor):
-        x, scale, out = ctx.saved_tensors
-        grad = torch.ops.aten.threshold_backward(grad, out, 0)
-        over = (2, 3) if len(scale) == len(x) else (0, 2, 3)
-        of_scale = of_shift = None
-        if ctx.needs_input_grad[1]:
-            of_scale = (grad * x).sum(over).view_as(scale)
-        if ctx.needs_input_grad[2]:
-            of_shift = grad.sum(over).view_as(scale)
-        return grad.mul_(scale), of_scale, of_shift
-
-
-affine_relu = _AffineReLU.apply
+    return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype)).relu_()  # maps stay as they come
 
 
 def affine_of_statistics(bn: nn.Module, row: int) -> tuple[Tensor, Tensor]:
@@ -133,35 +108,15 @@ def kernel_of(weight: Tensor, doubles: bool) -> Tensor:
     return wide.flip(2, 3).transpose(0, 1)
 
 
-class _Dot(torch.autograd.Function):
-    """u.W.v for a matrix W whose product W.v is known; the gradient is the outer product."""
-
-    @staticmethod
-    def forward(ctx, weight: Tensor, u: Tensor, v: Tensor, product: Tensor) -> Tensor:
-        ctx.save_for_backward(u, v)
-        ctx.shape = weight.shape
-        return torch.dot(u, product)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor):
-        u, v = ctx.saved_tensors
-        return torch.outer(u * grad, v).view(ctx.shape), None, None, None
-
-
 def sigma_of(layer: nn.Module) -> Tensor:
     """The layer's spectral norm, after one power iteration where it is in training mode."""
-    weight, u, v = layer.weight_orig, layer.weight_u, layer.weight_v
-    with torch.no_grad():
-        matrix = weight.flatten(1)
-        if layer.training:
+    matrix, u, v = layer.weight_orig.flatten(1), layer.weight_u, layer.weight_v
+    if layer.training:
+        with torch.no_grad():
             (eps,) = {hook.eps for hook in layer._forward_pre_hooks.values()}
             v.copy_(F.normalize(torch.mv(matrix.t(), u), dim=0, eps=eps))
-            product = torch.mv(matrix, v)
-            u.copy_(F.normalize(product, dim=0, eps=eps))
-        else:
-            product = torch.mv(matrix, v)
-    return _Dot.apply(weight, u.clone(), v.clone(), product)  # the next iteration is in place
+            u.copy_(F.normalize(torch.mv(matrix, v), dim=0, eps=eps))
+    return torch.dot(u.clone(), torch.mv(matrix, v.clone()))  # the next iteration is in place
 
 
 def normalised(layer: nn.Module) -> Tensor:

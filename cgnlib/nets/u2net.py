@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-DEPTHS = (7, 6, 5, 4)  # of the pooled stages; stages 5 and 6 are dilated instead
+DEPTHS = (7, 6, 5, 4, 4, 4)  # of stages 1 to 6
+POOLED = 4  # stages; the other two are dilated instead
 Widths = tuple[tuple[int, int], ...]  # (middle, output) channels of each stage
 
 PUBLISHED = (
@@ -34,38 +35,32 @@ class _Unit(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Residual U-block of `depth` units down and `depth` - 1 up.
+    """Residual U-block of stage i, on the way down or up: units down, and one less up.
 
     Pooled by two between the units, or (dilated) at one size with dilations 1, 2, 4, 8.
     """
 
-    def __init__(self, depth: int, c_in: int, mid: int, c_out: int, dilated: bool):
+    def __init__(self, i: int, c_in: int, mid: int, c_out: int):
         super().__init__()
-        self.depth, self.dilated = depth, dilated
+        self.depth, self.dilated = DEPTHS[i - 1], i > POOLED
         self.rebnconvin = _Unit(c_in, c_out)
-        for i in range(1, depth + 1):
-            dilation = 2 ** (i - 1) if dilated else 1 + (i == depth)
-            self._set(i, "", _Unit(c_out if i == 1 else mid, mid, dilation))
-        for i in range(depth - 1, 0, -1):
-            dilation = 2 ** (i - 1) if dilated else 1
-            self._set(i, "d", _Unit(2 * mid, c_out if i == 1 else mid, dilation))
+        for k in range(1, self.depth + 1):
+            dilation = 2 ** (k - 1) if self.dilated else 1 + (k == self.depth)
+            setattr(self, f"rebnconv{k}", _Unit(c_out if k == 1 else mid, mid, dilation))
+        for k in range(self.depth - 1, 0, -1):
+            dilation = 2 ** (k - 1) if self.dilated else 1
+            setattr(self, f"rebnconv{k}d", _Unit(2 * mid, c_out if k == 1 else mid, dilation))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.rebnconvin(x)
-        skips = [self._unit(1)(x)]
-        for i in range(2, self.depth):
-            skips.append(self._unit(i)(skips[-1] if self.dilated else _halve(skips[-1])))
-        deep = self._unit(self.depth)(skips[-1])
-        for i in range(self.depth - 1, 0, -1):
-            skip = skips.pop()
-            deep = self._unit(i, "d")(torch.cat([_resize(deep, skip), skip], 1))
+        skips = [self.rebnconv1(x)]
+        for k in range(2, self.depth):
+            above = skips[-1] if self.dilated else _halve(skips[-1])
+            skips.append(getattr(self, f"rebnconv{k}")(above))
+        deep = getattr(self, f"rebnconv{self.depth}")(skips[-1])
+        for k in range(self.depth - 1, 0, -1):
+            deep = getattr(self, f"rebnconv{k}d")(_joined(deep, skips.pop()))
         return deep + x
-
-    def _set(self, i: int, way: str, unit: _Unit) -> None:
-        setattr(self, f"rebnconv{i}{way}", unit)
-
-    def _unit(self, i: int, way: str = "") -> _Unit:
-        return getattr(self, f"rebnconv{i}{way}")
 
 
 class U2Net(nn.Module):
@@ -78,12 +73,12 @@ class U2Net(nn.Module):
         super().__init__()
         c_in = 3
         for i, (mid, c_out) in enumerate(encoder, 1):
-            setattr(self, f"stage{i}", _stage(i, c_in, mid, c_out))
+            setattr(self, f"stage{i}", _Stage(i, c_in, mid, c_out))
             c_in = c_out
         outputs = [c_out for _, c_out in decoder] + [encoder[-1][1]]
         for i, (mid, c_out) in enumerate(decoder, 1):
             c_in = outputs[i] + encoder[i - 1][1]
-            setattr(self, f"stage{i}d", _stage(i, c_in, mid, c_out))
+            setattr(self, f"stage{i}d", _Stage(i, c_in, mid, c_out))
         for i, c_out in enumerate(outputs, 1):
             setattr(self, f"side{i}", nn.Conv2d(c_out, 1, 3, padding=1))
         self.outconv = nn.Conv2d(6, 1, 1)
@@ -132,20 +127,17 @@ class U2Net(nn.Module):
         deep = skips.pop()
         maps = [self.side6(deep)]
         for i in range(5, 0, -1):
-            skip = skips.pop()
-            deep = getattr(self, f"stage{i}d")(torch.cat([_resize(deep, skip), skip], 1))
+            deep = getattr(self, f"stage{i}d")(_joined(deep, skips.pop()))
             maps.append(getattr(self, f"side{i}")(deep))
         return torch.cat([_resize(side, x) for side in reversed(maps)], 1)
 
 
-def _stage(i: int, c_in: int, mid: int, c_out: int) -> _Stage:
-    """Stage i, on the way down or up."""
-    dilated = i > len(DEPTHS)
-    return _Stage(4 if dilated else DEPTHS[i - 1], c_in, mid, c_out, dilated)
-
-
 def _halve(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 2, 2, ceil_mode=True)
+
+
+def _joined(deep: Tensor, skip: Tensor) -> Tensor:
+    return torch.cat([_resize(deep, skip), skip], 1)
 
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def _textures(name: str, folder: Path) -> str:
 CHECKSUMS: dict[str, Callable[[str], str]] = {
     "digits": lambda name: _digits(name, paths.data()),
     "textures": lambda name: _textures(name, paths.data()),
-    "weights": lambda name: sources.checksum(name),
+    "weights": lambda name: sources.sha256(sources.find(name)),
     "package": lambda name: perceptual.checksum(name),
     "part": lambda name: sources.sha256(shipped.check(name)),
     "public": lambda name: public.fingerprint(name),

@@ -12,7 +12,7 @@ from multiprocessing.connection import wait as wait_for
 
 import torch
 
-from cgnlib.experiments import Run
+from cgnlib.experiments import Run, profile
 from cgnlib.runs import attempt
 from cgnlib.runs.signals import SIGNALS, Flag, signals_set
 
@@ -31,7 +31,9 @@ def compute_here(run: Run) -> None:
 
 
 def compute_one(run: Run) -> None:
-    attempt.attempt(run, _stop)
+    usual = {"CGN_PRECISION": os.environ.get("CGN_PRECISION") or profile(run.profile).precision}
+    with environment(usual):
+        attempt.attempt(run, _stop)
 
 
 class _Either:
@@ -95,5 +97,5 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
         yield
     finally:
         for name in variables:
-            del os.environ[name]
+            os.environ.pop(name, None)
         os.environ.update(before)

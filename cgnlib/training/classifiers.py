@@ -5,7 +5,6 @@ Devices, mixed products and the averaging of gradients are Lightning Fabric's.
 
 import logging
 import math
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,11 +22,10 @@ from torch.optim.lr_scheduler import StepLR
 
 from cgnlib import chance, precision, processor
 from cgnlib.data.pictures import Batch, Pictures
-from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe
 from cgnlib.nets.ensemble import HEADS
 from cgnlib.training.checkpoints import Checkpoint, never, nothing
-from cgnlib.training.loop import Loop, index_batches
+from cgnlib.training.loop import Loop, cut, index_batches
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # runs note their own arithmetic
 FABRICS = {precision.FLOAT32: "32-true", precision.BFLOAT16: "bf16-mixed"}  # its names for them
@@ -81,7 +79,7 @@ def train_ensemble(
     exam: called after each epoch; what it returns joins the history.
     Source: CGN paper, invariant classifiers; published code, with the study's settings.
     """
-    n = devices()
+    n = processor.devices()
     strategy = "ddp_spawn" if n > 1 else "auto"
     device = processor.torch_device(gpu=True)
     arithmetic = FABRICS[precision.of(device)]
@@ -104,17 +102,6 @@ def train_ensemble(
         trained = torch.load(path, map_location="cpu", weights_only=True)
     net.load_state_dict(trained["net"], strict=True)
     return trained["history"]
-
-
-def devices() -> int:
-    """How many devices a training uses: CGN_DEVICES, else all GPUs in sight, else one CPU.
-
-    Raises CGNError when CGN_DEVICES is no number above 0.
-    """
-    told = os.environ.get("CGN_DEVICES", "")
-    if told and not (told.isdecimal() and int(told)):
-        raise CGNError(f"CGN_DEVICES is {told!r}: set it to a number of devices, or unset it")
-    return int(told) if told else max(processor.gpus(), 1)
 
 
 @dataclass(frozen=True)
@@ -157,7 +144,8 @@ def _train(
         if counterfactual is None:
             yield from map(_Step, sizes, reals)
             return
-        order = _cf_batches(len(counterfactual), cf_batch, per_epoch, seed, first, last)
+        drawn = partial(counterfactual_order, len(counterfactual), per_epoch * cf_batch, seed)
+        order = enumerate(cut(drawn, per_epoch, cf_batch, first, last), first)
         others = _moved(fabric, counterfactual.batches(_share(fabric, order)))
         for n, batch, other in zip(sizes, reals, others, strict=True):
             yield _Step(n, batch, cf_batch, other)
@@ -219,16 +207,6 @@ def _backward(
     if fabric.world_size > 1:
         found = {key: fabric.all_reduce(value, reduce_op="sum") for key, value in found.items()}
     return {key: value.cpu() for key, value in found.items()}
-
-
-def _cf_batches(
-    n: int, batch: int, per_epoch: int, seed: int, first: int, last: int
-) -> Iterator[tuple[int, Tensor]]:
-    for step in range(first, last):
-        at = step % per_epoch
-        if at == 0 or step == first:
-            order = counterfactual_order(n, per_epoch * batch, seed, step // per_epoch)
-        yield step, order[at * batch : (at + 1) * batch]
 
 
 def _share(fabric: Fabric, order: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:

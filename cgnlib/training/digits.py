@@ -36,9 +36,15 @@ def train_cgn(
     draws = chance.like(rng, data.device)
     net = chance.seeded(lambda: nets.CGN(recipe.latent, recipe.ngf), rng)
     nets.init_weights(net, recipe.init, recipe.gain, rng)
-    critic = chance.seeded(lambda: _discriminator(recipe, draws), rng)
-    if recipe.discriminator == "conv":
+    # The batch norms of the convolutional critic tell real from generated, and it draws nothing:
+    # the scores that taught the generator then teach the critic.
+    again = recipe.discriminator == "conv"
+    critic: nn.Module
+    if again:
+        critic = chance.seeded(lambda: nets.ConvDiscriminator(recipe.ndf), rng)
         nets.init_weights(critic, "normal", 0.02, rng)
+    else:
+        critic = chance.seeded(lambda: nets.LinearDiscriminator(recipe.ndf, draws), rng)
     features = perceptual.build(recipe.perceptual, recipe.layers)
     for part in (net, critic, features):
         part.to(data.device, memory_format=torch.channels_last)
@@ -48,9 +54,6 @@ def train_cgn(
         precision.mixed(call, data.device)
         for call in (net.foreground, net.background, critic, features)
     )
-    # Its batch norms tell real from generated, and it draws nothing: the scores that taught the
-    # generator then teach the critic.
-    again = isinstance(critic, nets.ConvDiscriminator)
 
     def step(index: Tensor) -> dict[str, Tensor]:
         x, y = data.batch(index)
@@ -70,17 +73,16 @@ def train_cgn(
             terms["edge"] = recipe.edge * losses.edge_mass(mask)
         _update(opt_g, sum(terms.values()), again=again)
         if again:
-            scores = score(x, y), fake
+            loss = losses.discriminator_mse(score(x, y), fake)
         else:
-            scores = _scored_together(score, (x, y), (x_gen.detach(), y_gen))
-        loss = losses.discriminator_mse(*scores)
+            both = _scored_together(score, (x, y), (x_gen.detach(), y_gen))
+            loss = losses.discriminator_mse(*both)
         _update(opt_d, loss)
         return terms | {"discriminator": loss, "mask_mean": mask.mean()}
 
     parts = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d}
     parts |= {"rng": draws, "data": data.rng}
-    loop = _loop(step, data, recipe.steps, recipe.batch, seed, parts)
-    return net, loop.run(checkpoint)
+    return net, _run(checkpoint, step, data, recipe.steps, recipe.batch, seed, parts)
 
 
 def train_gan(
@@ -113,8 +115,7 @@ def train_gan(
 
     parts = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d}
     parts |= {"rng": draws, "data": data.rng}
-    loop = _loop(step, data, recipe.steps, recipe.batch, seed, parts)
-    return net, loop.run(checkpoint)
+    return net, _run(checkpoint, step, data, recipe.steps, recipe.batch, seed, parts)
 
 
 def train_classifier(
@@ -141,23 +142,15 @@ def train_classifier(
         _update(optimiser, loss)
         return {"loss": loss, "train_accuracy": (scores.argmax(1) == y).float().mean()}
 
-    def lower_rate(at: int) -> None:
-        schedule.step()
-
     parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
-    loop = _loop(
-        step, data, per_epoch * recipe.epochs, recipe.batch, seed, parts, per_epoch, lower_rate
-    )
-    return net, loop.run(checkpoint)
+    return net, _run(
+        checkpoint, step, data, per_epoch * recipe.epochs, recipe.batch, seed, parts,
+        window=per_epoch, after_window=lambda step: schedule.step(),
+    )  # fmt: skip
 
 
-def _discriminator(recipe: CGNRecipe, draws: torch.Generator) -> nn.Module:
-    if recipe.discriminator == "conv":
-        return nets.ConvDiscriminator(recipe.ndf)
-    return nets.LinearDiscriminator(recipe.ndf, draws)
-
-
-def _loop(
+def _run(
+    checkpoint: Checkpoint,
     step: Callable[[Tensor], dict[str, Tensor]],
     data: Images | Union | Variant,
     steps: int,
@@ -166,12 +159,13 @@ def _loop(
     parts: dict,
     window: int = 50,
     after_window: Callable[[int], None] = lambda step: None,
-) -> Loop:
-    """A loop over some data where that is; on a GPU it is replayed."""
-    return Loop(
+) -> list[dict]:
+    """The history of a loop over some data, where that is; on a GPU it is replayed."""
+    loop = Loop(
         step, len(data), steps, batch, seed, parts, window, after_window,
         device=data.device, arithmetic=precision.of(data.device), replayed=True,
     )  # fmt: skip
+    return loop.run(checkpoint)
 
 
 def _scored_together(score: Callable, *batches: tuple[Tensor, Tensor]) -> list[Tensor]:

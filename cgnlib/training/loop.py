@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from cgnlib import chance, precision
-from cgnlib.errors import CGNError
 from cgnlib.training import replay
 from cgnlib.training.checkpoints import Checkpoint
 
@@ -29,14 +29,22 @@ def index_batches(n: int, batch: int, seed: int, first: int, last: int) -> Itera
 
     The order is a function of seed and epoch alone; an epoch ends with a short batch.
     """
-    per_epoch = -(-n // batch)
-    order, epoch = None, None
+
+    def order(epoch: int) -> Tensor:
+        return torch.randperm(n, generator=chance.generator(seed, "order", epoch))
+
+    return cut(order, -(-n // batch), batch, first, last)
+
+
+def cut(
+    order: Callable[[int], Tensor], per_epoch: int, batch: int, first: int, last: int
+) -> Iterator[Tensor]:
+    """The indices of steps first...last - 1, cut from the order of each epoch."""
     for step in range(first, last):
-        if step // per_epoch != epoch:
-            epoch = step // per_epoch
-            order = torch.randperm(n, generator=chance.generator(seed, "order", epoch))
-        start = (step % per_epoch) * batch
-        yield order[start : start + batch]
+        epoch, at = divmod(step, per_epoch)
+        if at == 0 or step == first:
+            indices = order(epoch)
+        yield indices[at * batch : (at + 1) * batch]
 
 
 @dataclass
@@ -72,14 +80,10 @@ class Loop:
         """All steps that are left, from where the checkpoint is; the history."""
         here = f"{self.device.type} in {self.arithmetic}"
         start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": here}
-        loop = checkpoint.load(self.parts) or start
-        if (made_on := loop["device"]) != here:
-            raise CGNError(
-                f"{checkpoint.path} was made on a {made_on} and this is a {here}: go on there (or "
-                f"set CGN_PRECISION), or delete {checkpoint.path.parent} to start this run anew"
-            )
+        loop = checkpoint.load(self.parts, here) or start
+        batches = self.batches or partial(index_batches, self.n, self.batch, self.seed)
         bar = tqdm(
-            self._batches(loop["step"]),
+            batches(loop["step"], self.steps),
             initial=loop["step"], total=self.steps, disable=None, unit="step",
         )  # fmt: skip
         level = logging.INFO if bar.disable else logging.DEBUG
@@ -105,11 +109,6 @@ class Loop:
                 report(loop["step"])
                 checkpoint.after_step(loop, self.parts)
         return loop["history"]
-
-    def _batches(self, first: int) -> Iterator[Sized]:
-        if self.batches is not None:
-            return self.batches(first, self.steps)
-        return index_batches(self.n, self.batch, self.seed, first, self.steps)
 
     def _close_window(self, loop: dict) -> None:
         means = {name: float(total / loop["seen"]) for name, total in loop["sums"].items()}

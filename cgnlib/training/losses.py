@@ -67,16 +67,3 @@ def mask_bounds(mask: Tensor, low: float = 0.1, high: float = 0.9) -> Tensor:
     """
     coverage = mask.flatten(1).mean(1)
     return (F.relu(low - coverage) + F.relu(coverage - high)).mean()
-
-
-def background_leak(bg_mask: Tensor) -> Tensor:
-    """Mean saliency of the background: what the mask net still finds in it (L_bg).
-
-    bg_mask: [B, 1, H, W] in 0...1, U2-Net's answer to the background image.
-    """
-    return bg_mask.mean()
-
-
-def l1(x_gen: Tensor, x_gt: Tensor) -> Tensor:
-    """Mean absolute difference of composed images and BigGAN's own (L_rec's first term)."""
-    return (x_gen - x_gt).abs().mean()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cgnlib import chance, precision
@@ -26,6 +27,7 @@ def loss_terms(
     """The weighted losses of a batch, by name: those that have a weight, and no others.
 
     The two Gram losses have one for each layer of `features`; of patches, see `texture_grid`.
+    bg is the mean saliency of the background: what the mask net still finds in it.
     Source: CGN paper, ImageNet losses.
     """
 
@@ -41,12 +43,12 @@ def loss_terms(
         return losses.gram_distance(features(made.fg), target(grid), factors)
 
     terms: dict[str, Callable[..., Tensor]] = {
-        "l1": lambda w: w * losses.l1(made.x_gen, made.x_gt),
+        "l1": lambda w: w * F.l1_loss(made.x_gen, made.x_gt),
         "perc": perc,
         "binary": lambda w: w * losses.mask_entropy(made.mask),
         "mask": lambda w: w * losses.mask_bounds(made.mask),
         "text": text,
-        "bg": lambda w: w * losses.background_leak(made.bg_mask),
+        "bg": lambda w: w * made.bg_mask.mean(),
     }
     weighted = ((name, getattr(weights, name)) for name in terms)
     return {name: terms[name](weight) for name, weight in weighted if weight is not None}

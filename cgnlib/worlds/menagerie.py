@@ -18,7 +18,7 @@ from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
 from cgnlib.nets import biggan, shipped, weights
 from cgnlib.nets.ensemble import small_resnet
-from cgnlib.nets.imagenet import ImageNetCGN, load_cgn
+from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
 from cgnlib.worlds.stimuli import CHUNK, Stimuli, of_counterfactuals
@@ -44,7 +44,7 @@ class Menagerie:
         return net.start_from(shipped.load("biggan", biggan.build(self.config)))
 
     def load(self, path: Path, mend: str = weights.AGAIN) -> ImageNetCGN:
-        return load_cgn(path, self.config, U2Net.small(), mend)
+        return weights.load(ImageNetCGN(self.config, U2Net.small()), path, mend).eval()
 
     def judge(self, protocol: str) -> nn.Module:
         if protocol != "standard":

@@ -35,7 +35,7 @@ from cgnlib.measures import decisions
 from cgnlib.nets import biggan, weights
 from cgnlib.nets import shipped as parts
 from cgnlib.nets.ensemble import SUBJECTS
-from cgnlib.nets.imagenet import ImageNetCGN, load_cgn
+from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.u2net import U2Net
 from cgnlib.runs import pool, process
 from cgnlib.training.checkpoints import Checkpoint
@@ -358,7 +358,7 @@ def write_benchmarks(root):
         write_image(root / "imagenet-a" / ids[c] / f"{c}.jpg", rng, 80)
     for i, shape in enumerate(SIXTEEN):
         pair = shape, SIXTEEN[(i + 1) % 16]
-        name = min(n for n in public.stimuli() if public.shape_and_texture(n) == pair)
+        name = min(n for n, cues in public.stimuli().items() if cues == pair)
         write_image(root / "cue_conflict" / shape / name, rng)
     for variation in ("original", "mixed_same", "mixed_rand"):
         for folder in public.IN9_FOLDERS[::4]:
@@ -392,10 +392,8 @@ def small_imagenet(tmp_path, monkeypatch, random_biggan, random_u2net):
     monkeypatch.setattr(sources, "table", lambda: table)
     monkeypatch.setattr(public, "read", partial(public.read, check=False))
     monkeypatch.setattr(preprocessing, "SIZE", EDGE)
-    small = partial(load_cgn, config=SMALL_CGN, u2net=U2Net.small())
     monkeypatch.setattr(imagenet.ImageNet, "config", SMALL_CGN)
-    monkeypatch.setattr(imagenet.ImageNet, "load", lambda _, path, mend: small(path, mend=mend))
-    monkeypatch.setattr(imagenet, "published", lambda: small(sources.find("cgn-imagenet")))
+    monkeypatch.setattr(U2Net, "published", U2Net.small)
     monkeypatch.setattr(pool, "ProcessPoolExecutor", lambda n, *_: ThreadPoolExecutor(n))
     return data
 

@@ -37,7 +37,8 @@ def test_what_is_read_is_what_was_written(finished):
     assert len(found) == 4 and found.missing == [] and found.spec == SPEC
     assert torch.equal(found.classes, CLASSES) and found.classes.dtype == torch.int64
     assert found.names == [f"ours_000000{i}" for i in range(4)]
-    assert found.coverage.tolist() == pytest.approx([0, 0.125, 0.25, 0.375])
+    lines = (finished / "mean_masks.txt").read_text().split("\n")
+    assert lines == ["0.000000", "0.125000", "0.250000", "0.375000"]
     for i, level in enumerate(LEVELS):
         assert (np.asarray(Image.open(found.path(i))) == level).all()
 
@@ -79,7 +80,8 @@ def test_a_set_without_an_end_has_no_masks(tmp_path):
     writer.begin()
     writer.add(images(1), shares(1))
     found = read_dataset(tmp_path / "set")
-    assert found.missing == [0, 2, 3] and found.coverage is None
+    assert found.missing == [0, 2, 3]
+    assert not (tmp_path / "set" / "mean_masks.txt").exists()
     assert folder.Writer(tmp_path / "set", SPEC, CLASSES).begin() == {0, 2, 3}
 
 

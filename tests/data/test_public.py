@@ -49,7 +49,7 @@ def cues(put):
 def small_in9(put, monkeypatch):
     """Two images a class of ImageNet-9, declared to be all of it."""
     put(*(f"in9/mixed_same/val/{f}/{i}.JPEG" for f in IN9_FOLDERS for i in range(2)))
-    layout = replace(LAYOUTS["in9/mixed_same"], images=18, per_class=2)
+    layout = replace(LAYOUTS["in9/mixed_same"], images=18)
     monkeypatch.setitem(LAYOUTS, "in9/mixed_same", layout)
     return lambda: read("in9/mixed_same")
 
@@ -79,28 +79,28 @@ def test_a_real_stimulus_that_is_missing_or_extra_is_named(original, tmp_path, m
     monkeypatch.setenv("CGN_DATA", str(tmp_path))
     assert len(read("cue_conflict")) == 1280
     (folder / "cat" / "cat10-oven3.png").touch()  # no such stimulus
-    with pytest.raises(CGNError, match=r"do not belong to it: cat10-oven3\.png"):
+    with pytest.raises(CGNError, match=r"do not belong to it: cat/cat10-oven3\.png"):
         read("cue_conflict")
     (folder / "cat" / "cat10-oven3.png").unlink()
     (folder / "airplane" / "airplane1-bicycle2.png").rename(folder / "cat/airplane1-bicycle2.png")
-    with pytest.raises(CGNError, match=r"cat has stimuli of another shape: airplane1-bicycle2"):
+    with pytest.raises(CGNError, match=r"do not belong to it: cat/airplane1-bicycle2\.png; move"):
         read("cue_conflict")
     (folder / "cat" / "airplane1-bicycle2.png").unlink()
-    with pytest.raises(CGNError, match=r"lacks stimuli: airplane1-bicycle2\.png; unpack"):
+    with pytest.raises(CGNError, match=r"lacks stimuli: airplane/airplane1-bicycle2\.png; unpack"):
         read("cue_conflict")
     assert len(read("cue_conflict", check=False)) == 1279
 
 
 def test_the_list_of_stimuli_is_that_of_the_source():
     names = public.stimuli()
-    pairs = Counter(public.shape_and_texture(name) for name in names)
+    pairs = Counter(names.values())
     assert len(names) == 1280 and len(pairs) == 256 and set(pairs.values()) == {5}
     assert {s for s, _ in pairs} == {t for _, t in pairs} == set(SIXTEEN)
-    assert public.shape_and_texture("airplane10-truck1.png") == ("airplane", "truck")
+    assert names["airplane10-truck1.png"] == ("airplane", "truck")
 
 
 def test_the_table_declares_the_published_counts():
-    counts = {name: layout.images for name, layout in LAYOUTS.items()}
+    counts = {name: layout.expected for name, layout in LAYOUTS.items()}
     assert counts["imagenet/train"] == 1281167 and counts["imagenet/val"] == 50000
     assert (counts["in-mini/train"], counts["in-mini/val"]) == (34745, 3923)
     assert (counts["cue_conflict"], counts["imagenet-a"], counts["sketch"]) == (1280, 7500, 50889)
@@ -108,8 +108,7 @@ def test_the_table_declares_the_published_counts():
     assert len(in9) == 8 and {"in9/original", "in9/mixed_same", "in9/mixed_rand"} < in9
     classes = {"imagenet": 1000, "imagenet_a": 200, "sixteen": 16, "nine": 9}
     for layout in LAYOUTS.values():
-        if layout.per_class is not None:
-            assert layout.per_class * classes[layout.labels] == layout.images
+        assert not (layout.even and layout.expected % classes[layout.labels])
     assert LAYOUTS["cue_conflict"].folder != LAYOUTS["stylized-imagenet/val"].folder
 
 

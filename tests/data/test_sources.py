@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import entries
 from cgnlib.data import public, sources
 from cgnlib.errors import CGNError, MissingError
 
@@ -43,27 +44,27 @@ def test_every_download_is_named_and_measured():
         one = ("md5" in part) != ("sha256" in part)
         return one and re.fullmatch(digits, stated) and part["size"] > 0 and inside and safe
 
-    every = [part for name in sources.table() for part in sources.downloads(name)]
+    every = [part for name in sources.table() for part in entries.downloads(name)]
     assert not [part["file"] for part in every if not whole(part)]
-    assert sum(map(sources.size, sources.table())) == sum(part["size"] for part in every)
+    assert sum(map(entries.size, sources.table())) == sum(part["size"] for part in every)
 
 
 def test_no_two_entries_share_a_place():
-    files = [part["file"] for name in sources.table() for part in sources.downloads(name)]
+    files = [part["file"] for name in sources.table() for part in entries.downloads(name)]
     assert len(set(files)) == len(files)
-    places = [sources.place(name) for name in sources.table()]
+    places = [entries.place(name) for name in sources.table()]
     assert len(set(places)) == len(places)
 
 
 def test_a_file_of_several_has_an_url_of_its_own():
-    for part in sources.downloads("mnist"):
+    for part in entries.downloads("mnist"):
         assert all(url.endswith(f"/{part['name']}") for url in part["urls"])
         assert part["file"] == f"mnist/{part['name']}" and len(part["urls"]) == 2
 
 
 def test_the_textures_are_those_that_are_read(original):
     folder = original("dtd")
-    for part in sources.downloads("dtd"):
+    for part in entries.downloads("dtd"):
         assert sources.sha256(folder / part["name"]) == part["sha256"]
         assert (folder / part["name"]).stat().st_size == part["size"]
 

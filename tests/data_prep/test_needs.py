@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+import entries
 import needs
 from cgnlib import experiments
 from cgnlib.data import digits, public, sources
@@ -12,6 +13,7 @@ from cgnlib.experiments import Input
 from cgnlib.nets import shipped
 from cgnlib.nets.readers import Reader
 from cgnlib.runs import inputs
+from ship import ship
 
 PROFILES = tuple(experiments.PROFILES)
 
@@ -47,7 +49,7 @@ def test_what_is_put_there_is_reported_no_more(no_data, monkeypatch):
     table = {name: dict(entry) for name, entry in sources.table().items()}
     monkeypatch.setattr(sources, "table", lambda: table)
     for name in ("vgg16", "u2net", "cgn-colored"):
-        path = sources.place(name)
+        path = entries.place(name)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(name.encode())
         assert Input("weights", name) in reported("paper") & refused("paper")
@@ -102,7 +104,7 @@ def test_every_source_gives_something():
 
 
 def test_a_file_of_another_size_is_damaged_at_a_glance(no_data):
-    path = sources.place("vgg16")
+    path = entries.place("vgg16")
     path.parent.mkdir()
     path.write_bytes(b"<html>")
     status, wrong = needs.look([Input("weights", "vgg16")])
@@ -110,7 +112,7 @@ def test_a_file_of_another_size_is_damaged_at_a_glance(no_data):
 
 
 def test_another_content_is_found_when_everything_is_hashed(no_data):
-    path = sources.place("cgn-colored")
+    path = entries.place("cgn-colored")
     path.parent.mkdir()
     path.write_bytes(bytes(sources.table()["cgn-colored"]["size"]))
     what = Input("weights", "cgn-colored")
@@ -120,7 +122,7 @@ def test_another_content_is_found_when_everything_is_hashed(no_data):
 
 
 def test_a_file_that_nobody_vouches_for_is_no_good(no_data):
-    path = sources.place("cgn-imagenet")
+    path = entries.place("cgn-imagenet")
     path.parent.mkdir()
     path.write_bytes(b"abc")
     with pytest.raises(CGNError, match="sha256sum") as error:
@@ -132,7 +134,7 @@ def test_a_file_that_nobody_vouches_for_is_no_good(no_data):
 
 def test_a_missing_class_and_a_missing_image_are_found(no_data, monkeypatch):
     root, what = no_data / "in9" / "mixed_same" / "val", Input("public", "in9/mixed_same")
-    layout = replace(public.LAYOUTS["in9/mixed_same"], images=9, per_class=1)
+    layout = replace(public.LAYOUTS["in9/mixed_same"], images=9)
     monkeypatch.setitem(public.LAYOUTS, "in9/mixed_same", layout)
     for folder in public.IN9_FOLDERS:
         with pytest.raises(CGNError):
@@ -164,7 +166,7 @@ def test_damaged_digits_are_found_when_they_are_read(no_data):
 
 def test_a_damaged_part_of_the_menagerie_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
-    shipped.ship("probe", Reader(), {})
+    ship("probe", Reader(), {})
     what = Input("part", "probe")
     needs.check(what, thorough=True)
     (tmp_path / "probe.safetensors").write_bytes(b"abc")

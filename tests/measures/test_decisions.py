@@ -246,14 +246,6 @@ def test_bg_gap_is_a_difference_of_accuracies():
         bg_gap(join([accurate("mixed_same", 7, 6), rand]))
 
 
-def test_the_study_divides_by_full_batches():
-    assert decisions.study_denominator(4050) == 4064  # its cached accuracies are multiples of it
-    assert decisions.study_denominator(4064) == 4064 and decisions.study_denominator(1) == 32
-    assert decisions.study_denominator(4050, batch=45) == 4050
-    # its IN-9 accuracy of 86.79 %, freed from the denominator (method notes: 87.09 %)
-    assert 0.8679 * decisions.study_denominator(4050) / 4050 == pytest.approx(0.8709, abs=5e-5)
-
-
 def test_shape_bias_equals_its_slow_form(mixed, rng):
     found = shape_bias(mixed)
     value, *counts = slow_shape_bias(mixed)

@@ -1,16 +1,12 @@
 """Classifiers of claim 3: published names, who decides what, batch norms, new heads."""
 
-import re
-
 import pytest
 import torch
 from torch import nn
 from torchvision.models import resnet18, resnet50
 
 from cgnlib.chance import seeded
-from cgnlib.errors import CGNError
-from cgnlib.nets import ensemble
-from cgnlib.nets.ensemble import HEADS, SUBJECTS, Ensemble, Plain, load_resnet50, small_resnet
+from cgnlib.nets.ensemble import HEADS, SUBJECTS, Ensemble, Plain, small_resnet
 
 
 @pytest.fixture
@@ -163,47 +159,3 @@ def test_heads_are_drawn_within_the_usual_bounds(small):
         assert w.abs().max() <= bound and w.std().item() == pytest.approx(bound / 3**0.5, rel=0.05)
         assert w.abs().max() > 0.99 * bound
         assert abs(w.mean().item()) < bound / 20
-
-
-# --- pretrained weights
-
-
-@pytest.fixture
-def stored(tmp_path, monkeypatch):
-    """Writes a state; the ResNet-50 of the loader becomes a small net, which a test can store."""
-    monkeypatch.setattr(ensemble, "resnet50", lambda weights: small_resnet())
-
-    def write(state):
-        torch.save(state, tmp_path / "resnet50.pth")
-        return tmp_path / "resnet50.pth"
-
-    return write
-
-
-def test_a_resnet_loads_whole(stored):
-    state = small_resnet().state_dict()
-    assert same(load_resnet50(stored(state)).state_dict(), state)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda state: {k: v for k, v in state.items() if k != "fc.bias"},
-        lambda state: state | {"fc.weight": torch.zeros(1000, 512)},
-        lambda state: {f"backbone.{k}": v for k, v in state.items()},
-        lambda state: {"model": state},
-    ],
-    ids=["lacks", "shape", "names", "nested"],
-)
-def test_a_foreign_file_is_refused(change, stored):
-    path = stored(change(small_resnet().state_dict()))
-    with pytest.raises(CGNError, match=re.escape(str(path))) as error:
-        load_resnet50(path)
-    assert "\n" not in str(error.value)
-
-
-def test_the_loader_wants_a_resnet50_itself(tmp_path, monkeypatch, big):
-    torch.save(small_resnet().state_dict(), tmp_path / "small.pth")
-    monkeypatch.setattr(ensemble, "resnet50", lambda weights: {None: big}[weights])
-    with pytest.raises(CGNError, match="weights of this ResNet"):
-        load_resnet50(tmp_path / "small.pth")

@@ -10,9 +10,11 @@ from cgnlib.nets import inception
 
 
 def random_net(protocol):
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
         torch.manual_seed(0)
-        return inception.build(protocol, pretrained=False)
+        patch.setattr(sources, "find", lambda name: name)
+        patch.setattr(inception.weights, "load", lambda net, path, mend: net)
+        return inception.build(protocol)
 
 
 @pytest.fixture(scope="module")

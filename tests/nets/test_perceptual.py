@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 import torchvision
 from efficientnet_lite_pytorch import EfficientNet
 from torchvision.models.vgg import cfgs, make_layers
 
 from cgnlib.data import sources
 from cgnlib.errors import CGNError
+from cgnlib.experiments.recipes import MechanismsRecipe
 from cgnlib.nets import perceptual
 
 
@@ -46,7 +46,7 @@ def test_vgg_features_are_torchvisions(chosen, vgg, x):
 
 
 def test_the_papers_layers_are_the_relus_before_the_pools(vgg):
-    for i in perceptual.VGG_LAYERS:
+    for i in MechanismsRecipe.layers:
         assert isinstance(vgg[i], torch.nn.ReLU) and isinstance(vgg[i + 1], torch.nn.MaxPool2d)
 
 
@@ -71,12 +71,6 @@ def test_folded_efficientnet_equals_the_packages(x):
     for ours, theirs in zip(features(x), wanted, strict=True):
         assert ours.std() > 0.01
         assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4)
-
-
-def test_scale_enlarges_the_input(x):
-    (plain,) = perceptual.efficientnet_lite0((1,))(F.interpolate(x, scale_factor=2))
-    (scaled,) = perceptual.efficientnet_lite0((1,), scale=2)(x)
-    assert torch.equal(plain, scaled)
 
 
 def test_frozen_and_always_in_evaluation_mode(x):

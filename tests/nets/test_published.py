@@ -6,6 +6,7 @@ U2-Net's were saved on a GPU.
 """
 
 from collections import OrderedDict
+from functools import partial
 
 import pytest
 import torch
@@ -13,14 +14,10 @@ from torch import nn
 from torchvision.models import resnet50
 
 from cgnlib.errors import CGNError
-from cgnlib.nets.ensemble import load_resnet50
-from cgnlib.nets.imagenet import load_u2net
+from cgnlib.nets import weights
 from cgnlib.nets.u2net import U2Net
 
-NETS = {
-    "resnet50": (lambda: resnet50(weights=None), load_resnet50, 267),
-    "u2net": (U2Net.published, load_u2net, 686),
-}
+NETS = {"resnet50": (partial(resnet50, weights=None), 267), "u2net": (U2Net.published, 686)}
 COUNT = "num_batches_tracked"
 
 
@@ -58,19 +55,19 @@ def write(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("form", ["pickle", "zip"])
 def test_a_published_file_loads_whole(form, kind, state, write):
-    _, load, tensors = NETS[kind]
+    build, tensors = NETS[kind]
     assert len(state) == tensors
-    loaded = load(write(state, form)).state_dict()
+    loaded = weights.load(build(), write(state, form)).state_dict()
     counts = loaded.keys() - state.keys()
     assert counts and all(key.endswith(COUNT) and loaded[key] == 0 for key in counts)
     assert all(torch.equal(loaded[key], value) for key, value in state.items())
 
 
 def test_any_other_tensor_that_is_missing_is_refused(kind, state, write):
-    _, load, _ = NETS[kind]
+    build, _ = NETS[kind]
     first, *_, last = state
     statistics = next(key for key in state if key.endswith("running_var"))
     for key in (first, statistics, last):
         rest = OrderedDict((name, value) for name, value in state.items() if name != key)
         with pytest.raises(CGNError, match=rf"it lacks 1 .*{key}"):
-            load(write(rest, "pickle"))
+            weights.load(build(), write(rest, "pickle"))

@@ -16,6 +16,7 @@ from cgnlib.measures import metrics
 from cgnlib.nets import shipped
 from cgnlib.nets.mnist import CGN
 from cgnlib.nets.readers import Reader
+from ship import ship
 
 SHIPPED = shipped.FOLDER
 
@@ -43,7 +44,7 @@ def snapshot(net):
 def test_what_is_shipped_is_loaded_in_half_precision(folder):
     net = reader()
     net.heads[0].bias.data[0] = 1 / 3  # no number of half precision
-    shipped.ship("classifier", net, {"epochs": 3})
+    ship("classifier", net, {"epochs": 3})
     empty = reader(1).train()
     loaded = shipped.load("classifier", empty)
     assert loaded is empty and not any(module.training for module in loaded.modules())
@@ -58,7 +59,7 @@ def test_what_is_shipped_is_loaded_in_half_precision(folder):
 
 
 def test_a_record_says_what_it_was_told_and_what_the_file_is(folder):
-    shipped.ship("probe", reader(), {"epochs": 3, "accuracy": 0.5})
+    ship("probe", reader(), {"epochs": 3, "accuracy": 0.5})
     assert {p.name for p in folder.iterdir()} == {"probe.safetensors", "probe.json"}
     content = (folder / "probe.safetensors").read_bytes()
     assert shipped.record("probe") == {
@@ -73,7 +74,7 @@ def test_a_record_says_what_it_was_told_and_what_the_file_is(folder):
 def test_the_same_weights_make_the_same_file(folder):
     files = []
     for about in ({"seconds": 1}, {"seconds": 2}):
-        shipped.ship("u2net", reader(), about)
+        ship("u2net", reader(), about)
         files.append((folder / "u2net.safetensors").read_bytes())
         assert shipped.record("u2net")["seconds"] == about["seconds"]
     assert files[0] == files[1]
@@ -81,7 +82,7 @@ def test_the_same_weights_make_the_same_file(folder):
 
 def test_a_later_part_takes_the_place_of_an_earlier_one():
     for seed in (0, 1):
-        shipped.ship("classifier", reader(seed), {})
+        ship("classifier", reader(seed), {})
     found = shipped.load("classifier", reader(2))
     assert torch.equal(found.heads[0].weight, reader(1).heads[0].weight.half().float())
 
@@ -95,7 +96,7 @@ def tamper(folder):
 
 def swap(folder):
     """Another part's file, whole and sound, under this one's name."""
-    shipped.ship("probe", reader(1), {})
+    ship("probe", reader(1), {})
     shutil.copy(folder / "probe.safetensors", folder / "classifier.safetensors")
 
 
@@ -113,8 +114,8 @@ BROKEN = {
     "tampered": (tamper, "not that of its record"),
     "swapped": (swap, "not that of its record"),
     "no weights": (replace_by_text, "cannot be read as weights"),
-    "another layout": (lambda f: shipped.ship("classifier", reader(0, (7,)), {}), "this Reader"),
-    "one head more": (lambda f: shipped.ship("classifier", reader(0, (10, 10)), {}), "this Reader"),
+    "another layout": (lambda f: ship("classifier", reader(0, (7,)), {}), "this Reader"),
+    "one head more": (lambda f: ship("classifier", reader(0, (10, 10)), {}), "this Reader"),
     "no record": (lambda f: (f / "classifier.json").unlink(), "classifier.json cannot be read"),
     "half a record": (lambda f: (f / "classifier.json").write_text("{"), "json cannot be read"),
     "another record": (lambda f: (f / "classifier.json").write_text("{}"), "no sha256"),
@@ -123,7 +124,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_is_not_the_shipped_part_is_refused_in_one_line(case, folder):
-    shipped.ship("classifier", reader(), {})
+    ship("classifier", reader(), {})
     damage, message = BROKEN[case]
     damage(folder)
     with pytest.raises(CGNError, match=message) as error:
@@ -134,7 +135,7 @@ def test_what_is_not_the_shipped_part_is_refused_in_one_line(case, folder):
 
 @pytest.mark.parametrize("case", ["missing", "truncated", "tampered", "swapped", "no weights"])
 def test_a_refused_file_leaves_the_net_as_it_was(case, folder):
-    shipped.ship("classifier", reader(), {})
+    ship("classifier", reader(), {})
     BROKEN[case][0](folder)
     net = reader(1)
     before = snapshot(net)
@@ -144,11 +145,11 @@ def test_a_refused_file_leaves_the_net_as_it_was(case, folder):
 
 
 def test_a_part_that_cannot_be_shipped_leaves_the_earlier_one():
-    shipped.ship("classifier", reader(), {})
+    ship("classifier", reader(), {})
     broken = reader(1)
     broken.heads[0].bias.data[0] = 1e6
     with pytest.raises(CGNError, match="too large for half precision"):
-        shipped.ship("classifier", broken, {})
+        ship("classifier", broken, {})
     found = shipped.load("classifier", reader(2))
     assert torch.equal(found.heads[0].weight, reader().heads[0].weight.half().float())
 

@@ -17,7 +17,6 @@ from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, poi
 from cgnlib import experiments
 from cgnlib.data.menagerie import Menagerie
 from cgnlib.data.public import LAYOUTS
-from cgnlib.measures.decisions import study_denominator
 from cgnlib.runs import Result
 
 TRENDS = (
@@ -91,6 +90,11 @@ def facts(this: Page) -> dict[str, object]:
         | {"profile": this.profile, "world": scale.name}
         | {"in9-images": images, "denominator": study_denominator(images)}
     )
+
+
+def study_denominator(n: int) -> int:
+    """What the published code divides by for n images: full batches of 32, so 4,064 for 4,050."""
+    return -(-n // 32) * 32
 
 
 def control(by: Measured) -> dict[str, float]:

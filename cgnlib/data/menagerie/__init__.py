@@ -5,6 +5,8 @@ classes, each with its own family of each, and a true mask for every image.  64 
 seed and index: image i is the same in any batch.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -64,27 +66,11 @@ def render(
     leave the object out.  Masks are [B, 1, 64, 64] in 0...1, antialiased.
     """
     backdrop = index if backdrop is None else backdrop
-    mask, light = silhouette(shape, seed, index)
+    mask, light = silhouette(shape, seed, index).split(1, 1)
     if bare:
         mask = torch.zeros_like(mask)
     fg, bg = surface(texture, seed, index), scenery(background, seed, backdrop)
     return compose(mask, light, fg, bg, seed, index), mask
-
-
-def silhouette(shape: Tensor, seed: int, index: Tensor) -> tuple[Tensor, Tensor]:
-    """True masks in 0...1, and the light on the object in 0...1, [B, 1, 64, 64] each."""
-    mask, depth = _by_class(shape, _silhouette, seed, index)
-    return mask, 1 - 0.35 * (1 + depth * 9).clamp(0, 1)  # a rim darker than the middle
-
-
-def surface(texture: Tensor, seed: int, index: Tensor) -> Tensor:
-    """Textures that fill the image, [B, 3, 64, 64]."""
-    return _by_class(texture, _texture, seed, index)[0]
-
-
-def scenery(background: Tensor, seed: int, index: Tensor) -> Tensor:
-    """Backgrounds, [B, 3, 64, 64]."""
-    return _by_class(background, _background, seed, index)[0]
 
 
 def compose(
@@ -128,18 +114,6 @@ class Menagerie:
         return self.y[index], self.texture[index], self.background[index]
 
 
-def _by_class(classes: Tensor, draw, seed: int, index: Tensor) -> tuple[Tensor, ...]:
-    """Call `draw` once for each class that occurs and put the items back in order."""
-    order = classes.argsort(stable=True)
-    present, counts = classes[order].unique_consecutive(return_counts=True)
-    parts = [
-        draw(int(c), seed, index[items])
-        for c, items in zip(present, order.split(counts.tolist()), strict=True)
-    ]
-    back = order.argsort()
-    return tuple(torch.cat(part)[back] for part in zip(*parts, strict=True))
-
-
 def _grid(n: int) -> tuple[Tensor, Tensor]:
     line = (torch.arange(SIZE) + 0.5) * (2 / SIZE) - 1
     y, x = torch.meshgrid(line, line, indexing="ij")
@@ -151,7 +125,26 @@ def _signed(seed: int, index: Tensor, stream: int, count: int) -> Tensor:
     return (draws.uniform(seed, index, stream, count) * 2 - 1).T[..., None, None]
 
 
-def _silhouette(c: int, seed: int, index: Tensor) -> tuple[Tensor, Tensor]:
+def _tint(image: Tensor, seed: int, index: Tensor, stream: int) -> Tensor:
+    """A small shift of each colour channel."""
+    return image + 0.1 * _signed(seed, index, stream, 3).transpose(0, 1)
+
+
+def _by_class(draw: Callable[[int, int, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """A function of classes [B], seed and index [B], of one that draws items of a single class."""
+
+    def drawn(classes: Tensor, seed: int, index: Tensor) -> Tensor:
+        order = classes.argsort(stable=True)
+        present, counts = classes[order].unique_consecutive(return_counts=True)
+        items = zip(present.tolist(), order.split(counts.tolist()), strict=True)
+        return torch.cat([draw(c, seed, index[of_c]) for c, of_c in items])[order.argsort()]
+
+    return drawn
+
+
+@_by_class
+def silhouette(c: int, seed: int, index: Tensor) -> Tensor:
+    """True masks in 0...1, and the light on the object in 0...1: [B, 2, 64, 64]."""
     x, y = _grid(len(index))
     turn, scale, aspect, right, down, flip = _signed(seed, index, _POSE, 6)
     scale = 0.88 + 0.12 * scale
@@ -162,12 +155,15 @@ def _silhouette(c: int, seed: int, index: Tensor) -> tuple[Tensor, Tensor]:
     x, y = x * cos + y * sin, y * cos - x * sin
     x, y = x * flip.sign() * (1 + 0.08 * aspect), y * (1 - 0.08 * aspect)
     k = _signed(seed, index, _PROPORTIONS, 4).transpose(0, 1)
-    distance = silhouettes.FAMILIES[c](x, y, k) * scale
-    mask = (0.5 - distance * (SIZE / 2)).clamp(0, 1)
-    return mask[:, None], distance[:, None]
+    depth = silhouettes.FAMILIES[c](x, y, k) * scale
+    mask = (0.5 - depth * (SIZE / 2)).clamp(0, 1)
+    light = 1 - 0.35 * (1 + depth * 9).clamp(0, 1)  # a rim darker than the middle
+    return torch.stack([mask, light], 1)
 
 
-def _texture(c: int, seed: int, index: Tensor) -> tuple[Tensor]:
+@_by_class
+def surface(c: int, seed: int, index: Tensor) -> Tensor:
+    """Textures that fill the image, [B, 3, 64, 64]."""
     x, y = _grid(len(index))
     turn, scale, right, down = _signed(seed, index, _TEXTURE, 4)
     x, y = x * (1 + 0.12 * scale) + right, y * (1 + 0.12 * scale) + down
@@ -177,16 +173,13 @@ def _texture(c: int, seed: int, index: Tensor) -> tuple[Tensor]:
     k = _signed(seed, index, _TEXTURE + 2, 4).transpose(0, 1)
     share = patterns.TEXTURES[c](x, y, n, k)
     image = patterns.blend(*patterns.TEXTURE_COLOURS[c], share)
-    return (_tint(image, seed, index, _COLOURS),)
+    return _tint(image, seed, index, _COLOURS)
 
 
-def _background(c: int, seed: int, index: Tensor) -> tuple[Tensor]:
+@_by_class
+def scenery(c: int, seed: int, index: Tensor) -> Tensor:
+    """Backgrounds, [B, 3, 64, 64]."""
     x, y = _grid(len(index))
     n = draws.smooth_noise(seed, index, _BACKGROUND, 5, SIZE)
     k = _signed(seed, index, _BACKGROUND + 1, 4).transpose(0, 1)
-    return (_tint(patterns.BACKGROUNDS[c](x, y, n, k), seed, index, _COLOURS + 1),)
-
-
-def _tint(image: Tensor, seed: int, index: Tensor, stream: int) -> Tensor:
-    """A small shift of each colour channel."""
-    return image + 0.1 * _signed(seed, index, stream, 3).transpose(0, 1)
+    return _tint(patterns.BACKGROUNDS[c](x, y, n, k), seed, index, _COLOURS + 1)

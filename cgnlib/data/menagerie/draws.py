@@ -3,6 +3,8 @@
 Counter-based: the SplitMix64 finaliser (Steele, Lea and Flood 2014) over integer counters.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,9 +17,7 @@ def uniform(seed: int, index: Tensor, stream: int, *shape: int) -> Tensor:
 
     stream: tells the draws of one item apart.
     """
-    count = 1
-    for size in shape:
-        count *= size
+    count = math.prod(shape)
     item = _mix(_mix(index + (seed << 32)) + stream)
     counters = item[:, None] + torch.arange(1, count + 1) * _GOLDEN
     return ((_mix(counters) >> 40) & 0xFFFFFF).float().div_(2**24).view(len(index), *shape)

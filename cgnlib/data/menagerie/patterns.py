@@ -150,16 +150,13 @@ def meadow(x: Tensor, y: Tensor, n: Tensor, k: Tensor) -> Tensor:
     grass = blend(
         (120, 190, 70), (60, 140, 40), 0.5 + 0.5 * (x * 30 + 8 * n).sin() * (y * 9 + 6 * n).sin()
     )
-    return blend_images(blend((190, 226, 250), (150, 200, 245), -y.clamp(-1, 0)), grass, hill)
+    return blend(blend((190, 226, 250), (150, 200, 245), -y.clamp(-1, 0)), grass, hill)
 
 
-def blend(first: tuple, second: tuple | Tensor, share: Tensor) -> Tensor:
-    """Mix two colours (or an image and a colour) in -1...1 by a share [B, H, W]."""
-    return blend_images(_colour(first, share), _colour(second, share), share)
-
-
-def blend_images(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
-    return torch.lerp(first, second, share[:, None].expand(-1, 3, -1, -1))
+def blend(first: tuple | Tensor, second: tuple | Tensor, share: Tensor) -> Tensor:
+    """Mix two colours or images, in -1...1, by a share [B, H, W] of the second: [B, 3, H, W]."""
+    ends = (_colour(end, share) for end in (first, second))
+    return torch.lerp(*ends, share[:, None].expand(-1, 3, -1, -1))
 
 
 def _colour(colour: tuple | Tensor, like: Tensor) -> Tensor:

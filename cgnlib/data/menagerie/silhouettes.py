@@ -4,6 +4,7 @@ x, y: [B, H, W], right and down, about -1...1; k: [B, 4, 1, 1] in -1...1, a shap
 """
 
 import math
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -95,10 +96,7 @@ def house(x: Tensor, y: Tensor, k: Tensor) -> Tensor:
 
 
 def union(*parts: Tensor) -> Tensor:
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = torch.minimum(whole, part)
-    return whole
+    return reduce(torch.minimum, parts)
 
 
 def ellipse(x: Tensor, y: Tensor, a, b) -> Tensor:
