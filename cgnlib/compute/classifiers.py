@@ -50,7 +50,13 @@ def _plain(run: e.Plain, job: Job) -> Found:
 
 
 def _pretrained(run: e.PretrainedPlain, job: Job) -> Found:
-    weights.save(nets.Plain(imagenet.pretrained()), job.folder / WEIGHTS)
+    (file,) = run.reads().values()
+    weights.save(nets.Plain(imagenet.pretrained(file.name)), job.folder / WEIGHTS)
+    return Found({})
+
+
+def _published_ensemble(run: e.PublishedEnsemble, job: Job) -> Found:
+    weights.save(imagenet.published_ensemble(run.file), job.folder / WEIGHTS)
     return Found({})
 
 
@@ -170,6 +176,7 @@ KINDS = {
     e.Plain: _plain,
     e.PretrainedPlain: _pretrained,
     e.Ensemble: _ensemble,
+    e.PublishedEnsemble: _published_ensemble,
     e.Robustness: _robustness,
     e.PackagedRobustness: _packaged,
 }

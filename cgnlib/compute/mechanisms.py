@@ -40,7 +40,7 @@ def _mechanisms(run: e.Mechanisms, job: Job) -> Found:
 
 
 def _published(run: e.PublishedMechanisms, job: Job) -> Found:
-    weights.save(imagenet.published(), job.folder / WEIGHTS)
+    weights.save(imagenet.published(run.reads()["weights"].name), job.folder / WEIGHTS)
     return Found({})
 
 

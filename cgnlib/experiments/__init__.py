@@ -36,6 +36,7 @@ from cgnlib.experiments.worlds import (
     PackagedRobustness,
     Plain,
     PretrainedPlain,
+    PublishedEnsemble,
     PublishedMechanisms,
     Quality,
     Robustness,

@@ -30,6 +30,7 @@ from cgnlib.experiments.worlds import (
     PackagedRobustness,
     Plain,
     PretrainedPlain,
+    PublishedEnsemble,
     PublishedMechanisms,
     Quality,
     Robustness,
@@ -218,6 +219,21 @@ def published_mechanisms(p: Profile) -> PublishedMechanisms:
     return PublishedMechanisms(**_in(p), name="published")
 
 
+def study_mechanisms(p: Profile, ablation: str) -> PublishedMechanisms:
+    """One of the four CGNs that the study trained without some losses, and released."""
+    return PublishedMechanisms(
+        **_in(p), name=f"study-{ablation}", ablation=ablation, file=f"study-cgn-{ablation}"
+    )
+
+
+def study_classifiers(p: Profile) -> list[PretrainedPlain | PublishedEnsemble]:
+    """The ResNet-50 trained from scratch that the study tests on ImageNet-A, and its ensemble."""
+    return [
+        PretrainedPlain(**_in(p), name="study", file="study-resnet50"),
+        PublishedEnsemble(**_in(p), name="study", train_on="real+cgn", file="study-ensemble"),
+    ]
+
+
 def quality(p: Profile, generator: AnyMechanisms | None) -> Quality:
     """What a CGN is worth; BigGAN itself where it is None."""
     return Quality(
@@ -262,13 +278,17 @@ def ensemble(p: Profile, train_on: str, seed: int, ablation: str = "none") -> En
     )  # fmt: skip
 
 
-def robustness(p: Profile, classifier: AnyPlain | Ensemble, seed: int) -> Robustness:
+def robustness(
+    p: Profile, classifier: AnyPlain | Ensemble | PublishedEnsemble, seed: int
+) -> Robustness:
     """A classifier of a world put to every test."""
-    tested = classifier if isinstance(classifier, Ensemble) else None
+    plain = isinstance(classifier, AnyPlain)
+    name = f"{classifier.kind}-study" if classifier.name == "study" else classifier.name
+    learnt = classifier.images if isinstance(classifier, Ensemble) else None
     return Robustness(
-        **_in(p), name=classifier.name or classifier.kind, seed=classifier.seed,
-        train_on=tested.train_on if tested else "plain", recipe=p.world.tests,
-        classifier=classifier, images=(tested and tested.images) or images_for(p, seed),
+        **_in(p), name=name or classifier.kind, seed=classifier.seed,
+        train_on="plain" if plain else classifier.train_on, recipe=p.world.tests,
+        classifier=classifier, images=learnt or images_for(p, seed),
     )  # fmt: skip
 
 

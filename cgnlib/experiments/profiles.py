@@ -98,7 +98,7 @@ class WorldScale:
 
 @dataclass(frozen=True)
 class Profile:
-    """One scale.  claims: what it takes part in.
+    """One scale.  claims: what it takes part in.  extra: what it has besides, on request alone.
 
     precision: of trainings on a CPU where CGN_PRECISION names none; empty for the faster there.
     """
@@ -108,6 +108,7 @@ class Profile:
     digits: DigitsScale
     world: WorldScale
     claims: tuple[str, ...]
+    extra: tuple[str, ...] = ()
     precision: str = ""
 
 
@@ -209,7 +210,7 @@ _PAPER = Profile(
         seeds=(0,), ensemble_seeds=(0, 1, 2), published=True, scenes=None, explained=0,
     ),
     claims=tuple(c for c in _FULL.claims if c not in ("head-maps", "ablated-robustness")),
-    precision="float32",
+    extra=("study-files", "claim-3-on-imagenet"), precision="float32",
 )
 # fmt: on
 PROFILES = {profile.name: profile for profile in (_MINI, _FULL, _PAPER)}
