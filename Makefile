@@ -80,7 +80,7 @@ rehearsal: venv  ## Carry every run of PROFILE=full|paper, at its smallest, to t
 	$(PY) book/_press/rehearse.py $(PROFILE)
 
 slice: venv  ## Rehearse full and paper with one run of each kind, numbers drawn for the others
-	$(PY) -m pytest -m rehearsal
+	$(PY) -m pytest -m rehearsal -n 2
 
 slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may install here
 	$(call install,'.[dev$(comma)slurm]')

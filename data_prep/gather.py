@@ -127,9 +127,9 @@ def _load(name: str) -> None:
     elif name == "inception-v3":
         inception.build("study")
     elif name == "resnet50":
-        world.pretrained()
+        world.pretrained(name)
     elif name == "cgn-imagenet":
-        world.published()
+        world.published(name)
     else:
         worlds.find("imagenet").start()
 

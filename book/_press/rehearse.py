@@ -39,6 +39,11 @@ class Stage:
     def project(self) -> Path:
         return self.folder / "project"
 
+    @property
+    def index(self) -> Path:
+        """The first of the built pages."""
+        return self.project / "_build" / "html" / "index.html"
+
     @cached_property
     def environment(self) -> dict[str, str]:
         """Of everything that a rehearsal runs."""
@@ -68,11 +73,10 @@ class Stage:
         """Runs, by claim or by id."""
         self.run(["-m", "cgnlib", "run", "--profile", self.profile, *what])
 
-    def build(self) -> Path:
-        """Execute every chapter, and build the pages strictly; the first of them."""
+    def build(self) -> None:
+        """Execute every chapter, and build the pages strictly."""
         command = ["-m", "snakemake", "--cores", "all", "--config", f"profile={self.profile}"]
         self.run([*command, "--", "book"])
-        return self.project / "_build" / "html" / "index.html"
 
     def run(self, words: list[str]) -> None:
         """Python in the copy.  Raises CalledProcessError; what went wrong was printed."""
@@ -111,7 +115,10 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{words}, {time.time() - start:.0f} s", flush=True)
     except subprocess.CalledProcessError as error:
         return error.returncode
-    print(f"no result, but the way to one: {stage.project / '_build' / 'html' / 'index.html'}")
+    except KeyboardInterrupt:
+        print("interrupted: the same command begins anew", file=sys.stderr)
+        return 130
+    print(f"the rehearsed book, which holds no result, is at {stage.index}")
     return 0
 
 

@@ -40,7 +40,7 @@ def _mechanisms(run: e.Mechanisms, job: Job) -> Found:
 
 
 def _published(run: e.PublishedMechanisms, job: Job) -> Found:
-    return keep(job, imagenet.published())
+    return keep(job, imagenet.published(run.reads()["weights"].name))
 
 
 def device_of(net: nn.Module) -> torch.device:

@@ -97,15 +97,12 @@ class Benchmark:
 
 
 STIMULI = 1280  # of cue conflict
-_IMAGENET = "get it from image-net.org (ILSVRC 2012; an account is needed)"
 _STYLIZED = "make it from ImageNet with the code of github.com/rgeirhos/Stylized-ImageNet"
 
 # IN-9's release has a ninth variation, fg_mask: masks as arrays, no images to classify.
 LAYOUTS = {
-    "imagenet/train": Layout(
-        "imagenet/train", "imagenet", False, images=1_281_167, other=_IMAGENET
-    ),
-    "imagenet/val": Layout("imagenet/val", "imagenet", True, images=50_000, other=_IMAGENET),
+    "imagenet/train": Layout("imagenet/train", "imagenet", False, "imagenet"),
+    "imagenet/val": Layout("imagenet/val", "imagenet", True, "imagenet"),
     "in-mini/train": Layout("in-mini/train", "imagenet", False, "in-mini"),
     "in-mini/val": Layout("in-mini/val", "imagenet", False, "in-mini"),
     "cue_conflict": Layout("cue_conflict", "sixteen", True, "cue-conflict"),

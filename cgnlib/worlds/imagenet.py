@@ -18,7 +18,7 @@ from cgnlib.data.pictures import Files, Pictures
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
 from cgnlib.nets import biggan, inception, perceptual, weights
-from cgnlib.nets.ensemble import Plain
+from cgnlib.nets.ensemble import Ensemble, Plain
 from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.perceptual import LITE0
 from cgnlib.nets.u2net import U2Net
@@ -80,14 +80,20 @@ def saliency() -> U2Net:
     return U2Net.small() if rehearsal.under_way() else U2Net.published()
 
 
-def published() -> ImageNetCGN:
-    """The authors' trained CGN."""
-    return ImageNet().load(sources.find("cgn-imagenet"))
+def published(name: str) -> ImageNetCGN:
+    """A trained CGN of others, by its entry in the table of sources."""
+    return ImageNet().load(sources.find(name))
 
 
-def pretrained() -> ResNet:
-    """torchvision's ResNet-50 with its V1 weights, whole or not at all."""
-    return weights.load(resnet50(weights=None), sources.find("resnet50"))
+def pretrained(name: str) -> ResNet:
+    """A ResNet-50 of others, whole or not at all: `resnet50` is torchvision's V1."""
+    return weights.load(resnet50(weights=None), sources.find(name))
+
+
+def published_ensemble(name: str) -> Ensemble:
+    """A three-headed classifier of others."""
+    net = Ensemble(ImageNet().backbone(), torch.Generator())
+    return weights.load(net, sources.find(name))
 
 
 def packaged(name: str) -> nn.Module:
