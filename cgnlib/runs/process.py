@@ -95,5 +95,5 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
         yield
     finally:
         for name in variables:
-            del os.environ[name]
+            os.environ.pop(name, None)
         os.environ.update(before)
