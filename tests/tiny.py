@@ -1,6 +1,6 @@
 """Runs as small as they get, and runs that compute what a test says."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
@@ -45,7 +45,6 @@ def gan(seed: int = 0, **recipe) -> e.GAN:
     return replace(run, recipe=replace(run.recipe, **recipe))
 
 
-@dataclass(frozen=True, kw_only=True)
 class Simple(e.Run):
     """A run that reads no data, and takes as long as it has steps."""
 
