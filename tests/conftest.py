@@ -15,6 +15,7 @@ from cgnlib.nets import biggan
 from cgnlib.nets import shipped as parts
 from cgnlib.nets.readers import Reader
 from cgnlib.nets.u2net import U2Net
+from ship import ship
 
 torch.set_num_threads(1)
 os.environ["CGN_PRECISION"] = "float32"  # to compare with plain loops; test_precision asks for more
@@ -143,7 +144,7 @@ def shipped(tmp_path_factory, random_biggan, random_u2net):
         nets = (random_biggan(biggan.BIGGAN_MENAGERIE), random_u2net())
         nets += (Reader(), Reader((10, 10, 10)))
         for name, net in zip(parts.NAMES, nets, strict=True):
-            parts.ship(name, net, {"seed": 7})
+            ship(name, net, {"seed": 7})
     return folder
 
 

@@ -46,10 +46,10 @@ class HeatMaps(GradCAM):
     """
 
     def __init__(self, net: nn.Module, layer: nn.Module, subject: str | None = None):
-        if not any(layer is own for own in net.modules()):
-            raise ValueError(f"{layer} is not a layer of this {type(net).__name__}")
         self.net, self.layer, self.subject, self._undo = net, layer, subject, ExitStack()
         self.activations_and_grads = ActivationsAndGradients(net, [], None, detach=False)
+        if not any(layer is own for own in net.modules()):
+            raise ValueError(f"{layer} is not a layer of this {type(net).__name__}")
 
     def __enter__(self) -> "HeatMaps":
         self._undo.enter_context(evaluation(self.net))

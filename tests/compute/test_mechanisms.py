@@ -31,6 +31,7 @@ from cgnlib.training.checkpoints import Checkpoint
 from cgnlib.training.mechanisms import train_mechanisms
 from cgnlib.worlds import imagenet
 from cgnlib.worlds.menagerie import Menagerie
+from ship import ship
 
 MINI, PAPER = e.profile("mini"), e.profile("paper")
 
@@ -372,7 +373,7 @@ def test_another_part_is_another_input(tmp_path, monkeypatch, random_u2net):
     assert checksums(QUALITY.reads()) == before
     u2net = random_u2net()
     u2net.outconv.bias.data.add_(1)
-    parts.ship("u2net", u2net, {})
+    ship("u2net", u2net, {})
     after = checksums(QUALITY.reads())
     assert {name for name in before if after[name] != before[name]} == {"u2net"}
 

@@ -160,7 +160,7 @@ def test_damaged_digits_are_found_when_they_are_read(no_data):
     for name in digits.IDX_FILES:
         (no_data / "mnist" / name).touch()
     needs.check(Input("digits", "mnist"))
-    with pytest.raises(CGNError, match="IDX"):
+    with pytest.raises(CGNError, match="idx3-ubyte is damaged"):
         needs.check(Input("digits", "mnist"), thorough=True)
 
 
