@@ -62,7 +62,8 @@ class Stage:
         for part in PARTS:
             shutil.copytree(ROOT / part, self.project / part, ignore=LEFT_OUT)
         for path in (p for p in ROOT.iterdir() if p.is_file() and p.suffix != ".ipynb"):
-            shutil.copy(path, self.project)
+            if path.name != ".git":  # a file in a second worktree
+                shutil.copy(path, self.project)
 
     def gather(self) -> None:
         """Data, real or not, checked."""
