@@ -62,7 +62,8 @@ class Stage:
         for part in PARTS:
             shutil.copytree(ROOT / part, self.project / part, ignore=LEFT_OUT)
         for path in (p for p in ROOT.iterdir() if p.is_file() and p.suffix != ".ipynb"):
-            shutil.copy(path, self.project)
+            if path.name != ".git":  # a file in a second worktree
+                shutil.copy(path, self.project)
 
     def gather(self) -> None:
         """Data, real or not, checked."""
@@ -88,7 +89,7 @@ def defects_of_texts(root: Path) -> Iterator[str]:
     for text in map(source_of, notebooks(root)):
         for number, cell in enumerate(c for c in read_source(text).cells if c.cell_type == "code"):
             try:
-                compile(cell.source, text.name, "exec")
+                compile(cell.source, "<cell>", "exec")
             except SyntaxError as error:
                 where = f"{text.relative_to(root).as_posix()}: code cell {number + 1}"
                 yield f"{where} is no Python ({error.msg}: {(error.text or '').strip()})"

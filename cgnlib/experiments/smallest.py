@@ -9,7 +9,7 @@ from typing import Any
 
 from cgnlib.experiments.digits import ImageSet
 from cgnlib.experiments.profiles import profile
-from cgnlib.experiments.recipes import ClassifierRecipe
+from cgnlib.experiments.recipes import ClassifierRecipe, ImagesRecipe
 from cgnlib.experiments.run import Recipe, Run
 from cgnlib.experiments.worlds import OnWorld
 
@@ -34,6 +34,8 @@ def smallest(run: Run) -> Run:
             changed[name] = smallest(value)
         elif isinstance(value, ClassifierRecipe):
             changed[name] = replace(value, epochs=max(1, value.epochs // 10))
+        elif isinstance(value, ImagesRecipe):
+            changed[name] = replace(value, train=sizes["train"], val=sizes["train"])
         elif isinstance(value, Recipe):
             changed[name] = replace(value, **_cut(value, sizes))
     if isinstance(run, ImageSet):

@@ -60,18 +60,18 @@ def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> N
         start = time.monotonic()
         needs = {role: load(need).folder for role, need in run.needs.items()}
         device = processor.torch_device(run.uses_gpu)
-        for again in (True, False):
-            path, seconds = folder / "checkpoint.pt", checkpoint_seconds()
-            checkpoint = Checkpoint(path, seconds, stop.is_set, check)
-            try:
-                job = Job(folder, needs, checkpoint, device)
-                metrics, history = compute.compute(run, job)
-                break
-            except ElsewhereError as error:
-                if not again:
-                    raise
-                check()
-                _exchange(folder, error)
+
+        def computed() -> tuple[Checkpoint, compute.Found]:
+            path = folder / "checkpoint.pt"
+            checkpoint = Checkpoint(path, checkpoint_seconds(), stop.is_set, check)
+            return checkpoint, compute.compute(run, Job(folder, needs, checkpoint, device))
+
+        try:
+            checkpoint, (metrics, history) = computed()
+        except ElsewhereError as error:
+            check()
+            _exchange(folder, error)
+            checkpoint, (metrics, history) = computed()
         check()
         if history:
             with (folder / "history.csv").open("w", newline="") as file:

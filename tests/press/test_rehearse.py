@@ -63,7 +63,7 @@ def test_what_a_step_refuses_ends_it(tmp_path, monkeypatch, capfd):
 def test_a_stage_is_a_copy_without_notebooks_and_has_places_of_its_own(tmp_path):
     stage = Stage("full", tmp_path / "stage")
     stage.set_up()
-    assert not list(stage.project.rglob("*.ipynb"))
+    assert not list(stage.project.rglob("*.ipynb")) and not (stage.project / ".git").exists()
     printed = "from cgnlib import paths; print(paths.ROOT, paths.data(), paths.runs('full'))"
     said = subprocess.run(
         [sys.executable, "-c", printed], cwd=stage.project, env=stage.environment,
