@@ -80,7 +80,7 @@ def finished(shipped, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         on_the_cpu(patch)
         patch.setattr(parts, "FOLDER", shipped)
-        patch.setattr(mechanisms, "_save_samples", lambda *_: None)
+        patch.setattr(mechanisms, "_show", lambda *_: None)
         patch.setenv("CGN_RUNS", str(tmp_path_factory.mktemp("runs")))
         found = {}
         for run in with_needs(claim_3_imagenet(TINY)):

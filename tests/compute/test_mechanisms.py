@@ -185,7 +185,7 @@ READ = {"shape_read", "texture_read", "background_read", "all_read"}
 def judged(run, folder, cgn=None):
     """The metrics alone, without the samples."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mechanisms, "_save_samples", lambda *_: None)
+        patch.setattr(mechanisms, "_show", lambda *_: None)
         return compute(run, Job(folder, {"generator": cgn})).metrics
 
 
