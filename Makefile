@@ -40,7 +40,7 @@ install = { [ "$(INSTALLER)" = uv ] && $(PY) -m pip install -q -c constraints.tx
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters edit guard book pdf test long rehearsal slurm browser nbval lint bench clean distclean
+.PHONY: help venv runs chapters edit guard book pdf test long rehearsal slice slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12] [INSTALLER=uv|pip]"
@@ -83,8 +83,11 @@ test: venv  ## Run the tests, the files spread over two processes
 long: venv  ## Run the tests that are long by nature: hundreds of kills, the paper's sizes
 	$(PY) -m pytest -n 2 -m long
 
-rehearsal: venv  ## Carry random numbers in place of PROFILE=full|paper's to the last page
-	$(PY) -m pytest -m rehearsal -k $(if $(filter mini,$(PROFILE)),"full or paper",$(PROFILE))
+rehearsal: venv  ## Carry every run of PROFILE=full|paper, at its smallest, to the last page
+	$(PY) book/_press/rehearse.py $(PROFILE)
+
+slice: venv  ## Rehearse full and paper with one run of each kind, numbers drawn for the others
+	$(PY) -m pytest -m rehearsal -n 2
 
 slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may install here
 	$(call install,'.[dev$(comma)slurm]')

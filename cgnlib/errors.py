@@ -14,6 +14,17 @@ class MissingError(CGNError):
     """A file or folder that the user has to get: nothing lies in its place."""
 
 
+class ElsewhereError(CGNError):
+    """A state was saved on another device or in another arithmetic, in which it has to go on.
+
+    there, here: the two, `cuda in float32`.
+    """
+
+    def __init__(self, message: str, there: str, here: str):
+        super().__init__(message)
+        self.there, self.here = there, here
+
+
 def reason(error: BaseException) -> str:
     """The first line of another error's message, or its type where it has none."""
     lines = str(error).strip().splitlines()

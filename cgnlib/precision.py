@@ -2,8 +2,9 @@
 
 Convolutions and matrix products of a mixed call take bfloat16 operands and add them up in float32.
 Trained weights, optimisers, masks, Gram matrices and losses stay in float32, and so does every
-evaluation; a texture that is stored as bytes may be off by some levels.  On a GPU all is float32:
-what bfloat16 would gain there was not measured.
+evaluation; a texture that is stored as bytes may be off by some levels.  On a GPU, where bfloat16
+was not measured, all is stored in float32 and cuDNN's convolutions multiply in TF32 where the card
+can (Ampere and later): torch's default, which is left as it is.
 """
 
 import os
@@ -18,12 +19,12 @@ from cgnlib.errors import CGNError
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 
 
-def of(device: torch.device) -> str:
-    """`bfloat16` or `float32`: on a CPU what CGN_PRECISION says, else the faster of the two there.
+def of(device: torch.device, usual: str = "") -> str:
+    """`bfloat16` or `float32`: on a CPU what CGN_PRECISION says, else the usual, else the faster.
 
     Raises CGNError when CGN_PRECISION is neither.
     """
-    told = os.environ.get("CGN_PRECISION", "")
+    told = os.environ.get("CGN_PRECISION", "") or usual
     if told not in ("", FLOAT32, BFLOAT16):
         raise CGNError(f"CGN_PRECISION is {told!r}: set it to float32 or bfloat16, or unset it")
     if device.type != "cpu":

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from cgnlib.errors import CGNError
+
 
 def cores() -> int:
     """CPU cores that this process may use, which are not always all that there are."""
@@ -45,6 +47,17 @@ def on_gpu() -> bool:
 def gpus() -> int:
     """How many GPUs it computes on: those in sight before the first that it has no kernels for."""
     return len(list(takewhile(lambda card: not why_not(card), cards())))
+
+
+def devices() -> int:
+    """How many devices a training of a classifier uses: CGN_DEVICES, else all GPUs, else one CPU.
+
+    Raises CGNError when CGN_DEVICES is no number above 0.
+    """
+    told = os.environ.get("CGN_DEVICES", "")
+    if told and not (told.isdecimal() and int(told)):
+        raise CGNError(f"CGN_DEVICES is {told!r}: set it to a number of devices, or unset it")
+    return int(told) if told else max(gpus(), 1)
 
 
 def cards() -> range:

@@ -114,7 +114,7 @@ def examine(profile: str, thorough: bool = False) -> Report:
             "runs": (paths.runs(profile), int(to_leave)),
         }
     )
-    looked = machine.look()
+    looked = machine.look(experiments.profile(profile).precision)
     gpu_needed = GPU_BYTES if any(run.asks_for_gpu for run in runs) else 0
     problems = [_problem(f) for f in found if f.status != "there"]
     problems += _problems_of_disks(disks)

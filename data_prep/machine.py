@@ -78,7 +78,7 @@ class Machine:
     driver: str = ""
 
 
-def look() -> Machine:
+def look(precision_of_profile: str = "") -> Machine:
     """The machine that this runs on."""
     import torchvision  # seconds, which a download need not wait for
 
@@ -88,7 +88,7 @@ def look() -> Machine:
         torchvision.__version__,
         processor.cores(),
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        precision.of(torch.device("cpu")),
+        precision.of(torch.device("cpu"), precision_of_profile),
         _gpus(),
         look_for_slurm(),
         processor.driver(),

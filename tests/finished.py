@@ -1,8 +1,6 @@
 """Finished runs whose numbers are drawn at random: what a chapter needs to be executed.
 
-Everything that is declared for a profile, in a temporary CGN_RUNS, with the names and shapes that
-`cgnlib.compute` gives it and nothing computed.  Inputs are stood in for, so that no data is needed:
-anywhere else than under `stand_in` such a folder is refused, since its spec names no real input.
+With the names and shapes that `cgnlib.compute` gives them, and nothing computed.
 """
 
 import os
@@ -23,12 +21,12 @@ from cgnlib.compute.cues import DOMAINS
 from cgnlib.compute.mechanisms import PANELS
 from cgnlib.compute.nets_of import WEIGHTS
 from cgnlib.counterfactuals.draws import MECHANISMS
-from cgnlib.data import digits, menagerie, textures
+from cgnlib.data import menagerie
 from cgnlib.measures import decisions
 from cgnlib.measures.naming import Measure, follows
 from cgnlib.nets import ensemble, mnist, weights
 from cgnlib.nets.ensemble import SUBJECTS
-from cgnlib.runs import attempt, inputs, provenance
+from cgnlib.runs import attempt, provenance
 
 MADE_UP = "no device: numbers drawn at random by a test"
 TESTED = 200  # images behind each test of a classifier
@@ -37,23 +35,11 @@ CUES = ("shape", "foreground", "background")
 Drawn = tuple[dict[str, float], dict[str, dict[str, np.ndarray]]]  # metrics, arrays by file
 
 
-def stand_in(patch: Callable[[object, str, object], None] = setattr) -> None:
-    """Let inputs be there that are not: checksums that say so, and the data inside the package.
+def make(profile: str, patch: Callable[[object, str, object], None] = setattr) -> None:
+    """Leave every run of a profile that is not there, done, in CGN_RUNS; its inputs have to be.
 
-    patch: sets an attribute; that of pytest's monkeypatch puts it back.
+    patch: sets an attribute.  The last steps, which make a run done, are the product's own.
     """
-    read, load = digits.load_digits, textures.load
-    patch(inputs, "CHECKSUMS", {kind: f"stand-in {kind} {{}}".format for kind in inputs.CHECKSUMS})
-    patch(digits, "load_digits", lambda _, *which: read("mnist-5k", *which))
-    patch(textures, "load", lambda _: load("procedural"))
-
-
-def make(profile: str, patch: Callable[[object, str, object], None]) -> None:
-    """Leave every run of a profile, done, in CGN_RUNS.  patch: of pytest's monkeypatch.
-
-    The last steps, which make a run done, are the product's own.
-    """
-    stand_in(patch)
     patch(compute, "compute", _leave)
     patch(provenance, "computed_on", lambda *_: MADE_UP)
     patch(provenance, "commit", lambda: "none")

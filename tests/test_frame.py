@@ -203,6 +203,7 @@ def test_ci_lints_tests_compares_and_builds(tmp_path):
         "nbval",
         "book",
         "browser",
+        "slice",
         "slurm",
     ]
     assert re.fullmatch(r"all checks passed in \d+ s", done.stdout.splitlines()[-1])

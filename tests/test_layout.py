@@ -9,7 +9,7 @@ from pathlib import Path
 from cgnlib.experiments import Run
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUND = {"errors", "paths", "chance", "precision", "processor"}
+GROUND = {"errors", "paths", "chance", "precision", "processor", "rehearsal"}
 FLOORS = (  # from the ground up: a room imports from lower floors, and from itself
     GROUND,
     {"data", "measures", "experiments"},
@@ -20,7 +20,10 @@ FLOORS = (  # from the ground up: a room imports from lower floors, and from its
     {"runs"},
     {"__main__"},
 )
-NARROW = {"measures": {"errors"}, "experiments": {"errors", "paths"}}  # these import no more
+NARROW = {
+    "measures": {"errors"},
+    "experiments": {"errors", "paths", "rehearsal"},
+}  # these import no more
 FOREIGN = {"pandas", "seaborn", "matplotlib", "pooch", "urllib", "requests", "nbformat"}
 FOREIGN |= {"papermill", "jupyter", "jupytext", "myst_nb", "snakemake", "IPython", "cgnbook"}
 GATHER = {"welcome", "discussion"}  # chapters that read the findings of others

@@ -11,7 +11,7 @@ from cgnlib import chance, experiments, precision, processor
 from cgnlib.counterfactuals import digits
 from cgnlib.errors import CGNError, Interrupted
 from cgnlib.nets import mnist as nets
-from cgnlib.runs import provenance
+from cgnlib.runs import attempt, process, provenance
 from cgnlib.training import digits as loops
 from cgnlib.training.checkpoints import Checkpoint
 
@@ -60,6 +60,19 @@ def test_a_torch_that_does_not_tell_trains_in_float32(unset, monkeypatch):
 def test_what_is_asked_for_is_taken_on_a_processor(told, monkeypatch):
     monkeypatch.setenv("CGN_PRECISION", told)
     assert precision.of(CPU) == told and precision.of(GPU) == "float32"
+
+
+def test_the_profile_of_the_paper_trains_in_float32_unless_told(unset, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    seen = []
+    monkeypatch.setattr(attempt, "attempt", lambda run, stop: seen.append(precision.of(CPU)))
+    for profile in experiments.PROFILES:
+        process.compute_one(experiments.find(profile, "gan-colored-s0"))
+    monkeypatch.setenv("CGN_PRECISION", "bfloat16")
+    process.compute_one(experiments.find("paper", "gan-colored-s0"))
+    assert seen == ["bfloat16", "bfloat16", "float32", "bfloat16"]
+    monkeypatch.delenv("CGN_PRECISION")
+    assert precision.of(CPU) == "bfloat16", "other runs of the process are left alone"
 
 
 def test_another_precision_is_refused_in_a_line(monkeypatch):
@@ -123,16 +136,6 @@ def test_the_same_seed_gives_the_same_bits_though_stopped(recipe, half, few_digi
         train(recipe, checkpoint=Checkpoint(path, stop=StopAt(5)))
     (whole, history), (resumed, rows) = train(recipe), train(recipe, checkpoint=Checkpoint(path))
     assert same(whole, resumed) and history == rows
-
-
-def test_a_checkpoint_goes_on_in_its_own_precision(few_digits, tmp_path, monkeypatch):
-    path = tmp_path / "checkpoint.pt"
-    with pytest.raises(Interrupted):
-        train(CLASSIFIER, checkpoint=Checkpoint(path, stop=StopAt(5)))
-    monkeypatch.setenv("CGN_PRECISION", "bfloat16")
-    with pytest.raises(CGNError, match=r"cpu in float32 and this is a cpu in bfloat16.*CGN_PREC"):
-        train(CLASSIFIER, checkpoint=Checkpoint(path))
-    assert path.exists()
 
 
 def test_a_mask_stays_exact(half, few_digits, monkeypatch):

@@ -1,6 +1,7 @@
 """A slice of the study on a real Slurm cluster, with everything that can befall its jobs.
 
-Eight runs of `mini` are made anew beside the finished ones, then the chapter that reads them.
+Eight runs of `mini` are made anew beside the finished ones, then the chapter that reads them; of
+`paper` the runs of another chapter are rehearsed.
 """
 
 import json
@@ -18,11 +19,12 @@ import pytest
 import slurm_cluster
 
 from cgnlib import experiments, paths, precision
+from rehearse import Stage
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTER = "08_claim3_mnist"
+CHAPTER, REHEARSED = "08_claim3_mnist", "06_claim1_imagenet"
 KILLED, CANCELLED, STOPPED = (f"gan-{variant}-s0" for variant in experiments.VARIANTS)
 SECONDS = 1500
 
@@ -167,3 +169,16 @@ def test_a_study_survives_what_befalls_its_jobs(study):
 
     third = workflow.start()  # everything is done
     assert third.wait(120) == 0 and "Nothing to be done" in workflow.log()
+
+
+def test_a_chapter_of_the_paper_is_rehearsed(tmp_path):
+    stage = Stage("paper", tmp_path)
+    stage.set_up()
+    stage.gather()
+    stage.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    slurm = ["--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "5"]
+    stage.run(["-m", "snakemake", *slurm, "--config", "profile=paper", "--", REHEARSED])
+    needed = experiments.with_needs(experiments.grid("paper", "claim-1-imagenet"))
+    logs = [p.read_text() for p in (stage.folder / "runs").glob("paper/*/attempt-001.log")]
+    assert len(logs) == len(needed) and all("Slurm job" in log for log in logs)
+    assert (stage.project / "book" / f"{REHEARSED}.ipynb").exists()

@@ -30,6 +30,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import Dict
 from traitlets.config import Config
 
+from cgnlib import rehearsal
 from cgnlib.experiments import PROFILES
 from same import says_the_same
 from sources import ROOT, failed_of, notebooks, read_source, settle, sha256, source_of, tags, tell
@@ -138,6 +139,7 @@ def execute(source: Path, profile: str | None = None, cwd: Path = ROOT) -> Path:
         "profile": profile if changed else usual,
         "exception": executed.metadata.papermill.exception,
         "seconds": round(time.monotonic() - start),
+        **({rehearsal.VARIABLE: True} if rehearsal.under_way() else {}),
     }
     fresh = normalise(executed, text, cgn)
     if not says_the_same(notebook, fresh):

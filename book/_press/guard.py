@@ -14,6 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 import rules
+from cgnlib import rehearsal
 from sources import BROKEN, ROOT, failed_of, notebooks, read_source, sha256, source_of, tags
 
 AGAIN = "run `make chapters`"
@@ -31,6 +32,8 @@ def record_defects(notebook: NotebookNode, source: Path) -> Iterator[str]:
         yield f"stale: {source.name} has changed since it was executed: {AGAIN}"
     if record.get("exception"):
         yield f"failed: papermill recorded an exception: {AGAIN}"
+    if rehearsal.VARIABLE in record and not rehearsal.under_way():
+        yield f"made in a rehearsal, so its numbers are no results: {AGAIN}"
     if not isinstance(record.get("seconds"), int):
         yield f"killed: the record has no duration: {AGAIN}"
 

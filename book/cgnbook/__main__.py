@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from cgnbook import kept, records
-from cgnlib import paths
+from cgnlib import paths, rehearsal
 from cgnlib.errors import CGNError, ended, reason
 from cgnlib.experiments import PROFILES
 
@@ -23,7 +23,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def record(profile: str) -> None:
-    """Write the records and keep the pictures of a profile's finished runs, and say so."""
+    """Write the records and keep the pictures of a profile's finished runs, and say so.
+
+    Raises CGNError in a rehearsal, and where they cannot be written.
+    """
+    if rehearsal.under_way():
+        raise CGNError(f"numbers of a rehearsal are no results: unset {rehearsal.VARIABLE}")
     try:
         written, pictures = list(records.write(profile)), list(kept.write(profile))
     except OSError as error:

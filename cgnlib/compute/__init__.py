@@ -63,7 +63,7 @@ def _board(run: e.AnyRun) -> ModuleType:
             from cgnlib.compute import mechanisms as of
         case (
             e.Images() | e.Plain() | e.PretrainedPlain() | e.Ensemble()
-            | e.Robustness() | e.PackagedRobustness()
+            | e.PublishedEnsemble() | e.Robustness() | e.PackagedRobustness()
         ):  # fmt: skip
             from cgnlib.compute import classifiers as of
         case e.HeadMaps():

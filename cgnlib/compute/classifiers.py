@@ -50,7 +50,12 @@ def _plain(run: e.Plain, job: Job) -> Found:
 
 
 def _pretrained(run: e.PretrainedPlain, job: Job) -> Found:
-    return keep(job, nets.Plain(imagenet.pretrained()))
+    (file,) = run.reads().values()
+    return keep(job, nets.Plain(imagenet.pretrained(file.name)))
+
+
+def _published(run: e.PublishedEnsemble, job: Job) -> Found:
+    return keep(job, imagenet.published_ensemble(run.file))
 
 
 def _ensemble(run: e.Ensemble, job: Job) -> Found:
@@ -160,6 +165,7 @@ KINDS = {
     e.Plain: _plain,
     e.PretrainedPlain: _pretrained,
     e.Ensemble: _ensemble,
+    e.PublishedEnsemble: _published,
     e.Robustness: _robustness,
     e.PackagedRobustness: _packaged,
 }

@@ -55,7 +55,7 @@ def batches_at_once(run: e.Mechanisms, device: torch.device) -> int:
 
 
 def _published(run: e.PublishedMechanisms, job: Job) -> Found:
-    return keep(job, imagenet.published())
+    return keep(job, imagenet.published(run.reads()["weights"].name))
 
 
 def device_of(net: nn.Module) -> torch.device:

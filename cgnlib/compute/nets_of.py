@@ -38,7 +38,7 @@ def net_of(run: e.Run, folder: Path) -> nn.Module:
             net = CueReader()
         case e.Plain() | e.PretrainedPlain():
             net = ensemble.Plain(worlds.find(run.variant).backbone())
-        case e.Ensemble():
+        case e.Ensemble() | e.PublishedEnsemble():
             net = ensemble.Ensemble(worlds.find(run.variant).backbone(), generator(0))
         case _:
             raise TypeError(f"a {type(run).__name__} leaves no net")

@@ -90,8 +90,15 @@ def batches(
     Raises CGNError for a file that is no image, or none of the size that the protocol takes.
     """
     prepare = preprocessing(benchmark.name, protocol, normalise)
-    places = [part.tolist() for part in torch.arange(len(benchmark.images)).split(batch)]
-    yield from read_ahead(_Prepared(benchmark.images, prepare), places, workers)
+    yield from prepared(benchmark.images, prepare, batch, workers)
+
+
+def prepared(
+    images: list[Path], prepare: Preprocessing, batch: int, workers: int = 0
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images in files, as `batches` gives those of a benchmark."""
+    places = [part.tolist() for part in torch.arange(len(images)).split(batch)]
+    yield from read_ahead(_Prepared(images, prepare), places, workers)
 
 
 class _Prepared(torch.utils.data.Dataset):

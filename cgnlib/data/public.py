@@ -11,9 +11,9 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from string import digits
 
 import torch
@@ -34,18 +34,28 @@ IN9_FOLDERS = tuple(f"{i:02}_{name}" for i, name in enumerate(NINE))
 
 @dataclass(frozen=True)
 class Layout:
-    """folder: under CGN_DATA.  labels: imagenet, imagenet_a, sixteen or nine.  images: in all.
+    """folder: under CGN_DATA.  labels: imagenet, imagenet_a, sixteen or nine.
 
-    per_class: images of each class, None where classes differ.  entry: of sources.toml; None where
-    only its makers give it out.  other: how to get it then.
+    even: whether each class has the same number of images.  entry: of sources.toml, which says how
+    many there are in all; None where only its makers give it out, and images then says it.
+    other: how to get it then.
     """
 
     folder: str
     labels: str
-    images: int
-    per_class: int | None
+    even: bool
     entry: str | None = None
+    images: int | None = None
     other: str = ""
+
+    @property
+    def expected(self) -> int:
+        """Images in all."""
+        if self.images is not None or self.entry is None:
+            return self.images or 0
+        entry = sources.table()[self.entry]
+        part = PurePosixPath(self.folder).relative_to(entry["folder"])
+        return entry["images"][str(part)]
 
     @property
     def get_it(self) -> str:
@@ -72,25 +82,37 @@ class Benchmark:
     def __len__(self) -> int:
         return len(self.images)
 
+    def some(self, n: int | None) -> "Benchmark":
+        """n of the images, evenly spaced; all of them where n is None or more than there are."""
+        if n is None or n >= len(self):
+            return self
+        index = torch.arange(n) * len(self) // n
+        return replace(
+            self,
+            images=[self.images[i] for i in index],
+            labels=self.labels[index],
+            texture=None if self.texture is None else self.texture[index],
+        )
 
-_IMAGENET = "get it from image-net.org (ILSVRC 2012; an account is needed)"
+
+STIMULI = 1280  # of cue conflict
 _STYLIZED = "make it from ImageNet with the code of github.com/rgeirhos/Stylized-ImageNet"
 
 # IN-9's release has a ninth variation, fg_mask: masks as arrays, no images to classify.
 LAYOUTS = {
-    "imagenet/train": Layout("imagenet/train", "imagenet", 1_281_167, None, other=_IMAGENET),
-    "imagenet/val": Layout("imagenet/val", "imagenet", 50_000, 50, other=_IMAGENET),
-    "in-mini/train": Layout("in-mini/train", "imagenet", 34_745, None, "in-mini"),
-    "in-mini/val": Layout("in-mini/val", "imagenet", 3_923, None, "in-mini"),
-    "cue_conflict": Layout("cue_conflict", "sixteen", 1_280, 80, "cue-conflict"),
-    **{f"in9/{v}": Layout(f"in9/{v}/val", "nine", 4_050, 450, "in9") for v in IN9},
-    "imagenet-a": Layout("imagenet-a", "imagenet_a", 7_500, None, "imagenet-a"),
-    "sketch": Layout("sketch", "imagenet", 50_889, None, "sketch"),
+    "imagenet/train": Layout("imagenet/train", "imagenet", False, "imagenet"),
+    "imagenet/val": Layout("imagenet/val", "imagenet", True, "imagenet"),
+    "in-mini/train": Layout("in-mini/train", "imagenet", False, "in-mini"),
+    "in-mini/val": Layout("in-mini/val", "imagenet", False, "in-mini"),
+    "cue_conflict": Layout("cue_conflict", "sixteen", True, "cue-conflict"),
+    **{f"in9/{v}": Layout(f"in9/{v}/val", "nine", True, "in9") for v in IN9},
+    "imagenet-a": Layout("imagenet-a", "imagenet_a", False, "imagenet-a"),
+    "sketch": Layout("sketch", "imagenet", False, "sketch"),
     "stylized-imagenet/train": Layout(
-        "stylized-imagenet/train", "imagenet", 1_281_167, None, other=_STYLIZED
+        "stylized-imagenet/train", "imagenet", False, images=1_281_167, other=_STYLIZED
     ),
     "stylized-imagenet/val": Layout(
-        "stylized-imagenet/val", "imagenet", 50_000, 50, other=_STYLIZED
+        "stylized-imagenet/val", "imagenet", True, images=50_000, other=_STYLIZED
     ),
 }
 
@@ -163,7 +185,7 @@ def stimuli() -> dict[str, tuple[str, ...]]:
         pairs = [(shape, texture) for shape, of in table for texture in of.split()]
         cues = [tuple(cue.rstrip(digits) for cue in pair) for pair in pairs]
         found = {f"{'-'.join(pair)}.png": of for pair, of in zip(pairs, cues, strict=True)}
-        if len(found) != LAYOUTS["cue_conflict"].images:
+        if len(found) != STIMULI:
             raise ValueError(f"it has {len(found):,} stimuli")
         return found
 
@@ -212,13 +234,13 @@ def _compare(root: Path, what: str, there: set[str], expected: set[str], whole: 
 def _count(root: Path, layout: Layout, images: list[Path], folders: Iterable[str]) -> None:
     again = "unpack the benchmark again"
     count = dict.fromkeys(folders, 0) | Counter(path.parent.name for path in images)
-    wanted = layout.per_class
+    wanted = layout.expected // len(count) if layout.even else None
     if wanted and (wrong := [f"{f} ({n})" for f, n in count.items() if n != wanted]):
         raise CGNError(f"{root} has not {wanted} images in {_some(wrong)}: {again}")
     if empty := [folder for folder, n in count.items() if not n]:
         raise CGNError(f"{root} has no image in {_some(empty)}: {again}")
-    if len(images) != layout.images:
-        raise CGNError(f"{root} has {len(images):,} images and not {layout.images:,}: {again}")
+    if len(images) != layout.expected:
+        raise CGNError(f"{root} has {len(images):,} images and not {layout.expected:,}: {again}")
 
 
 def _some(names: set[str] | list[str]) -> str:

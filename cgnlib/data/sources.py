@@ -28,7 +28,7 @@ def table() -> dict[str, dict]:
 def command(name: str) -> str:
     """What the user types to get it; with a file of their own where it cannot be downloaded."""
     entry = table()[name]
-    own = "" if entry["urls"] else f" --from {entry['archive']}"
+    own = "" if entry["urls"] else f" --from {_offered(entry)}"
     return f"python data_prep/fetch.py {name}{own}"
 
 
@@ -37,7 +37,12 @@ def get_it(name: str) -> str:
     entry, got = table()[name], f"`{command(name)}` or set CGN_DATA to where it is"
     if entry["urls"]:
         return f"get it with {got}"
-    return f"download {entry['archive']} from {entry['page']}, then {got}"
+    return f"download {_offered(entry)} from {entry['page']}, then {got}"
+
+
+def _offered(entry: dict) -> str:
+    """What its publisher calls a file or an archive."""
+    return entry.get("archive") or Path(entry["file"]).name
 
 
 @legible()
@@ -65,7 +70,8 @@ def look(name: str) -> tuple[Path, str]:
     entry = table()[name]
     path = paths.data() / entry["file"]
     if not path.is_file():
-        raise MissingError(f"{path} is missing: {get_it(name)} (from {entry['urls'][0]})")
+        where = f" (from {entry['urls'][0]})" if entry["urls"] else ""
+        raise MissingError(f"{path} is missing: {get_it(name)}{where}")
     stated = entry["sha256"] or recorded(path)
     if not stated:
         raise CGNError(

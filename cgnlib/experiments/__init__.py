@@ -11,5 +11,5 @@ from cgnlib.experiments.recipes import ABLATIONS
 from cgnlib.experiments.run import VARIANTS, Input, Run, with_needs
 from cgnlib.experiments.worlds import (
     Ensemble, HeadMaps, Images, Mechanisms, MenagerieDisentanglement, OnWorld, PackagedRobustness,
-    Plain, PretrainedPlain, PublishedMechanisms, Quality, Robustness,
+    Plain, PretrainedPlain, PublishedEnsemble, PublishedMechanisms, Quality, Robustness,
 )  # fmt: skip

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 
+from cgnlib import rehearsal
 from cgnlib.errors import CGNError
 from cgnlib.experiments.declared import Profile
 from cgnlib.experiments.digits import GAN, AnyCGN, Classifier, Crossing, DigitRun, Following
 from cgnlib.experiments.profiles import profile
 from cgnlib.experiments.recipes import ABLATIONS, EDGE
 from cgnlib.experiments.run import VARIANTS, Run, with_needs
+from cgnlib.experiments.smallest import smallest
 from cgnlib.experiments.worlds import AnyPlain, Ensemble, WorldRun
 
 AnyRun = DigitRun | WorldRun
@@ -144,6 +146,27 @@ def claim_3_imagenet(p: Profile) -> list[AnyRun]:
     return list({run.id: run for run in runs}.values())  # a pretrained one has no seeds
 
 
+def claim_3_on_imagenet(p: Profile) -> list[AnyRun]:
+    """Claim 3 with classifiers that learn from all of ImageNet, as in the paper (rows IN and
+    IN + CGN); the study, and the profile, have IN-mini."""
+    world = p.world
+    ensemble = replace(world.ensemble, data="imagenet")
+    tests = replace(world.tests, data="imagenet")
+    on_all = replace(p, world=replace(world, ensemble=ensemble, tests=tests))
+    grid: list[AnyRun] = []
+    for seed, train_on in product(world.ensemble_seeds, ENSEMBLE_SETS):
+        run = on_all.ensemble(train_on, seed)
+        grid.append(on_all.robustness(replace(run, name=f"{run.name}-in"), seed))
+    return grid
+
+
+def study_files(p: Profile) -> list[AnyRun]:
+    """What the study released of ImageNet, measured here: its ablated CGNs (Table 1 of the paper),
+    its ensemble, and the ResNet-50 that it tests on ImageNet-A."""
+    ablated = [p.quality(p.study_mechanisms(name)) for name in ABLATIONS if name != "none"]
+    return [*ablated, *(p.robustness(of, 0) for of in p.study_classifiers())]
+
+
 def ablated_robustness(p: Profile) -> list[AnyRun]:
     """Classifiers that learn from ablated CGNs."""
     return [
@@ -187,28 +210,32 @@ CLAIMS: dict[str, Callable[[Profile], Sequence[AnyRun]]] = {
     "head-maps": head_maps,
     "disentanglement": disentanglements,
     "ablated-robustness": ablated_robustness,
+    "claim-3-on-imagenet": claim_3_on_imagenet,
+    "study-files": study_files,
 }
 
 
 def grid(profile_name: str, claim: str = "all") -> list[Run]:
-    """All runs of a claim, or of all claims, without those that they need in turn.
+    """All runs of a claim, or of all but the profile's extra ones, without those that they need.
 
-    None where the profile does not take part in the claim.  Raises CGNError for an unknown profile
-    or claim.
+    None where the profile does not take part in the claim; at their smallest in a rehearsal.
+    Raises CGNError for an unknown profile or claim.
     """
     p = profile(profile_name)
     if claim != "all" and claim not in CLAIMS:
         raise CGNError(f"unknown claim {claim!r}: choose all, {', '.join(CLAIMS)}")
-    chosen = [c for c in CLAIMS if claim in (c, "all") and c in p.claims]
-    runs: Iterable[Run] = (run for c in chosen for run in CLAIMS[c](p))
-    return list({run.id: run for run in runs}.values())  # claims share some
+    chosen = p.claims if claim == "all" else {claim}.intersection((*p.claims, *p.extra))
+    runs: Iterable[Run] = (run for c in CLAIMS if c in chosen for run in CLAIMS[c](p))
+    found = list({run.id: run for run in runs}.values())  # claims share some
+    return [smallest(run) for run in found] if rehearsal.under_way() else found
 
 
 def find(profile_name: str, run_id: str) -> Run:
     """A run by its id.  Raises CGNError for an unknown one."""
-    for run in with_needs(grid(profile_name)):
-        if run.id == run_id:
-            return run
+    for claim in ("all", *profile(profile_name).extra):
+        for run in with_needs(grid(profile_name, claim)):
+            if run.id == run_id:
+                return run
     raise CGNError(
         f"unknown run {run_id!r}: python -m cgnlib list --profile {profile_name} shows them all"
     )

@@ -42,7 +42,9 @@ def _tag(generator: AnyCGN | GAN) -> str:
 class Profile:
     """One scale, and its runs: what they are called, and which settings they get.
 
-    claims: what it takes part in.  What a kind of run is, its class says.
+    claims: what it takes part in.  extra: what it has besides, on request alone.  precision: of
+    trainings on a CPU where CGN_PRECISION names none; empty for the faster there.  What a kind of
+    run is, its class says.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Profile:
     digits: DigitsScale
     world: WorldScale
     claims: tuple[str, ...]
+    extra: tuple[str, ...] = ()
+    precision: str = ""
 
     def _on(self, variant: str) -> _On:
         of = self.digits
@@ -178,6 +182,20 @@ class Profile:
     def published_mechanisms(self) -> PublishedMechanisms:
         return PublishedMechanisms(**self._in(), name="published")
 
+    def study_mechanisms(self, ablation: str) -> PublishedMechanisms:
+        """One of the four CGNs that the study trained without some losses, and released."""
+        name, file = f"study-{ablation}", f"study-cgn-{ablation}"
+        return PublishedMechanisms(**self._in(), name=name, ablation=ablation, file=file)
+
+    def study_classifiers(self) -> list[on_world.PretrainedPlain | on_world.PublishedEnsemble]:
+        """The ResNet-50 trained from scratch that the study tests on ImageNet-A; its ensemble."""
+        return [
+            on_world.PretrainedPlain(**self._in(), name="study", file="study-resnet50"),
+            on_world.PublishedEnsemble(
+                **self._in(), name="study", train_on="real+cgn", file="study-ensemble"
+            ),
+        ]
+
     def quality(self, of: on_world.AnyCGN | None) -> on_world.Quality:
         """Of BigGAN itself where there is no CGN."""
         return on_world.Quality(
@@ -208,10 +226,13 @@ class Profile:
             start=self.plain(seed), images=made,
         )  # fmt: skip
 
-    def robustness(self, of: AnyPlain | Ensemble, seed: int) -> on_world.Robustness:
+    def robustness(
+        self, of: AnyPlain | Ensemble | on_world.PublishedEnsemble, seed: int
+    ) -> on_world.Robustness:
         made = of.images if isinstance(of, Ensemble) else None
+        name = f"{of.kind}-study" if of.name == "study" else of.name or of.kind
         return on_world.Robustness(
-            **self._in(), **_as(of, of.kind), train_on=of.train_on, recipe=self.world.tests,
+            **self._in(), name=name, seed=of.seed, train_on=of.train_on, recipe=self.world.tests,
             classifier=of, images=made or self.images_for(seed),
         )  # fmt: skip
 

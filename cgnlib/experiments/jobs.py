@@ -45,13 +45,17 @@ class Resources:
 
 def expected_seconds(run: Run) -> float:
     """How long a run should take: on one core, or on one GPU where it asks for one."""
-    return START + (3600 * run.gpu_hours if run.asks_for_gpu else run.seconds())
+    return START + (3600 * run.gpu_hours if _on_gpu(run) else run.seconds())
+
+
+def _on_gpu(run: Run) -> bool:
+    return run.asks_for_gpu and not run.rehearsal
 
 
 def resources(run: Run) -> Resources:
     """What a run asks a cluster for.  Raises CGNError as `_asked` does."""
     minutes = math.ceil(max(10, SLACK * expected_seconds(run) / 60))
-    return _asked(minutes, 8, 32_000, 1) if run.asks_for_gpu else _asked(minutes)
+    return _asked(minutes, 8, 32_000, 1) if _on_gpu(run) else _asked(minutes)
 
 
 def resources_of_chapter() -> Resources:
@@ -116,8 +120,8 @@ def cost(runs: Iterable[Run], is_done: Callable[[Run], bool] = is_finished) -> s
     """A line about what is left of the runs: how many, and how much of which machine."""
     runs = list(runs)
     left = [run for run in runs if not is_done(run)]
-    core = sum(expected_seconds(run) for run in left if not run.asks_for_gpu) / 3600
-    gpu = sum(expected_seconds(run) for run in left if run.asks_for_gpu) / 3600
+    core = sum(expected_seconds(run) for run in left if not _on_gpu(run)) / 3600
+    gpu = sum(expected_seconds(run) for run in left if _on_gpu(run)) / 3600
     done = f"{len(runs) - len(left)} of {len(runs)} runs are done"
     return f"{done}; about {core:.1f} core hours and {gpu:.0f} GPU hours are left"
 

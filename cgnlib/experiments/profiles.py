@@ -108,6 +108,7 @@ _PAPER = Profile(
         seeds=(0,), ensemble_seeds=(0, 1, 2), published=True, scenes=None, explained=0,
     ),
     claims=tuple(c for c in _FULL.claims if c not in ("head-maps", "ablated-robustness")),
+    extra=("study-files", "claim-3-on-imagenet"), precision="float32",
 )
 # fmt: on
 PROFILES = {profile.name: profile for profile in (_MINI, _FULL, _PAPER)}

@@ -190,8 +190,8 @@ class EnsembleRecipe(Recipe):
     """A classifier over a ResNet: the study's settings (IN-mini, a pretrained ResNet-50).
 
     data: what is trained on.  ratio: counterfactuals for each real image.  decay_every: epochs
-    after which the rate is multiplied by decay.  train, val: images, where the world can make any
-    number of them.
+    after which the rate is multiplied by decay.  train, val: images; of photographs so many, evenly
+    spaced, or all.
     """
 
     data: str = "in-mini"
@@ -212,8 +212,8 @@ class TestsRecipe(Recipe):
     """What a classifier of a world is put to.
 
     conditions: cue conflict, backgrounds and others, by their names in that world.  val: images
-    of each, where the world can make any number.  data: whose validation images count as real.
-    preprocessing: of photographs, see `data.preprocessing`.
+    of each; of photographs so many, evenly spaced, or all.  data: whose validation images count as
+    real.  preprocessing: of photographs, see `data.preprocessing`.
     """
 
     conditions: tuple[str, ...]

@@ -26,6 +26,7 @@ class Input:
     name: str
 
 
+@dataclass(frozen=True)
 class Recipe:
     """Settings that belong together and come from a profile; in a spec they stand flat."""
 
@@ -37,13 +38,13 @@ class Run:
 
     variant: the data.  name: what tells it from its siblings.  A field that holds a run is a need,
     by its name; every other is a setting; None is neither, so a field that a kind gains later
-    leaves older digests alone.
+    leaves older digests alone.  rehearsal: set where it is cut to its smallest size.
     """
 
     kind: ClassVar[str]  # part of the id and of the spec: never changed
     uses_gpu: ClassVar[bool] = False  # computes on a GPU that is here
     mixed: ClassVar[bool] = False  # products in bfloat16 where the CPU multiplies it
-    trains_on_devices: ClassVar[bool] = False  # as many as there are: see training.classifiers
+    trains_on_devices: ClassVar[bool] = False  # as many as there are: see processor
     shows_pictures: ClassVar[bool] = False  # in a samples.npz that the book draws from
     seconds_an_image: ClassVar[float] = 0.0  # on one core: see jobs
     gpu_hours: ClassVar[float] = 0.0  # on ImageNet: see jobs
@@ -51,6 +52,7 @@ class Run:
     profile: str
     name: str = ""
     seed: int = 0
+    rehearsal: bool | None = None
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)

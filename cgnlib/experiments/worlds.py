@@ -52,6 +52,7 @@ FACTS = {
     ),
 }  # fmt: skip
 SHEET_PIXEL, JPEG_PIXEL = 1.6, 0.4  # bytes
+IN_MINI, IMAGENET = 34_745, 1_281_167  # images to train on
 
 
 class OnWorld(Run):
@@ -102,14 +103,15 @@ class Mechanisms(OnWorld):
 
 
 class PublishedMechanisms(OnWorld):
-    """The authors' ImageNet CGN: checked and copied."""
+    """The authors' ImageNet CGN, or one of the study's, as `file` names it: checked and copied."""
 
     kind = "mechanisms"
-    ablation: str = field(default="published", init=False)
+    ablation: str = "published"
+    file: str | None = None
     source: str = field(default="published", init=False)
 
     def reads(self) -> dict[str, Input]:
-        return {"weights": Input("weights", "cgn-imagenet")}
+        return {"weights": Input("weights", self.file or "cgn-imagenet")}
 
     def bytes_left(self) -> float:
         return self.facts.cgn
@@ -177,14 +179,16 @@ class Plain(_Net):
 
 
 class PretrainedPlain(_Net):
-    """The pretrained ResNet-50 of ImageNet: checked and copied, whatever the seed."""
+    """The pretrained ResNet-50 of ImageNet, or the one that `file` names: checked and copied,
+    whatever the seed."""
 
     kind = "plain"
     train_on = "plain"
+    file: str | None = None
     source: str = field(default="pretrained", init=False)
 
     def reads(self) -> dict[str, Input]:
-        return _all("weights", "resnet50")
+        return _all("weights", self.file or "resnet50")
 
 
 AnyPlain = Plain | PretrainedPlain
@@ -196,12 +200,15 @@ class Ensemble(_Net):
     kind = "ensemble"
     mixed = trains_on_devices = True
     seconds_an_image = 0.0065
-    gpu_hours = 8
     train_on: str
     recipe: r.EnsembleRecipe
     conditions: tuple[str, ...]
     start: AnyPlain
     images: Images | None = None
+
+    @property
+    def gpu_hours(self) -> float:  # type: ignore[override]  # grows with the data set
+        return 8 if self.recipe.data == "in-mini" else 8 * IMAGENET / IN_MINI
 
     @property
     def tests(self) -> r.TestsRecipe:
@@ -216,6 +223,18 @@ class Ensemble(_Net):
         return self.recipe.epochs * (self.recipe.train or 0) * (2 if self.images else 1)
 
 
+class PublishedEnsemble(_Net):
+    """The study's three-headed classifier: checked and copied."""
+
+    kind = "ensemble"
+    train_on: str
+    file: str
+    source: str = field(default="published", init=False)
+
+    def reads(self) -> dict[str, Input]:
+        return _all("weights", self.file)
+
+
 class Robustness(OnWorld):
     """A classifier put to every test.  images: of which it is tested on those held out."""
 
@@ -224,7 +243,7 @@ class Robustness(OnWorld):
     gpu_hours = 1
     train_on: str
     recipe: r.TestsRecipe
-    classifier: AnyPlain | Ensemble
+    classifier: AnyPlain | Ensemble | PublishedEnsemble
     images: Images
 
     def reads(self) -> dict[str, Input]:
@@ -248,7 +267,7 @@ class PackagedRobustness(OnWorld):
         return {self.classifier: Input("package", self.classifier)} | tests
 
     def images_seen(self) -> int:
-        return len(self.recipe.conditions) * 1280
+        return len(self.recipe.conditions) * (self.recipe.val or 1280)
 
 
 class HeadMaps(OnWorld):
@@ -280,5 +299,5 @@ class MenagerieDisentanglement(OnWorld):
 # Every kind of this file, as `digits.DigitRun`.
 WorldRun = (
     Mechanisms | PublishedMechanisms | Quality | Images | Plain | PretrainedPlain | Ensemble
-    | Robustness | PackagedRobustness | HeadMaps | MenagerieDisentanglement
+    | PublishedEnsemble | Robustness | PackagedRobustness | HeadMaps | MenagerieDisentanglement
 )  # fmt: skip

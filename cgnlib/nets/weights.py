@@ -44,7 +44,8 @@ def load(net: Net, path: Path, mend: str = AGAIN) -> Net:
 def read(path: Path, mend: str = AGAIN) -> dict[str, Tensor]:
     """The named tensors of a file, on the CPU, without the `module.` of a parallel wrapper.
 
-    Whether it is of safetensors or of torch is told from its content; code in it is never run.
+    Of a training's checkpoint they are its `state_dict`.  Whether the file is of safetensors or of
+    torch is told from its content; code in it is never run.
     Raises CGNError when it is missing, damaged or holds anything else.
     """
     path = Path(path)
@@ -57,6 +58,8 @@ def read(path: Path, mend: str = AGAIN) -> dict[str, Tensor]:
             state = load_file(path)
     except Exception as error:
         raise CGNError(f"{path} cannot be read as weights ({reason(error)}): {mend}") from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
     ):

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from safetensors import SafetensorError
 
 from cgnlib import compute, paths, processor
 from cgnlib.compute import Job
-from cgnlib.errors import CGNError, Interrupted, reason
+from cgnlib.errors import CGNError, ElsewhereError, Interrupted, reason
 from cgnlib.experiments import Run
 from cgnlib.runs import provenance
 from cgnlib.runs.lease import leased
@@ -24,6 +25,7 @@ from cgnlib.runs.signals import Flag
 from cgnlib.training.checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
+ASIDE = ".made-on-"  # of folders in a run's own, and no part of its data
 
 
 def attempt(run: Run, stop: Flag) -> None:
@@ -55,11 +57,21 @@ def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> N
     """Compute a run, or go on with it.  check: raises when the lease is lost."""
     with _logged(folder) as number:
         _write(folder / "spec.json", _json(full_spec(run)))
-        checkpoint = Checkpoint(folder / "checkpoint.pt", checkpoint_seconds(), stop.is_set, check)
         start = time.monotonic()
         needs = {role: load(need).folder for role, need in run.needs.items()}
         device = processor.torch_device(run.uses_gpu)
-        metrics, history = compute.compute(run, Job(folder, needs, checkpoint, device))
+
+        def computed() -> tuple[Checkpoint, compute.Found]:
+            path = folder / "checkpoint.pt"
+            checkpoint = Checkpoint(path, checkpoint_seconds(), stop.is_set, check)
+            return checkpoint, compute.compute(run, Job(folder, needs, checkpoint, device))
+
+        try:
+            checkpoint, (metrics, history) = computed()
+        except ElsewhereError as error:
+            check()
+            _exchange(folder, error)
+            checkpoint, (metrics, history) = computed()
         check()
         if history:
             with (folder / "history.csv").open("w", newline="") as file:
@@ -78,6 +90,30 @@ def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> N
         _write(folder / STATEMENT, _json(stated))
         _write(folder / "metrics.json", last)
         checkpoint.remove()
+        for aside in folder.glob(f"{ASIDE}*"):
+            shutil.rmtree(aside)
+
+
+def _exchange(folder: Path, error: ElsewhereError) -> None:
+    """Put aside the work of an attempt elsewhere, as on another kind of node, and take back what
+    there is of attempts here: the two would not fit together."""
+    there, here = (
+        folder / f"{ASIDE}{kind.replace(' ', '-')}" for kind in (error.there, error.here)
+    )
+    begins = "goes on from its own work" if here.exists() else "begins anew"
+    logger.warning(
+        "%s, whose numbers differ: that work waits in %s for an attempt that is there again, and "
+        "this one %s", error, there.name, begins,
+    )  # fmt: skip
+    shutil.rmtree(there, ignore_errors=True)
+    there.mkdir()
+    stays = {folder / "spec.json", *logs_of(folder), *folder.glob(f"{ASIDE}*")}
+    for path in set(folder.iterdir()) - stays:
+        path.rename(there / path.name)
+    for path in here.iterdir() if here.exists() else ():
+        path.rename(folder / path.name)
+    if here.exists():
+        here.rmdir()
 
 
 def checkpoint_seconds() -> float:

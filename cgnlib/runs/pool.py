@@ -32,9 +32,7 @@ def missing(runs: Iterable[Run]) -> list[Run]:
         checksums(run.reads())
     precision.of(torch.device("cpu"))
     if any(run.trains_on_devices for run in found):
-        from cgnlib.training.classifiers import devices  # seconds, for the others' nothing
-
-        devices()
+        processor.devices()
     return found
 
 

@@ -12,7 +12,7 @@ from multiprocessing.connection import wait as wait_for
 
 import torch
 
-from cgnlib.experiments import Run
+from cgnlib.experiments import Run, profile
 from cgnlib.runs import attempt
 from cgnlib.runs.signals import SIGNALS, Flag, signals_set
 
@@ -31,7 +31,9 @@ def compute_here(run: Run) -> None:
 
 
 def compute_one(run: Run) -> None:
-    attempt.attempt(run, _stop)
+    usual = {"CGN_PRECISION": os.environ.get("CGN_PRECISION") or profile(run.profile).precision}
+    with environment(usual):
+        attempt.attempt(run, _stop)
 
 
 class _Either:

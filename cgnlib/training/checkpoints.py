@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from cgnlib.errors import CGNError, Interrupted, reason
+from cgnlib.errors import CGNError, ElsewhereError, Interrupted, reason
 
 logger = logging.getLogger(__name__)
 DIGEST = hashlib.sha256().digest_size
@@ -55,11 +55,12 @@ class Checkpoint:
         """Where the state before the last one is."""
         return self.path.with_suffix(f".before{self.path.suffix}")
 
-    def load(self, parts: dict) -> dict | None:
+    def load(self, parts: dict, here: str | None = None) -> dict | None:
         """Restore parts (anything with a state dict, or a generator); the loop's own state.
 
+        here: what the loop computes on, and in.
         Returns None where there is no file.  Raises CGNError when the file is damaged or of
-        another net, and leaves it where it is.
+        another net, ElsewhereError when it was made elsewhere, and leaves it where it is.
         """
         if self.path is None:
             return None
@@ -68,6 +69,10 @@ class Checkpoint:
             return None
         try:
             state = _read(path)
+            if here and (there := state["loop"]["device"]) != here:
+                raise ElsewhereError(
+                    f"{path} was made on a {there} and this is a {here}", there, here
+                )
             for name, part in parts.items():
                 if isinstance(part, torch.Generator):
                     part.set_state(state["parts"][name])
@@ -76,6 +81,8 @@ class Checkpoint:
             self.spent = state["spent"]
             logger.debug("going on after step %d, from %s", state["loop"]["step"], path.name)
             return state["loop"]
+        except ElsewhereError:
+            raise
         except Exception as error:
             from_where = "from the beginning"
             if path == self.path and self.before.exists():

@@ -5,7 +5,6 @@ Devices, mixed products and the averaging of gradients are Lightning Fabric's.
 
 import logging
 import math
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,6 @@ from torch.optim.lr_scheduler import StepLR
 
 from cgnlib import chance, precision, processor
 from cgnlib.data.pictures import Batch, Pictures
-from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe
 from cgnlib.nets.ensemble import HEADS
 from cgnlib.training.checkpoints import Checkpoint, never, nothing
@@ -81,7 +79,7 @@ def train_ensemble(
     exam: called after each epoch; what it returns joins the history.
     Source: CGN paper, invariant classifiers; published code, with the study's settings.
     """
-    n = devices()
+    n = processor.devices()
     strategy = "ddp_spawn" if n > 1 else "auto"
     device = processor.torch_device(gpu=True)
     arithmetic = FABRICS[precision.of(device)]
@@ -104,17 +102,6 @@ def train_ensemble(
         trained = torch.load(path, map_location="cpu", weights_only=True)
     net.load_state_dict(trained["net"], strict=True)
     return trained["history"]
-
-
-def devices() -> int:
-    """How many devices a training uses: CGN_DEVICES, else all GPUs in sight, else one CPU.
-
-    Raises CGNError when CGN_DEVICES is no number above 0.
-    """
-    told = os.environ.get("CGN_DEVICES", "")
-    if told and not (told.isdecimal() and int(told)):
-        raise CGNError(f"CGN_DEVICES is {told!r}: set it to a number of devices, or unset it")
-    return int(told) if told else max(processor.gpus(), 1)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from cgnlib import chance, precision
-from cgnlib.errors import CGNError
 from cgnlib.training import replay
 from cgnlib.training.checkpoints import Checkpoint
 
@@ -81,12 +80,7 @@ class Loop:
         """All steps that are left, from where the checkpoint is; the history."""
         here = f"{self.device.type} in {self.arithmetic}"
         start = {"step": 0, "seen": 0, "sums": {}, "history": [], "device": here}
-        loop = checkpoint.load(self.parts) or start
-        if (made_on := loop["device"]) != here:
-            raise CGNError(
-                f"{checkpoint.path} was made on a {made_on} and this is a {here}: go on there (or "
-                f"set CGN_PRECISION), or delete {checkpoint.path.parent} to start this run anew"
-            )
+        loop = checkpoint.load(self.parts, here) or start
         batches = self.batches or partial(index_batches, self.n, self.batch, self.seed)
         bar = tqdm(
             batches(loop["step"], self.steps),

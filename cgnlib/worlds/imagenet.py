@@ -9,14 +9,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cgnlib import processor
+from cgnlib import processor, rehearsal
 from cgnlib.counterfactuals.datasets import Dataset
 from cgnlib.data import categories, preprocessing, public, sources
 from cgnlib.data.pictures import Files, Pictures
 from cgnlib.errors import CGNError
 from cgnlib.experiments.recipes import EnsembleRecipe, TestsRecipe
 from cgnlib.nets import biggan, inception, perceptual, weights
-from cgnlib.nets.ensemble import Plain
+from cgnlib.nets.ensemble import Ensemble, Plain
 from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.perceptual import LITE0
 from cgnlib.nets.u2net import U2Net
@@ -30,16 +30,19 @@ class ImageNet:
     """Images are prepared as the published code does unless told."""
 
     name = "imagenet"
-    config = biggan.BIGGAN_256
     sheet = (15, 251, 330, 382, 385, 483, 559, 751, 938, 947, 999)  # published
 
+    @property
+    def config(self) -> biggan.Config:
+        return biggan.BIGGAN_REHEARSED if rehearsal.under_way() else biggan.BIGGAN_256
+
     def start(self) -> ImageNetCGN:
-        u2net = weights.load(U2Net.published(), sources.find("u2net"))
+        u2net = weights.load(saliency(), sources.find("u2net"))
         generator = weights.load(biggan.build(self.config), sources.find("biggan256"))
         return ImageNetCGN(self.config, u2net).start_from(generator)
 
     def load(self, path: Path, mend: str = weights.AGAIN) -> ImageNetCGN:
-        return weights.load(ImageNetCGN(self.config, U2Net.published()), path, mend).eval()
+        return weights.load(ImageNetCGN(self.config, saliency()), path, mend).eval()
 
     def judge(self, protocol: str) -> nn.Module:
         return inception.build(protocol)
@@ -54,7 +57,7 @@ class ImageNet:
 
     def real(self, recipe: EnsembleRecipe, seed: int) -> Pictures:
         """Training images, cropped and flipped at random, by seed."""
-        found = public.read(f"{recipe.data}/train")
+        found = public.read(f"{recipe.data}/train").some(recipe.train)
         return Files(found.images, found.labels, _TRAIN, 2 * seed, _workers())
 
     def counterfactual(self, data: Dataset, seed: int) -> Pictures:
@@ -62,28 +65,38 @@ class ImageNet:
         return Files(paths, data.classes, _TRAIN, 2 * seed + 1, _workers())
 
     def validation(self, recipe: EnsembleRecipe | TestsRecipe) -> Stimuli:
-        return _public_test(f"{recipe.data}/val", "paper", condition="real")
+        return _public_test(f"{recipe.data}/val", recipe.val, "paper", condition="real")
 
     def counterfactual_test(self, data: Dataset) -> Stimuli:
         prepare = preprocessing.preprocessing("imagenet", "paper")
         paths = [data.path(i) for i in range(len(data))]
-        files = Files(paths, data.classes, prepare, workers=_workers())
-        return of_counterfactuals(data, categories.wordnet(), partial(_in_order, files))
+        return of_counterfactuals(data, categories.wordnet(), partial(_in_order, paths, prepare))
 
     def tests(self, recipe: TestsRecipe, normalise: str | None = None) -> list[Stimuli]:
         """normalise: as the classifier wants it, where that is not ImageNet's way."""
         protocol = recipe.preprocessing or "paper"
-        return [_public_test(name, protocol, normalise) for name in recipe.conditions]
+        return [_public_test(name, recipe.val, protocol, normalise) for name in recipe.conditions]
 
 
-def published() -> ImageNetCGN:
-    """The authors' trained CGN."""
-    return ImageNet().load(sources.find("cgn-imagenet"))
+def saliency() -> U2Net:
+    """The saliency net, before it has its weights."""
+    return U2Net.small() if rehearsal.under_way() else U2Net.published()
 
 
-def pretrained() -> "ResNet":
-    """torchvision's ResNet-50 with its V1 weights, whole or not at all."""
-    return weights.load(ImageNet().backbone(), sources.find("resnet50"))
+def published(name: str) -> ImageNetCGN:
+    """A trained CGN of others, by its entry in the table of sources."""
+    return ImageNet().load(sources.find(name))
+
+
+def pretrained(name: str) -> "ResNet":
+    """A ResNet-50 of others, whole or not at all: `resnet50` is torchvision's V1."""
+    return weights.load(ImageNet().backbone(), sources.find(name))
+
+
+def published_ensemble(name: str) -> Ensemble:
+    """A three-headed classifier of others."""
+    net = Ensemble(ImageNet().backbone(), torch.Generator())
+    return weights.load(net, sources.find(name))
 
 
 def packaged(name: str) -> nn.Module:
@@ -109,9 +122,13 @@ _TRAIN = _Augment()
 
 
 def _public_test(
-    name: str, protocol: str, normalise: str | None = None, condition: str | None = None
+    name: str,
+    n: int | None,
+    protocol: str,
+    normalise: str | None = None,
+    condition: str | None = None,
 ) -> Stimuli:
-    found = public.read(name)
+    found = public.read(name).some(n)
     return Stimuli(
         condition or found.condition,
         [path.name for path in found.images],
@@ -150,11 +167,10 @@ def _prepared(found: public.Benchmark, protocol: str, normalise: str | None) -> 
     return (x for x, _ in made)
 
 
-def _in_order(files: Files) -> Iterator[Tensor]:
-    order = enumerate(torch.arange(len(files)).split(CHUNK))
-    return (x for x, _ in files.batches(order))
+def _in_order(paths: list[Path], prepare: preprocessing.Preprocessing) -> Iterator[Tensor]:
+    return (x for x, _ in preprocessing.prepared(paths, prepare, CHUNK, _workers()))
 
 
 def _workers() -> int:
-    """Processes that read images ahead: none where the CPU is what computes."""
-    return min(8, processor.cores()) if processor.on_gpu() else 0
+    """Processes that read images ahead for one device: none where the CPU is what computes."""
+    return -(-min(8, processor.cores()) // processor.devices()) if processor.on_gpu() else 0

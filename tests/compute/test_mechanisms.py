@@ -117,7 +117,7 @@ def test_an_ablated_run_trains_without_its_losses(tmp_path):
 
 def test_the_published_cgn_is_stored_as_it_is(tmp_path, monkeypatch):
     net = worlds.find("menagerie").start()
-    monkeypatch.setattr(imagenet, "published", lambda: net)
+    monkeypatch.setattr(imagenet, "published", lambda name: net)
     assert compute(PAPER.published_mechanisms(), Job(tmp_path)) == ({}, None)
     assert same_as_file(net, tmp_path)
 

@@ -49,7 +49,7 @@ def cues(put):
 def small_in9(put, monkeypatch):
     """Two images a class of ImageNet-9, declared to be all of it."""
     put(*(f"in9/mixed_same/val/{f}/{i}.JPEG" for f in IN9_FOLDERS for i in range(2)))
-    layout = replace(LAYOUTS["in9/mixed_same"], images=18, per_class=2)
+    layout = replace(LAYOUTS["in9/mixed_same"], images=18)
     monkeypatch.setitem(LAYOUTS, "in9/mixed_same", layout)
     return lambda: read("in9/mixed_same")
 
@@ -100,7 +100,7 @@ def test_the_list_of_stimuli_is_that_of_the_source():
 
 
 def test_the_table_declares_the_published_counts():
-    counts = {name: layout.images for name, layout in LAYOUTS.items()}
+    counts = {name: layout.expected for name, layout in LAYOUTS.items()}
     assert counts["imagenet/train"] == 1281167 and counts["imagenet/val"] == 50000
     assert (counts["in-mini/train"], counts["in-mini/val"]) == (34745, 3923)
     assert (counts["cue_conflict"], counts["imagenet-a"], counts["sketch"]) == (1280, 7500, 50889)
@@ -108,8 +108,7 @@ def test_the_table_declares_the_published_counts():
     assert len(in9) == 8 and {"in9/original", "in9/mixed_same", "in9/mixed_rand"} < in9
     classes = {"imagenet": 1000, "imagenet_a": 200, "sixteen": 16, "nine": 9}
     for layout in LAYOUTS.values():
-        if layout.per_class is not None:
-            assert layout.per_class * classes[layout.labels] == layout.images
+        assert not (layout.even and layout.expected % classes[layout.labels])
     assert LAYOUTS["cue_conflict"].folder != LAYOUTS["stylized-imagenet/val"].folder
 
 

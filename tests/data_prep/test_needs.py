@@ -134,7 +134,7 @@ def test_a_file_that_nobody_vouches_for_is_no_good(no_data):
 
 def test_a_missing_class_and_a_missing_image_are_found(no_data, monkeypatch):
     root, what = no_data / "in9" / "mixed_same" / "val", Input("public", "in9/mixed_same")
-    layout = replace(public.LAYOUTS["in9/mixed_same"], images=9, per_class=1)
+    layout = replace(public.LAYOUTS["in9/mixed_same"], images=9)
     monkeypatch.setitem(public.LAYOUTS, "in9/mixed_same", layout)
     for folder in public.IN9_FOLDERS:
         with pytest.raises(CGNError):

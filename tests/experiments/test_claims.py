@@ -21,6 +21,7 @@ from cgnlib.experiments import (
     TRAIN_SETS,
     VARIANTS,
     grid,
+    jobs,
     profile,
     with_needs,
 )
@@ -57,7 +58,43 @@ def test_all_is_the_sum_of_the_claims():
     of_claims = [run.id for claim in e.CLAIMS for run in grid("full", claim)]
     assert ids == list(dict.fromkeys(of_claims))  # runs that claims share come once
     assert len(ids) < len(of_claims)
-    assert {c for p in PROFILES.values() for c in p.claims} == set(e.CLAIMS)
+    assert {c for p in PROFILES.values() for c in (*p.claims, *p.extra)} == set(e.CLAIMS)
+
+
+def test_what_is_extra_is_asked_for_by_name_alone():
+    every = {run.id for run in with_needs(grid("paper"))}
+    for claim in PROFILES["paper"].extra:
+        runs = grid("paper", claim)
+        assert runs and not every & {run.id for run in runs}
+        assert all(e.find("paper", run.id) == run for run in with_needs(runs))
+        assert not grid("full", claim)
+
+
+def test_the_studys_files_are_measured_as_ours_are():
+    runs = {run.id: run for run in with_needs(grid("paper", "study-files"))}
+    files = {what.name for run in runs.values() for what in run.reads().values()}
+    ablated = {f"study-cgn-{name}" for name in e.ABLATIONS if name != "none"}
+    assert files >= ablated | {"study-ensemble", "study-resnet50"} and len(ablated) == 4
+    ours = e.find("paper", "quality-imagenet-shape-s0")
+    its = runs["quality-imagenet-study-shape-s0"]
+    assert (its.recipe, its.ablation) == (ours.recipe, ours.ablation)
+    tests = e.find("paper", "robustness-imagenet-plain-s0").recipe
+    tested = [run for run in runs.values() if isinstance(run, e.Robustness)]
+    assert [(run.train_on, run.recipe) for run in tested] == [
+        ("plain", tests), ("real+cgn", tests),
+    ]  # fmt: skip
+    assert not any(jobs.resources(run).gpus for run in runs.values() if run.name == "study")
+
+
+def test_on_imagenet_only_the_real_images_are_others():
+    ours = {run.id: run for run in grid("paper", "claim-3-imagenet")}
+    for run in grid("paper", "claim-3-on-imagenet"):
+        usual = ours[run.id.replace("-in-s", "-s")]
+        learnt, before = run.classifier, usual.classifier
+        assert learnt.recipe == replace(before.recipe, data="imagenet")
+        assert replace(learnt, recipe=before.recipe, name=before.name) == before
+        assert run.recipe == replace(usual.recipe, data="imagenet") and run.images == usual.images
+        assert jobs.expected_seconds(learnt) > 30 * jobs.expected_seconds(before)
 
 
 # --- the MNISTs

@@ -338,6 +338,15 @@ def test_training_steps_change_the_three_mechanisms_alone(cgn, rng):
     assert not any("running" in key for key in before if not torch.equal(before[key], after[key]))
 
 
+def test_a_pass_looks_at_no_value(generator_net):
+    """On no device that would be an error; on a GPU the processor would wait for it."""
+    folded, net = biggan.fold(generator_net, 1.0).to("meta"), generator_net.to("meta").train()
+    u = torch.empty(2, TINY.z_dim, device="meta")
+    y = torch.empty(2, dtype=torch.int64, device="meta")
+    biggan.generate(net, u, y, 1.0).mean().backward()
+    assert net.embeddings.weight.grad.is_meta and folded(u, y).shape == (2, 3, 32, 32)
+
+
 def test_frozen_parts_stay_in_evaluation(cgn):
     for mode in (True, False, True):
         assert cgn.train(mode) is cgn and cgn.training is mode

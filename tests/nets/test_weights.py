@@ -77,6 +77,20 @@ def test_a_file_older_than_the_count_of_batches_loads_as_torch_loads_it(tmp_path
         weights.load(net(1, CueReader), path)
 
 
+@pytest.mark.parametrize("form", ["zip", "pickle"])
+def test_a_checkpoint_of_a_training_loads_as_its_net(form, tmp_path):
+    """As torch's own example of ImageNet saves it, and those who took it over."""
+    state, path = snapshot(net()), tmp_path / "model_best.pth.tar"
+    wrapped = {f"module.{key}": value for key, value in state.items()}
+    optimiser = {"state": {0: {"momentum_buffer": torch.ones(2)}}, "param_groups": [{"lr": 0.1}]}
+    saved = {"epoch": 34, "arch": "resnet50", "best_acc1": torch.tensor(56.8)}
+    FORMATS[form](saved | {"state_dict": wrapped, "optimizer": optimiser}, path)
+    assert same(weights.load(net(1), path), state)
+    FORMATS[form](saved | {"state_dict": dict(list(wrapped.items())[1:])}, path)
+    with pytest.raises(CGNError, match="it lacks 1"):
+        weights.load(net(1), path)
+
+
 def foreign(state):
     return net(build=CueReader).state_dict()
 

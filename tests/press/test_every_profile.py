@@ -1,70 +1,68 @@
-"""Every profile ends in a book: `make rehearsal` carries numbers drawn at random to its last page.
+"""A slice of the rehearsal, as CI has it: a run of each kind is computed, and the book is built.
 
-The chapters are executed by the workflow itself, in kernels of their own, in a copy of the project
-that goes away with its runs; see `finished`.
+The numbers of the other runs are drawn at random; see `finished`.
 """
 
-import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-import finished
+import nbformat
 import pytest
 import tracked
 
-from sources import ROOT, notebooks, source_of
+from announce import WORDS
+from cgnlib import experiments, paths
+from rehearse import Stage
+from sources import notebooks, source_of
 
 pytestmark = pytest.mark.rehearsal
 
-PARTS = ("cgnlib", "book", "data_prep", "tests")
-LEFT_OUT = shutil.ignore_patterns("*.ipynb", "__pycache__", "_build")
+
+def one_of_each_kind(profile):
+    """Ids: the last of each kind and world, which needs most of the others."""
+    declared = experiments.with_needs(experiments.grid(profile))
+    return {(type(run), isinstance(run, experiments.OnWorld)): run.id for run in declared}.values()
 
 
 @pytest.fixture(params=("full", "paper"))
-def profile(request, tmp_path, monkeypatch):
+def stage(request, tmp_path):
     """A profile whose runs are all there."""
-    monkeypatch.setenv("CGN_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("CGN_DATA", str(tmp_path / "no-data"))
-    finished.make(request.param, monkeypatch.setattr)
-    return request.param
+    stage = Stage(request.param, tmp_path)
+    stage.set_up()
+    stage.gather()
+    stage.compute(*one_of_each_kind(stage.profile))
+    stage.environment["PYTHONPATH"] += f":{paths.ROOT / 'tests'}"
+    stage.run(["-c", f"import finished; finished.make({stage.profile!r})"])
+    return stage
 
 
-@pytest.fixture
-def project(tmp_path):
-    """A copy of the project without its notebooks, whose kernels take stand-ins for inputs."""
-    copy = tmp_path / "project"
-    for part in PARTS:
-        shutil.copytree(ROOT / part, copy / part, ignore=LEFT_OUT)
-    for path in (p for p in ROOT.iterdir() if p.is_file() and p.suffix != ".ipynb"):
-        shutil.copy(path, copy)
-    # kernels have no settings of the user's, so it is Python itself that makes them stand in
-    (copy / "sitecustomize.py").write_text(
-        "import sys\n"
-        'if "ipykernel_launcher" in sys.orig_argv:\n    import finished\n    finished.stand_in()\n'
-    )
-    return copy
-
-
-def workflow(project: Path, profile: str) -> subprocess.CompletedProcess:
-    """What `make book` does once the runs are there."""
-    path = ":".join(map(str, (project, project / "book", project / "tests")))
-    command = ["-m", "snakemake", "--cores", "all", "--keep-going", "--config"]
-    return subprocess.run(
-        [sys.executable, *command, f"profile={profile}", "--", "book"],
-        cwd=project, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True,
-    )  # fmt: skip
-
-
-def test_the_book_is_built_and_every_number_is_in_it(profile, project):
-    made = workflow(project, profile)
-    failed = [line for line in (made.stdout + made.stderr).splitlines() if "FAILED" in line]
-    assert not failed, "\n".join(failed)
-    assert made.returncode == 0, made.stderr[-3000:]
-    assert (project / "_build" / "html" / "index.html").exists()
-    for notebook in notebooks(project):
+def test_the_book_is_built_and_every_number_is_in_it(stage):
+    stage.build()
+    for page in (stage.index, *stage.index.parent.glob("book/*.html")):
+        assert WORDS in page.read_text(), page
+    for notebook in notebooks(stage.project):
         text = source_of(notebook).read_text()
         assert tracked.named(text) <= tracked.glued(notebook).keys(), notebook.stem
-        told = notebook.read_text()
-        assert finished.MADE_UP in told or "page.summary(" not in text, notebook.stem
+        assert nbformat.read(notebook, as_version=4).metadata["cgn"]["CGN_REHEARSAL"]
+    refused(stage)
+
+
+def refused(stage):
+    """Nothing of it passes for a result, in a rehearsal or out of one."""
+
+    def said(**environment):
+        command = [sys.executable, "-m", "cgnbook", "record", "--profile", stage.profile]
+        variables = {k: v for k, v in (stage.environment | environment).items() if v}
+        done = subprocess.run(
+            command, cwd=stage.project, env=variables, capture_output=True, text=True
+        )
+        assert done.returncode == 1 and done.stderr.count("\n") == 1
+        return done.stderr
+
+    assert "numbers of a rehearsal are no results" in said()
+    assert "was made from another spec" in said(CGN_REHEARSAL=None)
+    records = stage.project / "book" / "records"
+    ours = paths.records()
+    assert {p.name: p.read_bytes() for p in records.glob("*.csv")} == {
+        p.name: p.read_bytes() for p in ours.glob("*.csv")
+    }

@@ -27,6 +27,20 @@ from cgnlib.training import loop
 from cgnlib.training.checkpoints import Checkpoint
 
 
+class After:
+    """Asks to stop when it was looked at so often."""
+
+    def __init__(self, times):
+        self.left = times
+
+    def set(self):
+        self.left = 0
+
+    def is_set(self):
+        self.left -= 1
+        return self.left < 0
+
+
 def of_mnist(size):
     source = cgn(steps=15 * size)
     learnt = TINY.classifier(source.variant, "cgn", 0, source)
@@ -258,3 +272,33 @@ def test_only_a_second_ctrl_c_ends_at_once():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(1)
+
+
+def test_work_of_another_kind_of_node_waits_and_is_never_mixed_with_that_of_this(
+    folder, monkeypatch
+):
+    run, whole = gan(steps=40), gan(seed=0, steps=40)
+    attempt.attempt(whole, threading.Event())
+    undisturbed = (runs.folder_of(whole) / "weights.safetensors").read_bytes()
+    runs.folder_of(whole).rename(folder / "undisturbed")
+    here, aside = runs.folder_of(run), ".made-on-cpu-in-float32"
+
+    def stopped(arithmetic):
+        monkeypatch.setenv("CGN_PRECISION", arithmetic)
+        with pytest.raises(Interrupted):
+            attempt.attempt(run, After(10))
+        return Checkpoint(here / "checkpoint.pt").load({})["step"]
+
+    first = stopped("float32")
+    (here / "best.txt").write_text("of float32")
+    assert stopped("bfloat16") <= first, "it begins anew"
+    assert not (here / "best.txt").exists()
+    assert (here / aside / "best.txt").read_text() == "of float32"
+    said = (here / "attempt-002.log").read_text()
+    assert "was made on a cpu in float32 and this is a cpu in bfloat16" in said
+    monkeypatch.setenv("CGN_PRECISION", "float32")
+    attempt.attempt(run, threading.Event())
+    assert "goes on from its own work" in (here / "attempt-003.log").read_text()
+    assert (here / "weights.safetensors").read_bytes() == undisturbed
+    assert (here / "best.txt").exists() and not list(here.glob(".made-on-*"))
+    assert runs.is_done(run)

@@ -14,11 +14,11 @@ from trainings import same
 from cgnlib import chance, processor
 from cgnlib.data.images import Images
 from cgnlib.data.pictures import Stored
-from cgnlib.errors import CGNError, Interrupted
+from cgnlib.errors import CGNError, ElsewhereError, Interrupted
 from cgnlib.experiments.recipes import EnsembleRecipe
 from cgnlib.nets.ensemble import HEADS, Ensemble, Plain, small_resnet
 from cgnlib.training.checkpoints import Checkpoint
-from cgnlib.training.classifiers import best_epoch, counterfactual_order, devices, train_ensemble
+from cgnlib.training.classifiers import best_epoch, counterfactual_order, train_ensemble
 from cgnlib.training.loop import index_batches
 
 TINY = EnsembleRecipe(batch=4, epochs=3, lr=0.01, weight_decay=0.01, decay_every=2)
@@ -355,7 +355,7 @@ def test_a_checkpoint_of_float32_does_not_go_on_in_bfloat16(tmp_path, monkeypatc
     with pytest.raises(Interrupted):
         trained(checkpoint=Checkpoint(path, stop=StopAt(4)))
     monkeypatch.setenv("CGN_PRECISION", "bfloat16")
-    with pytest.raises(CGNError, match="cpu in float32 and this is a cpu in bfloat16"):
+    with pytest.raises(ElsewhereError, match="cpu in float32 and this is a cpu in bfloat16"):
         trained(checkpoint=Checkpoint(path))
 
 
@@ -374,9 +374,9 @@ def test_devices_are_those_that_are_told_or_in_sight(monkeypatch):
     for there, told, n in ((0, "", 1), (4, "", 4), (4, "2", 2), (0, "3", 3)):
         monkeypatch.setattr(processor, "gpus", lambda there=there: there)
         monkeypatch.setenv("CGN_DEVICES", told)
-        assert devices() == n
+        assert processor.devices() == n
     monkeypatch.delenv("CGN_DEVICES")
-    assert devices() == 1
+    assert processor.devices() == 1
 
 
 @pytest.mark.parametrize("per_node", [None, "8"])

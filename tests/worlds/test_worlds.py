@@ -131,8 +131,8 @@ def test_a_world_has_its_own_protocols_alone():
     ("call", "name"),
     [
         (IMAGENET.start, "u2net"),
-        (imagenet.published, "cgn-imagenet"),
-        (imagenet.pretrained, "resnet50"),
+        (lambda: imagenet.published("cgn-imagenet"), "cgn-imagenet"),
+        (lambda: imagenet.pretrained("resnet50"), "resnet50"),
         (lambda: IMAGENET.judge("study"), "inception-v3"),
         (lambda: checksums(FACTS["imagenet"].starts), "biggan256"),
     ],

@@ -85,7 +85,7 @@ def facts(this: Page) -> dict[str, object]:
     """What the text says: the verdicts, how many trends each met, and by which number of images
     the study divided."""
     scale = experiments.profile(this.profile).world
-    images = LAYOUTS["in9/original"].images
+    images = LAYOUTS["in9/original"].expected
     return (
         told(verdicts(this))
         | {"n-trends": len(TRENDS), "n-seeds": len(scale.ensemble_seeds)}

@@ -39,7 +39,7 @@ def layouts() -> pd.DataFrame:
     sets: dict[str, dict[str, str]] = {}
     for name, layout in public.LAYOUTS.items():
         folder, _, part = name.partition("/")
-        sets.setdefault(folder, {})[part or NONE] = f"{layout.images:,}"
+        sets.setdefault(folder, {})[part or NONE] = f"{layout.expected:,}"
     return pd.DataFrame(
         {
             "Folder": folder,
