@@ -157,7 +157,8 @@ def claim_3_on_imagenet(p: Profile) -> list[AnyRun]:
     """Claim 3 with classifiers that learn from all of ImageNet, as in the paper (rows IN and
     IN + CGN); the study, and the profile, have IN-mini."""
     world = p.world
-    ensemble, tests = (replace(of, data="imagenet") for of in (world.ensemble, world.tests))
+    ensemble = replace(world.ensemble, data="imagenet")
+    tests = replace(world.tests, data="imagenet")
     on_all = replace(p, world=replace(world, ensemble=ensemble, tests=tests))
     grid: list[AnyRun] = []
     for seed, train_on in product(world.ensemble_seeds, ENSEMBLE_SETS):

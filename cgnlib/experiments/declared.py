@@ -282,12 +282,14 @@ def robustness(
     p: Profile, classifier: AnyPlain | Ensemble | PublishedEnsemble, seed: int
 ) -> Robustness:
     """A classifier of a world put to every test."""
-    plain = isinstance(classifier, AnyPlain)
     name = f"{classifier.kind}-study" if classifier.name == "study" else classifier.name
     learnt = classifier.images if isinstance(classifier, Ensemble) else None
+    train_on = (
+        classifier.train_on if isinstance(classifier, Ensemble | PublishedEnsemble) else "plain"
+    )
     return Robustness(
         **_in(p), name=name or classifier.kind, seed=classifier.seed,
-        train_on="plain" if plain else classifier.train_on, recipe=p.world.tests,
+        train_on=train_on, recipe=p.world.tests,
         classifier=classifier, images=learnt or images_for(p, seed),
     )  # fmt: skip
 
