@@ -3,6 +3,7 @@
 Ids, needs and inputs stay as declared.  So do sizes that tell runs apart, as far as tables need it.
 """
 
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any
@@ -29,7 +30,8 @@ def smallest(run: Run) -> Run:
     if isinstance(run, OnWorld) and run.facts.photographs:
         sizes = OF_PHOTOGRAPHS
     changed: dict[str, Any] = {"rehearsal": True}
-    for name, value in ((f.name, getattr(run, f.name)) for f in fields(run)):
+    told: Iterable[tuple[str, Any]] = ((f.name, getattr(run, f.name)) for f in fields(run))
+    for name, value in told:
         if isinstance(value, Run):
             changed[name] = smallest(value)
         elif isinstance(value, ClassifierRecipe):
@@ -37,10 +39,14 @@ def smallest(run: Run) -> Run:
         elif isinstance(value, ImagesRecipe):
             changed[name] = replace(value, train=sizes["train"], val=sizes["train"])
         elif isinstance(value, Recipe):
-            changed[name] = replace(value, **_cut(value, sizes))
+            changed[name] = _with(value, _cut(value, sizes))
     if isinstance(run, ImageSet):
         changed["size"] = _size(run)
     return replace(run, **_cut(run, sizes) | changed)
+
+
+def _with(recipe: Any, changed: dict[str, Any]) -> Recipe:
+    return replace(recipe, **changed)
 
 
 def _cut(part: Run | Recipe, sizes: dict[str, int]) -> dict[str, Any]:

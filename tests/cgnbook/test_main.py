@@ -34,6 +34,15 @@ def test_records_that_cannot_be_written_are_one_line(capsys, monkeypatch):
     assert "error: cannot write (no right to write): make" in capsys.readouterr().err
 
 
+def test_numbers_of_a_rehearsal_are_not_recorded(capsys, monkeypatch):
+    monkeypatch.setattr(records, "write", lambda _: pytest.fail("nothing is to be written"))
+    monkeypatch.setenv("CGN_REHEARSAL", "1")
+    assert main(["record", "--profile", "paper"]) == 1
+    assert capsys.readouterr().err == (
+        "error: numbers of a rehearsal are no results: unset CGN_REHEARSAL\n"
+    )
+
+
 def test_an_unknown_profile_is_one_line(capsys):
     assert main(["record", "--profile", "tiny"]) == 1
     assert "error: unknown profile 'tiny'" in capsys.readouterr().err

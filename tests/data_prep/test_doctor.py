@@ -42,7 +42,7 @@ def computer(monkeypatch):
         found = machine.Machine(
             "3.12.0", "2.9.0", "0.24.0", 8, 64 * GB, "float32", list(gpus), slurm
         )
-        monkeypatch.setattr(machine, "look", lambda: found)
+        monkeypatch.setattr(machine, "look", lambda *_: found)
         usage = type("usage", (), {"free": free})
         monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage)
 
@@ -95,7 +95,7 @@ def test_larger_profiles_leave_more_behind(no_data, computer):
 def test_a_gpu_that_torch_cannot_use_is_told_in_words(no_data, computer, monkeypatch, capsys):
     computer([replace(GPU, trouble="this torch has no kernels for sm_61, but for sm_75")])
     found = replace(machine.look(), driver="too old")
-    monkeypatch.setattr(machine, "look", lambda: found)
+    monkeypatch.setattr(machine, "look", lambda *_: found)
     assert doctor.main([]) == 0  # the smallest profile wants none
     out = capsys.readouterr().out
     assert (

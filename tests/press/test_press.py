@@ -337,6 +337,7 @@ SPOILT = [
     (lambda nb: nb.metadata.pop("cgn"), "not made by the press"),
     (lambda nb: nb.metadata.cgn.update(exception=True), "failed: papermill recorded"),
     (lambda nb: nb.metadata.cgn.pop("seconds"), "killed: the record has no duration"),
+    (lambda nb: nb.metadata.cgn.update(CGN_REHEARSAL=True), "made in a rehearsal, so its numbers"),
     (lambda nb: nb.cells[3].update(execution_count=None), "never run, or killed"),
     (
         output("stream", name="stderr", text="UserWarning"),
