@@ -25,7 +25,7 @@ from cgnlib.runs import Result
 Source = pd.DataFrame | Result | Run | Profile | str | Iterable[Result | Run]
 RUN = ["run", "profile", "seed", *records.ENVIRONMENT, "spec"]
 TITLE = "Data and provenance"
-ROOM = 100_000  # bytes; pictures that are larger when packed are not carried by the page
+ROOM = 60_000  # bytes; pictures that are larger when packed are not carried by the page
 SHOWN = 8  # groups of runs; the others are in the file
 
 

@@ -215,7 +215,9 @@ def test_a_benchmark_that_is_not_there_is_told(no_data):
         CGNError, match=r"in-mini/val is missing: download .*fetch\.py in-mini --from"
     ):
         read("in-mini/val")
-    with pytest.raises(CGNError, match=r"imagenet/val is missing: get it from image-net\.org"):
+    with pytest.raises(
+        CGNError, match=r"imagenet/val is missing: download .*fetch\.py imagenet --from"
+    ):
         read("imagenet/val")
     with pytest.raises(CGNError, match=r"unknown benchmark 'in9': choose .*in9/mixed_rand"):
         read("in9")

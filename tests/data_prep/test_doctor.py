@@ -11,6 +11,7 @@ import pytest
 
 import doctor
 import machine
+import needs
 from cgnlib import experiments, paths
 from cgnlib.data import sources
 
@@ -166,7 +167,7 @@ def test_the_json_has_one_schema(no_data, computer, capsys):
 def test_the_text_names_what_is_missing_and_how_to_get_it(no_data, computer, capsys):
     assert doctor.main(["--profile", "paper"]) == 1
     out = capsys.readouterr().out
-    for name in sources.table():
+    for name in needs.downloads_of("paper"):
         assert re.search(rf"missing .*{re.escape(sources.command(name))}\n", out), name
     assert "python data_prep/fetch.py --profile paper" in out and str(no_data) in out
     assert "no GPU of 11 GB" in out and "inputs are missing, see above" in out

@@ -90,14 +90,24 @@ def test_downloads_of_a_profile():
     assert needs.downloads_of("mini") == []
     full = {"mnist", "dtd", "cue-conflict", *(f"cgn-{v}" for v in experiments.VARIANTS)}
     assert set(needs.downloads_of("full")) == full
-    assert set(needs.downloads_of("paper")) == set(sources.table())  # nothing in vain
+    paper = set(needs.downloads_of("paper"))
+    besides = {
+        needs.source_of(what)
+        for claim in experiments.profile("paper").extra
+        for what in needs.of(experiments.with_needs(experiments.grid("paper", claim)))
+    }
+    assert paper | besides - {None} == set(sources.table())  # nothing in vain
+    assert {name for name in sources.table() if name not in paper} == {
+        "imagenet", "study-ensemble", "study-resnet50",
+        *(f"study-cgn-{a}" for a in experiments.ABLATIONS if a != "none"),
+    }  # fmt: skip
 
 
 def test_every_source_gives_something():
     given = {name: needs.given_by(name) for name in sources.table()}
     assert all(needs.source_of(what) == name for name in given for what in given[name])
     parts = {name: len(found) for name, found in given.items() if len(found) != 1}
-    assert parts == {"in9": 8, "in-mini": 2}
+    assert parts == {"in9": 8, "in-mini": 2, "imagenet": 2}
 
 
 # --- what is damaged
