@@ -52,7 +52,7 @@ def shown(path) -> list[Shown]:
         of = cell.metadata.get("mystnb", {}).get("figure", {})
         pictures = any("image/png" in output.get("data", {}) for output in cell.outputs)
         live = 'class="painter"' in markup(cell)  # its numbers cite themselves
-        if of or pictures or "<table" in markup(cell) and not live:
+        if of or pictures or ("<table" in markup(cell) and not live):
             found.append(Shown(path.stem, of.get("name", ""), of.get("caption", ""), cell))
     return found
 
