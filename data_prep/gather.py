@@ -114,7 +114,7 @@ def _check(profile: str) -> None:
         needs.check(what, thorough=not benchmark)
         if benchmark:
             public.read(what.name)
-    for name in (what.name for what in read if what.name in stand_ins.PUBLISHED):
+    for name in (what.name for what in read if what.kind == "weights"):
         _load(name)
 
 
@@ -123,7 +123,7 @@ def _load(name: str) -> None:
     if name.removeprefix("cgn-") in experiments.VARIANTS:
         weights.load(mnist.CGN(32, 32), sources.find(name))
     elif name == "vgg16":
-        perceptual.vgg16()
+        perceptual.build(name, (3,))
     elif name == "inception-v3":
         inception.build("study")
     elif name == "resnet50":
