@@ -24,6 +24,7 @@ import stand_ins
 from cgnlib import experiments, paths, rehearsal, worlds
 from cgnlib.data import public, sources
 from cgnlib.errors import CGNError
+from cgnlib.experiments import Input
 from cgnlib.nets import biggan, inception, mnist, perceptual, weights
 from cgnlib.nets.imagenet import ImageNetCGN
 from cgnlib.nets.u2net import U2Net
@@ -114,8 +115,9 @@ def _check(profile: str) -> None:
         needs.check(what, thorough=not benchmark)
         if benchmark:
             public.read(what.name)
-    for name in (what.name for what in read if what.kind == "weights"):
-        _load(name)
+    for name in stand_ins.PUBLISHED:
+        if Input("weights", name) in read:  # the menagerie's parts bear the same names
+            _load(name)
 
 
 def _load(name: str) -> None:

@@ -56,6 +56,8 @@ def attempt(run: Run, stop: Flag) -> None:
 def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> None:
     """Compute a run, or go on with it.  check: raises when the lease is lost."""
     with _logged(folder) as number:
+        for left in folder.glob(".tmp*"):  # by a kill, of a file that safetensors was writing
+            left.unlink()
         _write(folder / "spec.json", _json(full_spec(run)))
         start = time.monotonic()
         needs = {role: load(need).folder for role, need in run.needs.items()}
