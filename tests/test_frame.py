@@ -199,7 +199,6 @@ def test_ci_lints_tests_compares_and_builds(tmp_path):
         "venv",
         "lint",
         "test",
-        "long",
         "nbval",
         "book",
         "browser",
