@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TARGETS = {"venv", "runs", "chapters", "book", "test", "nbval", "lint", "bench", "clean"}
 CODE = ("cgnlib", "book/cgnbook", "book/_press", "data_prep", "benchmarks", "tests")
 
-REGISTRY = re.compile(r"pypi[.]org|pythonhosted[.]org|npmjs[.]org|deb[.]debian")
+REGISTRY = re.compile(r"\b(?:(?:pypi|pythonhosted|npmjs)\.org|deb\.debian)")
 
 
 def requirements() -> list[Requirement]:
