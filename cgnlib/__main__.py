@@ -1,4 +1,4 @@
-"""The command line: list, run, generate."""
+"""The command line: list, run, adopt, generate."""
 
 import argparse
 import logging
@@ -69,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=_positive, help="processes (default: all cores)")
     add("--dry-run", action="store_true", help="only print the plan")
     add("--keep-going", action="store_true", help="after a failure, what does not need it")
+    add = command(
+        _adopt, "take finished runs that state no sha256 of their artefacts as they are",
+        "python -m cgnlib adopt --profile full all",
+    )  # fmt: skip
+    add("what", nargs="+", help=words)
     add = command(
         _generate, "write a data set of counterfactuals with its label table",
         "python -m cgnlib generate mechanisms-menagerie-none-s0 data/generated --n 1000",
@@ -156,6 +161,11 @@ def _plan(args: argparse.Namespace) -> None:
         runs.missing(wanted)
     except CGNError as error:  # a plan needs no data
         print(f"it would not start: {error}")
+
+
+def _adopt(args: argparse.Namespace) -> None:
+    adopted = [run.id for run in experiments.with_needs(_chosen(args)) if runs.adopt(run)]
+    print(*adopted, f"{len(adopted)} runs state their artefacts from now on", sep="\n")
 
 
 def _generate(args: argparse.Namespace) -> None:

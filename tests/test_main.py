@@ -132,6 +132,13 @@ def test_one_run_needs_no_second_process(monkeypatch, capsys):
     assert [run.id for run in computed] == ["gan-colored-s0"]
 
 
+def test_adopt_says_which_runs_state_their_artefacts_now(monkeypatch, capsys):
+    monkeypatch.setattr(runs, "adopt", lambda run: run.id.startswith("cgn"))
+    assert main(["adopt", "evaluation-wildlife-g0-s0"]) == 0
+    said = "cgn-wildlife-s0\n1 runs state their artefacts from now on\n"
+    assert capsys.readouterr().out == said
+
+
 def exit_code(line):
     """Of a command that ends before it begins."""
     with pytest.raises(SystemExit) as left:
@@ -143,10 +150,10 @@ def test_help_shows_every_command_and_the_exit_codes(capsys):
     assert exit_code("--help") == 0
     out = capsys.readouterr().out
     assert "exit codes: 0 done" in out
-    assert all(f"    {command} " in out for command in ("list", "run", "generate"))
+    assert all(f"    {command} " in out for command in ("list", "run", "adopt", "generate"))
 
 
-@pytest.mark.parametrize("command", ["list", "run", "generate"])
+@pytest.mark.parametrize("command", ["list", "run", "adopt", "generate"])
 def test_every_command_has_examples_and_they_are_right_usage(command, monkeypatch, capsys):
     generated = []
 

@@ -19,7 +19,8 @@ from sources import BROKEN, ROOT, failed_of, notebooks, read_source, sha256, sou
 
 AGAIN = "run `make chapters`"
 BOX = re.compile(r'<details class="evidence".*?</details>', re.S)  # nbval leaves it out
-OF_A_MACHINE = re.compile(r"(?<![\w.~])/(?:home|Users|root|tmp|private)/")
+HOMES = ("/home", "/Users", "/root", "/tmp", "/private", str(ROOT), sys.prefix)
+OF_A_MACHINE = re.compile(rf"(?<![\w.~])(?:{'|'.join(map(re.escape, HOMES))})/")
 
 
 def record_defects(notebook: NotebookNode, source: Path) -> Iterator[str]:

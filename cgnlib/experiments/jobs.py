@@ -76,7 +76,7 @@ def _asked(minutes: int, cores: int = 1, memory_mb: int = 4_000, gpus: int = 0) 
 
 
 def is_finished(run: Run) -> bool:
-    """Whether a run's folder holds its numbers, and was made from what is declared.
+    """Whether a run's folder holds and states its numbers, and was made from what is declared.
 
     What it read (data, pretrained parts) is not looked at here: `runs.is_done` does that.
     """
@@ -87,8 +87,8 @@ def is_finished(run: Run) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     whole = isinstance(made, dict) and isinstance(numbers, dict)
-    stated = bool(numbers) or (folder / "artefacts.json").exists()
-    return whole and stated and all(made.get(key) == value for key, value in run.spec().items())
+    whole = whole and (folder / "artefacts.json").exists()
+    return whole and all(made.get(key) == value for key, value in run.spec().items())
 
 
 def mark(run: Run) -> Path:

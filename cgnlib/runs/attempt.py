@@ -20,7 +20,16 @@ from cgnlib.errors import CGNError, ElsewhereError, Interrupted, reason
 from cgnlib.experiments import Run
 from cgnlib.runs import provenance
 from cgnlib.runs.lease import leased
-from cgnlib.runs.results import STATEMENT, folder_of, full_spec, is_done, load, logs_of, sums
+from cgnlib.runs.results import (
+    STATEMENT,
+    folder_of,
+    full_spec,
+    is_done,
+    load,
+    logs_of,
+    sums,
+    unstated,
+)
 from cgnlib.runs.signals import Flag
 from cgnlib.training.checkpoints import Checkpoint
 
@@ -51,6 +60,23 @@ def attempt(run: Run, stop: Flag) -> None:
             f"{folder} cannot be written ({reason(error)}): free space, mend the folder or set "
             "CGN_RUNS, then run again"
         ) from error
+
+
+def adopt(run: Run) -> bool:
+    """Let a finished run that states no artefacts state them as they are; whether it was one.
+
+    Raises CGNError where it has no numbers, or cannot be written.
+    """
+    folder = folder_of(run)
+    if stated := unstated(run):
+        try:
+            _write(folder / STATEMENT, _json(stated))
+        except OSError as error:
+            raise CGNError(
+                f"{folder} cannot be written ({reason(error)}): let its owner adopt it, or use a "
+                "copy of your own"
+            ) from error
+    return bool(stated)
 
 
 def _attempt(run: Run, folder: Path, check: Callable[[], None], stop: Flag) -> None:

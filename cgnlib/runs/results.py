@@ -62,10 +62,21 @@ def folder_of(run: Run) -> Path:
 
 @legible()
 def is_done(run: Run) -> bool:
-    """Whether the run is there and was made from the same spec.
+    """Whether the run is there, was made from the same spec, and is as it was written.
 
     Raises CGNError where a folder of that name was made from another spec, where an artefact is not
-    as it was written, and where it may not be read.
+    as it was written, or not stated, and where it may not be read.
+    """
+    if not is_made(run):
+        return False
+    _check(run, folder_of(run))
+    return True
+
+
+def is_made(run: Run) -> bool:
+    """Whether a run was ever finished from the same spec; its artefacts are not looked at.
+
+    Raises CGNError where a folder of that name was made from another spec.
     """
     folder = folder_of(run)
     if not (folder / "spec.json").exists():
@@ -78,10 +89,7 @@ def is_done(run: Run) -> bool:
             f"{folder} was made from another spec ({_difference(made, wanted)}): "
             "move it away, or set CGN_RUNS to another folder"
         )
-    if not (folder / "metrics.json").exists():
-        return False
-    _check(run, folder)
-    return True
+    return (folder / "metrics.json").exists()
 
 
 def load(run: Run) -> Result:
@@ -109,10 +117,11 @@ def _difference(made: dict, wanted: dict) -> str:
 def _check(run: Run, folder: Path) -> None:
     """Raises CGNError for an artefact that is not what was written."""
     again = _again(run, folder)
-    if not (folder / STATEMENT).exists():  # made before runs stated their artefacts
-        if not _read_json(folder / "metrics.json"):
-            raise CGNError(f"{folder / 'metrics.json'} has no numbers: {again}")
-        return
+    if not (folder / STATEMENT).exists():
+        raise CGNError(
+            f"{folder / STATEMENT} is gone, or the run older than such files: {again}; if you "
+            f"trust it as it is, python -m cgnlib adopt --profile {run.profile} {run.id}"
+        )
     stated, found = _read_json(folder / STATEMENT), sums(folder)
     if "metrics.json" not in stated:
         raise CGNError(f"{folder / STATEMENT} does not state what was written: {again}")
@@ -121,6 +130,20 @@ def _check(run: Run, folder: Path) -> None:
             raise CGNError(f"{folder / name} is gone: {again}")
         if name in stated and stated[name] != found[name]:
             raise CGNError(f"{folder / name} is not what was written (another sha256): {again}")
+
+
+def unstated(run: Run) -> dict[str, str]:
+    """What a finished run would state that states nothing; empty for any other.
+
+    Raises CGNError where its numbers or its provenance cannot be read, and as `is_made` does.
+    """
+    folder = folder_of(run)
+    if not is_made(run) or (folder / STATEMENT).exists():
+        return {}
+    for name in ("metrics.json", "env.json"):
+        if not _read_json(folder / name):
+            raise CGNError(f"{folder / name} says nothing: {_again(run, folder)}")
+    return sums(folder)
 
 
 def _again(run: Run, folder: Path) -> str:

@@ -33,6 +33,7 @@ def finish(folder, run):
     (folder / run.id).mkdir(parents=True, exist_ok=True)
     (folder / run.id / "spec.json").write_text(json.dumps(run.spec() | {"inputs": {}}))
     (folder / run.id / "metrics.json").write_text('{"score": 1}')
+    (folder / run.id / "artefacts.json").write_text("{}")
 
 
 def test_every_run_has_a_cost_and_resources_that_allow_for_it():
@@ -150,7 +151,7 @@ def test_marks_follow_the_finished_runs(folder):
     [
         ("metrics.json", ""),
         ("metrics.json", "[1]"),
-        ("metrics.json", "{}"),
+        ("artefacts.json", None),
         ("spec.json", "{"),
         ("spec.json", "{}"),
     ],
@@ -159,7 +160,9 @@ def test_what_is_damaged_or_of_another_spec_is_not_finished(name, content, folde
     run = experiments.profile("mini").gan("colored", 0)
     finish(folder, run)
     assert jobs.is_finished(run)
-    (folder / run.id / name).write_text(content)
+    (folder / run.id / name).unlink()
+    if content is not None:
+        (folder / run.id / name).write_text(content)
     assert not jobs.is_finished(run)  # so the workflow makes it, and cgnlib says what is wrong
 
 

@@ -181,13 +181,30 @@ def test_what_systems_leave_beside_artefacts_is_none_of_them(tmp_path):
     assert results.sums(tmp_path) != before
 
 
-def test_a_run_from_before_runs_stated_their_artefacts_is_done_if_it_has_numbers(fake, folder):
+def test_a_run_that_states_nothing_is_refused_until_it_is_taken_as_it_is(fake, folder):
+    """It is older than statements, or has lost its own."""
+    place = compute(simple()).folder
+    assert not runs.adopt(simple()) and not runs.adopt(simple("b"))  # it states; there is none
+    stated = (place / "artefacts.json").read_bytes()
+    (place / "artefacts.json").unlink()
+    mend = "delete .*-s0, then python -m cgnlib run --profile mini cgn-colored-s0; .*"
+    mend += "python -m cgnlib adopt --profile mini cgn-colored-s0"
+    for call in CALLS:
+        with pytest.raises(CGNError, match=rf"artefacts\.json is gone, .*: {mend}$"):
+            call(simple())
+    assert runs.adopt(simple()) and runs.is_done(simple())
+    assert (place / "artefacts.json").read_bytes() == stated
+
+
+@pytest.mark.parametrize("name", ["metrics", "env"])
+def test_what_is_damaged_is_not_taken_as_it_is(name, fake, folder):
     place = compute(simple()).folder
     (place / "artefacts.json").unlink()
-    assert runs.load(simple()).metrics == {"score": 0.5}
-    (place / "metrics.json").write_text("{}")
-    with pytest.raises(CGNError, match=r"metrics\.json has no numbers: delete "):
-        runs.is_done(simple())
+    for content in (b"{}", *BROKEN):
+        (place / f"{name}.json").write_bytes(content)
+        with pytest.raises(CGNError, match=rf"{name}\.json (says nothing|cannot be read).*: delete "):
+            runs.adopt(simple())
+    assert not (place / "artefacts.json").exists()
 
 
 def test_runs_that_one_may_not_read_are_named(fake, folder, monkeypatch):
