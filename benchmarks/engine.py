@@ -7,6 +7,7 @@ the work itself where other work is at the cores, and the median.  Needs `pip in
 '.[browser]'` and Chromium.
 """
 
+import argparse
 import csv
 import shutil
 import statistics
@@ -14,7 +15,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+try:
+    from playwright.sync_api import sync_playwright
+except ImportError:
+    sys.exit("error: playwright is not installed: pip install -e '.[browser]'")
 
 from cgnbook import painter
 from cgnlib import paths, processor
@@ -70,6 +74,9 @@ def measured() -> list[tuple]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    if shutil.which("chromium") is None:
+        sys.exit("error: no chromium on this machine: install it")
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     path: Path = paths.records() / "engine.csv"
     rows = [(*row, provenance.commit(), finished) for row in measured()]

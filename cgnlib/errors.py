@@ -9,6 +9,10 @@ from contextlib import contextmanager, suppress
 class CGNError(Exception):
     """Something the user can mend: the message says what, where and how, in one line."""
 
+    def __str__(self) -> str:
+        """One line also where a path has more."""
+        return super().__str__().replace("\n", "\\n").replace("\r", "\\r")
+
 
 class MissingError(CGNError):
     """A file or folder that the user has to get: nothing lies in its place."""

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="get everything in the list")
     parser.add_argument("--profile", choices=experiments.PROFILES, help="get what it needs")
     parser.add_argument(
-        "--from", dest="own", type=Path, metavar="FILE", help="use this copy: file or folder"
+        "--from", dest="own", metavar="FILE", help="use this copy: file or folder"
     )
     parser.add_argument("--keep", action="store_true", help="keep archives after unpacking")
     args = parser.parse_args(argv)
@@ -54,11 +54,11 @@ def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     if args.profile:
         names += needs.downloads_of(args.profile)
     names = list(dict.fromkeys(names))
-    if args.own and len(names) != 1:
-        parser.error("--from is for one NAME")
+    if args.own is not None and (len(names) != 1 or not args.own):
+        parser.error("--from FILE is for one NAME")
     if args.list or not (names or args.profile):
         show()
-    return int(any([not get(name, args.own, args.keep) for name in names]))  # all are tried
+    return int(any([not get(name, args.own and Path(args.own), args.keep) for name in names]))  # all are tried
 
 
 def show() -> None:

@@ -255,8 +255,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/menagerie-biggan"))
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
     args = parser.parse_args()
-    if args.threads < 1 or not 0 < args.minutes < math.inf:
-        parser.error("--threads: at least 1; --minutes: above 0")
+    if not 1 <= args.threads <= 256 or not 0 < args.minutes < math.inf:
+        parser.error("--threads: 1 to 256; --minutes: above 0")
     torch.set_num_threads(args.threads)
     args.folder.mkdir(parents=True, exist_ok=True)
     net, loop = train(args.minutes, args.folder)

@@ -126,8 +126,8 @@ def main() -> None:
     parser.add_argument("names", nargs="+", choices=list(PLANS), help="what to train")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
     args = parser.parse_args()
-    if args.threads < 1:
-        parser.error("--threads: at least 1")
+    if not 1 <= args.threads <= 256:
+        parser.error("--threads: 1 to 256")
     torch.set_num_threads(args.threads)
     for name in args.names:
         began = time.monotonic()

@@ -8,6 +8,7 @@ Tested once more with the weights as they are shipped, in half precision.
     python data_prep/mnist_cnns.py
 """
 
+import argparse
 import sys
 
 from cgnlib import experiments, runs
@@ -23,6 +24,9 @@ LEARNED_FROM = {"original": "original", "cgn": "cgn-published"}  # names here, a
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     for name, source in LEARNED_FROM.items():
         part = f"{shipped.CNN}wildlife-{name}"
         run = experiments.find("full", f"classifier-wildlife-{source}-s0")

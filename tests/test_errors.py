@@ -45,6 +45,7 @@ def test_a_full_disk_is_one_line():
     ("error", "status", "said"),
     [
         (CGNError("a: mend b"), 1, "error: a: mend b\n"),
+        (CGNError("a\nb\r: mend c"), 1, "error: a\\nb\\r: mend c\n"),  # names may have both
         (KeyboardInterrupt(), 130, "interrupted: c\n"),
         (PermissionError(13, "Denied", "d"), 1, "error: [Errno 13] Denied: 'd': mend it and run"),
     ],

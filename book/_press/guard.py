@@ -4,6 +4,7 @@ With execution off, Jupyter Book prints whatever a notebook holds, a traceback t
 build is content.  So this comes first: one line for each defect, and exit status 1.
 """
 
+import argparse
 import ast
 import re
 import sys
@@ -144,4 +145,5 @@ def main(root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     sys.exit(main())

@@ -3,6 +3,7 @@
 A page of this book loads nothing from elsewhere; links that a reader may click are free to.
 """
 
+import argparse
 import re
 import sys
 from collections.abc import Iterator
@@ -111,4 +112,5 @@ def main(html: Path = ROOT / "_build/html", root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     sys.exit(main())

@@ -8,6 +8,7 @@ is seen here; where data and runs lie, and what computes, stays as it was told.
 
 import getpass
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -69,11 +70,12 @@ def user() -> str:
 
 def main(argv: list[str]) -> int:
     """Run a tool that lies beside this Python, or Python itself; how it ends is its own affair."""
-    tool = Path(sys.executable).with_name(argv[0]) if argv and argv[0] else None
-    if tool is None or not tool.is_file():
-        raise SystemExit(f"name a tool of {Path(sys.executable).parent}, as jupyter-book")
+    here = Path(sys.executable).parent
+    tool = shutil.which(argv[0], path=here) if argv else None
+    if tool is None:
+        raise SystemExit(f"name a tool of {here}, as jupyter-book")
     with environment() as variables:
-        running = subprocess.Popen([str(tool), *argv[1:]], env=variables)
+        running = subprocess.Popen([tool, *argv[1:]], env=variables)
         while True:
             with suppress(KeyboardInterrupt):  # it hears that too, and may ask whether to end
                 return running.wait()

@@ -17,6 +17,7 @@ from cgnlib.errors import CGNError, reason
 from cgnlib.measures import metrics
 
 STRETCHES = ("minmax", "plain")
+MOST = 10**7  # images of a set, whose names have seven digits
 
 
 @torch.inference_mode()
@@ -99,6 +100,8 @@ def _check(spec: dict, batch: int) -> None:
     for number in (spec["n"], spec["latent"], spec["num_classes"], batch):
         if number < 1:
             raise CGNError(f"a data set needs images, latents, classes and a batch, not {number}")
+    if spec["n"] > MOST:
+        raise CGNError(f"{spec['n']} images are more than have names: ask for {MOST:,} at most")
     if not re.fullmatch(r"\w[\w.-]*", spec["name"]):
         raise CGNError(f"{spec['name']!r} is no name for images: use letters, digits, . - and _")
     if spec["stretch"] not in STRETCHES:

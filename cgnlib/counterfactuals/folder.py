@@ -22,7 +22,7 @@ from torch import Tensor
 from cgnlib import paths
 from cgnlib.data.images import to_signed
 from cgnlib.data.pictures import read_image
-from cgnlib.errors import CGNError, reason
+from cgnlib.errors import CGNError, legible, reason
 
 HEADER = ("", "im_name", "shape_cls", "texture_cls", "bg_cls")
 QUALITY = 75  # Pillow's default, which the published images have
@@ -63,6 +63,7 @@ class Dataset:
             yield torch.stack([as_tensor(read_image(self.path(i))) for i in block.tolist()])
 
 
+@legible()
 def read_dataset(folder: Path) -> Dataset:
     """A data set that `write_dataset` wrote, finished or not.
 
@@ -77,8 +78,8 @@ def read_dataset(folder: Path) -> Dataset:
         with path.open(newline="") as file:
             header, *rows = csv.reader(file)
         classes = torch.tensor([[int(c) for c in row[2:]] for row in rows]).view(-1, 3)
-    except (OSError, ValueError) as error:
-        raise CGNError(f"{path} cannot be read ({reason(error)})") from error
+    except (OSError, ValueError, RuntimeError, OverflowError, csv.Error) as error:
+        raise CGNError(f"{path} cannot be read ({reason(error)}): make the set again") from error
     if tuple(header) != HEADER or [row[:2] for row in rows] != [["", name] for name in names]:
         raise CGNError(f"{path} does not list the {len(names)} images of its set")
     if classes.amin() < 0 or classes.amax() >= spec["num_classes"]:
@@ -96,6 +97,7 @@ class Writer:
     changed, for a folder that holds anything else than this very data set or a part of it.
     """
 
+    @legible()
     def __init__(self, folder: Path, spec: dict, classes: Tensor):
         self.folder, self.spec = Path(folder), spec
         self.names = names_of(spec)
@@ -185,9 +187,10 @@ def _is_whole(path: Path) -> bool:
 def read_spec(folder: Path) -> dict:
     try:
         spec = json.loads((folder / "dataset.json").read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CGNError(f"{folder} holds no data set of ours ({reason(error)})") from error
-    if not isinstance(spec, dict) or not {"name", "n", "num_classes"} <= spec.keys():
+    says = isinstance(spec, dict) and isinstance(spec.get("name"), str)
+    if not says or not all(type(spec.get(k)) is int and spec[k] > 0 for k in ("n", "num_classes")):
         raise CGNError(f"{folder / 'dataset.json'} does not say what the data set is")
     return spec
 

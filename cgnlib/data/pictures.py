@@ -95,15 +95,18 @@ def read_ahead(data: Dataset, places: Iterable[list], workers: int) -> Iterator[
     try:
         yield from map(tuple, loader)
     except CGNError as error:
-        raise CGNError(str(error).splitlines()[-1].rpartition("CGNError: ")[2]) from error
+        raise CGNError(error.args[0].rpartition("CGNError: ")[2].rstrip()) from error
 
 
 def read_image(path: Path) -> Image.Image:
-    """An image in RGB.  Raises CGNError when the file is missing or damaged."""
+    """An image in RGB.  Raises CGNError when the file is missing or damaged, or has more than 8
+    bits a channel, which Pillow would clip to white."""
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"its channel, {image.mode}, has more than 8 bits")
             return image.convert("RGB")
-    except (OSError, SyntaxError) as error:
+    except Exception as error:  # Pillow's readers raise whatever they stumble over
         raise CGNError(
             f"{path} cannot be read ({reason(error)}): fetch or make it again"
         ) from error

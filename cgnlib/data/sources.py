@@ -10,19 +10,52 @@ from cgnlib import paths
 from cgnlib.errors import CGNError, MissingError, legible, reason
 
 
+ALWAYS = {"about": str, "licence": str, "urls": list}
+PART = {"name": str, "size": int}
+KINDS = {  # by what tells them apart: what an entry says besides
+    "files": {"folder": str, "files": list},
+    "archive": {"folder": str, "archive": str, "inside": list, "images": dict, "unpacked": int}
+    | {"sha256": str, "size": int},
+    "file": {"file": str, "sha256": str, "size": int},
+}
+
+
+class Table(dict[str, dict]):
+    """Entries by name.  Raises CGNError for one that is not there."""
+
+    def __missing__(self, name: str) -> dict:
+        path = paths.sources()
+        raise CGNError(f"{path} has no {name!r}: restore it with `git checkout -- {path}`")
+
+
 @cache
-def table() -> dict[str, dict]:
+def table() -> Table:
     """data_prep/sources.toml: by name, what lies where under CGN_DATA and where it comes from.
 
-    Raises CGNError where it is no such table.
+    Raises CGNError where it is no such table, and where an entry lacks what its kind says.
     """
     path = paths.sources()
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        for name, entry in found.items():
+            _check(name, entry)
+        return Table(found)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CGNError(
             f"{path} cannot be read ({reason(error)}): restore it with `git checkout -- {path}`"
         ) from error
+
+
+def _check(name: str, entry: dict) -> None:
+    kind = next((kind for key, kind in KINDS.items() if key in entry), KINDS["file"])
+    by_hand = {} if entry.get("urls") else {"page": str}
+    said = [(entry, ALWAYS | kind | by_hand), *((part, PART) for part in entry.get("files", ()))]
+    for where, keys in said:
+        for key, wanted in keys.items():
+            if not isinstance(where.get(key), wanted):
+                raise ValueError(f"{name} says no {key}, or none that is {wanted.__name__}")
+    if not all(isinstance(url, str) for url in entry["urls"]):
+        raise ValueError(f"{name} has a url that is no text")
 
 
 def command(name: str) -> str:

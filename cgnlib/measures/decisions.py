@@ -154,7 +154,7 @@ def read(path: Path) -> Table:
     names = [name for name in (*COLUMNS, *EXTRA) if name in header]
     try:
         return Table({name: _array(name, columns[name]) for name in names})
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise CGNError(f"{path} has a field that does not fit: {reason(error)}") from error
 
 

@@ -115,13 +115,30 @@ def change(folder, file, old, new):
         ("mean_masks.txt", "0.125000", "0.125", "a mean mask for each of 4"),
         ("mean_masks.txt", "0.125000\n", "", "a mean mask for each of 4"),
         ("dataset.json", '"n": 4', '"n": 3', "holds ours_0000003_x_gen.jpg"),
+        ("labels.csv", "4,5,6", "4,5,6,7", "cannot be read"),
+        ("labels.csv", "4,5,6", f"4,5,{9**30}", "cannot be read"),
+        ("labels.csv", "4,5,6", f"4,5,{' ' * 200_000}6", "cannot be read"),
         ("dataset.json", '"n": 4', '"m": 4', "does not say what"),
+        ("dataset.json", '"n": 4', '"n": "4"', "does not say what"),
+        ("dataset.json", '"n": 4', '"n": 0', "does not say what"),
+        ("dataset.json", '"name": "ours"', '"name": 1', "does not say what"),
+        ("dataset.json", '"num_classes": 10', '"num_classes": null', "does not say what"),
+        ("dataset.json", "{", "[" * 100_000, "holds no data set"),
         ("dataset.json", '"n": 4', '"n": ', "holds no data set"),
     ],
 )
 def test_damage_is_told(file, old, new, message, finished):
     change(finished, file, old, new)
     with pytest.raises(CGNError, match=message):
+        read_dataset(finished)
+
+
+@pytest.mark.parametrize("file", ["labels.csv", "mean_masks.txt", "dataset.json", "ims"])
+def test_another_kind_of_thing_in_a_files_place_is_told(file, finished):
+    path = finished / file
+    path.rename(finished.parent / "aside")
+    path.touch() if file == "ims" else path.mkdir()
+    with pytest.raises(CGNError, match=file if file != "dataset.json" else "holds no data set"):
         read_dataset(finished)
 
 

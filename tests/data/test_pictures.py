@@ -1,6 +1,8 @@
 """Pictures: what is asked for comes, and chance depends on seed, step and image alone."""
 
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -149,6 +151,44 @@ def test_a_damaged_image_is_named(content, kind, tmp_path, rng):
     with pytest.raises(CGNError, match=re.escape(str(path)) + " cannot be read") as error:
         read_image(path)
     assert "\n" not in str(error.value)
+
+
+def header(edge):
+    return b"IHDR", struct.pack(">IIBBBBB", edge, edge, 8, 2, 0, 0, 0)
+
+
+CHUNKS = {
+    "a text of megabytes": (header(4), (b"zTXt", b"k\0\0" + zlib.compress(bytes(2_000_000)))),
+    "a resolution that is cut off": (header(4), (b"pHYs", b"1")),
+    "more pixels than a machine holds": (header(100_000),),
+}
+
+
+@pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
+def test_whatever_pillow_stumbles_over_is_named(chunks, tmp_path):
+    content = b"\x89PNG\r\n\x1a\n"
+    for name, of in (*chunks, (b"IDAT", zlib.compress(bytes(52))), (b"IEND", b"")):
+        check = struct.pack(">I", zlib.crc32(name + of))
+        content += struct.pack(">I", len(of)) + name + of + check
+    path = tmp_path / "image.png"
+    path.write_bytes(content)
+    with pytest.raises(CGNError, match=re.escape(f"{path} cannot be read (")):
+        read_image(path)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
+def test_an_image_of_more_than_8_bits_is_refused_and_not_clipped(dtype, tmp_path):
+    path = tmp_path / "image.tiff"
+    Image.fromarray(np.full((4, 4), 40_000, dtype)).save(path)
+    with pytest.raises(CGNError, match=r"cannot be read \(its channel, .*more than 8 bits\)"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK"])
+def test_an_image_of_8_bits_is_rgb_whatever_it_was(mode, tmp_path):
+    path = tmp_path / "image.tiff"
+    Image.new("RGB", (4, 4), "white").convert(mode).save(path)
+    assert read_image(path).getcolors() == [(16, (255, 255, 255))]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

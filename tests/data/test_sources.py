@@ -11,12 +11,44 @@ from cgnlib.data import public, sources
 from cgnlib.errors import CGNError, MissingError
 
 
-@pytest.mark.parametrize("content", [b"a = ", b"\xff\xfe", b"<html>"])
-def test_a_damaged_table_is_one_line(content, tmp_path, monkeypatch):
-    (tmp_path / "sources.toml").write_bytes(content)
-    monkeypatch.setattr(sources.paths, "sources", lambda: tmp_path / "sources.toml")
+ONE_FILE = b'[a]\nfile = "a"\nsha256 = ""\nsize = 1\nlicence = "MIT"\nabout = "A"\n'
+NO_TABLES = {
+    "cut off": b"a = ",
+    "no text": b"\xff\xfe",
+    "a page of the web": b"<html>",
+    "no entry": b"a = 1",
+    "an empty entry": b"[a]",
+    "nowhere to get it": ONE_FILE + b"urls = []",
+    "urls that are none": ONE_FILE + b"urls = [1]",
+    "a size in words": ONE_FILE.replace(b"1", b'"1 MB"') + b"urls = ['https://a']",
+    "files that are none": b"[a]\nfolder = 'a'\nfiles = [1]\nlicence = ''\nabout = ''\nurls = ['']",
+    "half an archive": ONE_FILE + b"urls = ['https://a']\narchive = 'a.zip'",
+}
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Reads the table of sources with this content."""
+
+    def read(content):
+        (tmp_path / "sources.toml").write_bytes(content)
+        monkeypatch.setattr(sources.paths, "sources", lambda: tmp_path / "sources.toml")
+        return sources.table.__wrapped__()
+
+    return read
+
+
+@pytest.mark.parametrize("content", NO_TABLES.values(), ids=NO_TABLES)
+def test_a_damaged_table_is_one_line(content, written):
     with pytest.raises(CGNError, match=r"sources\.toml cannot be read .*git checkout -- "):
-        sources.table.__wrapped__()
+        written(content)
+
+
+def test_an_entry_that_was_taken_out_is_one_line(written):
+    found = written(ONE_FILE + b"urls = ['https://a']")
+    assert list(found) == ["a"] and found["a"]["size"] == 1
+    with pytest.raises(CGNError, match=r"sources\.toml has no 'mnist': restore it with `git"):
+        found["mnist"]
 
 
 @pytest.fixture

@@ -265,7 +265,7 @@ def test_a_tool_is_run_as_pages_are(tmp_path, monkeypatch, capfd):
     assert surroundings.main([Path(sys.executable).name, "-c", "raise SystemExit(7)"]) == 7
 
 
-@pytest.mark.parametrize("words", [[], [""], ["nosuch"], [".."]])
+@pytest.mark.parametrize("words", [[], [""], ["nosuch"], [".."], ["/etc/passwd"], ["x" * 5000]])
 def test_a_tool_that_is_not_there_is_one_line(words):
     with pytest.raises(SystemExit, match=r"name a tool of .*, as jupyter-book"):
         surroundings.main(words)
