@@ -33,7 +33,6 @@ from cgnlib.data.images import load_set
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments.recipes import ClassifierRecipe
 from cgnlib.runs import provenance
-from cgnlib.runs.process import keep_memory
 from cgnlib.training.checkpoints import Checkpoint
 from cgnlib.training.digits import train_classifier
 
@@ -74,7 +73,7 @@ def scaling(row: race.Row, units: int) -> list[float]:
 
 
 def _stamped(side: race.Side, wanted: int) -> list[float]:
-    keep_memory()
+    processor.keep_memory()
     stamps = Stamps(wanted)
     with suppress(race.Ended):
         side(stamps)

@@ -19,7 +19,6 @@ import torch
 
 from cgnlib import processor
 from cgnlib.runs import provenance
-from cgnlib.runs.process import keep_memory
 
 TURNS = 4
 
@@ -172,7 +171,7 @@ def run(row: Row, seconds: float) -> Outcome:
 def _live(side: Side, fast: bool, threads: int, pipe: Connection) -> None:
     torch.set_num_threads(threads)
     if fast:
-        keep_memory()  # as every run does
+        processor.keep_memory()  # as every run does
     torch.manual_seed(0)
     with suppress(Ended):
         side(Clock(pipe))
