@@ -9,16 +9,17 @@ The result is _build/cgn-book-VERSION.zip, which has its name once the validator
 """
 
 import argparse
+import json
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pandas as pd
-import requests
 import rocrate
 import yaml
 from rocrate.model import ContextEntity
@@ -104,7 +105,7 @@ class Crate:
             description=f"{told.seconds:.0f} s {made}; spec {told.spec}", endTime=told.finished,
         )  # fmt: skip
         action["instrument"], action["agent"] = book, self.authors
-        action["object"], action["result"] = list(read) or None, left
+        action["object"], action["result"] = list(read), left
         self.crate.root_dataset.append_to("mentions", action)
 
     def left_by(self, profile: str, run: str) -> Entity:
@@ -115,23 +116,20 @@ class Crate:
     def add_live(self, results: list[runs.Result]) -> None:
         """The runs of this machine, with their small files."""
         rows = records.frame(results).drop_duplicates("run").set_index("run", drop=False)
-        for result in results:
-            place = Path("runs", result.run.profile, result.run.id)
+        left = {}
+        for result in results:  # behind those that it needs
+            run = result.run
+            place = Path("runs", run.profile, run.id)
             kept = self.folder / place
             kept.mkdir(parents=True)
             for path in (result.folder / name for name in OF_A_RUN):
                 if path.exists():
                     shutil.copy(path, kept)
-            said = {"name": f"What the run {result.run.id} says of itself"}
-            self.crate.add_dataset(kept, place, properties=said)
-        for result in results:
-            if result.run.id in rows.index:
-                inputs = result.spec["inputs"].items()
-                read = [self.file_read(role, sha256) for role, sha256 in inputs]
-                read += [self.crate.get(f"runs/{need.profile}/{need.id}/")
-                         for need in result.run.needs.values()]  # fmt: skip
-                left = self.crate.get(f"runs/{result.run.profile}/{result.run.id}/")
-                self.add_run(rows.loc[result.run.id], filter(None, read), left)
+            said = {"name": f"What the run {run.id} says of itself"}
+            left[run.id] = self.crate.add_dataset(kept, place, properties=said)
+            read = [self.file_read(*of_role) for of_role in result.spec["inputs"].items()]
+            read += [left[need.id] for need in run.needs.values()]
+            self.add_run(rows.loc[run.id], read, left[run.id])
 
     def file_read(self, role: str, sha256: str) -> Entity:
         """A file, or a set of files, that is not in here."""
@@ -145,7 +143,7 @@ class Crate:
         declared = {run.id: run for run in experiments.with_needs(every)}
         for _, row in frames.drop_duplicates("run").iterrows():
             run = declared.get(row.run)
-            known = run is not None and run.digest == row.spec
+            known = run is not None and run.digest() == row.spec
             read = [self.left_by(profile, need.id) for need in run.needs.values()] if known else []
             self.add_run(row, read, self.left_by(profile, row.run))
 
@@ -155,11 +153,11 @@ def issues(path: Path) -> list[str]:
 
     It asks the web for the context of RO-Crate and gets that of the rocrate package.
     """
-    context = requests.Response()
-    context.status_code, context.headers["Content-Type"] = 200, "application/ld+json"
-    context._content = (
-        Path(rocrate.__file__).with_name("data").joinpath("ro-crate.jsonld").read_bytes()
-    )
+    brought = Path(rocrate.__file__).with_name("data") / "ro-crate.jsonld"
+    context = SimpleNamespace(
+        status_code=200, headers={"Content-Type": "application/ld+json"},
+        json=lambda: json.loads(brought.read_text(encoding="utf-8")),
+    )  # fmt: skip
     settings = ValidationSettings(
         rocrate_uri=str(path),
         profile_identifier="process-run-crate",

@@ -41,7 +41,7 @@ def test_each_run_has_its_inputs_its_commit_and_its_device(crate, graph):
         env = json.loads((crate / left / "env.json").read_text())
         assert action["instrument"]["@id"] == f"#cgnlib-{env['commit']}" in graph
         assert env["device"] in action["description"] and action["endTime"] == env["finished"]
-        read = {entity["@id"] for entity in action.get("object", [])}
+        read = {entity["@id"] for entity in action["object"]}
         assert {f"runs/mini/{need.id}/" for need in run.needs.values()} <= read <= graph.keys()
         inputs = json.loads((crate / left / "spec.json").read_text())["inputs"].values()
         assert {f"#sha256-{sha256}" for sha256 in inputs} <= read
