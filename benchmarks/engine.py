@@ -3,8 +3,8 @@
     python benchmarks/engine.py
 
 Milliseconds in the worker, of calls one after another, the first ten left out: the least, which is
-the work itself where other work is at the cores, and the median.  Needs `pip install -e
-'.[browser]'` and Chromium.
+the work itself where other work is at the cores, and the median.  Where something else is running
+before or after, no record is written.  Needs `pip install -e '.[browser]'` and Chromium.
 """
 
 import csv
@@ -14,6 +14,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import race
 from playwright.sync_api import sync_playwright
 
 from cgnbook import painter
@@ -72,11 +73,13 @@ def measured() -> list[tuple]:
 def main() -> None:
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     path: Path = paths.records() / "engine.csv"
+    quiet = race.quiet()
     rows = [(*row, provenance.commit(), finished) for row in measured()]
-    with path.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
     for what, metric, value, *_ in rows:
         print(f"{what}, {metric}: {value} ms")
+    if race.quiet() and quiet:
+        with path.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 
 
 if __name__ == "__main__":
