@@ -40,7 +40,7 @@ install = { [ "$(INSTALLER)" = uv ] && $(PY) -m pip install -q -c constraints.tx
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters edit guard book pdf test long rehearsal slice slurm browser nbval lint bench clean distclean
+.PHONY: help venv runs chapters edit guard book pdf archive test long rehearsal slice slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12] [INSTALLER=uv|pip]"
@@ -77,6 +77,10 @@ book: runs  ## Runs, chapters, and the whole book, strictly built into _build/ht
 pdf: runs  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked from its first page
 	$(SNAKEMAKE) pdf
 
+archive: pdf  ## Pack book, records, weights and provenance into one zip, for Zenodo and the like
+	$(call install,'.[dev$(comma)archive]')
+	$(PY) book/_press/archive.py --profile $(PROFILE)
+
 test: venv  ## Run the tests, the files spread over two processes
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -94,7 +98,7 @@ slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may
 	$(PY) -m pytest -m slurm
 
 browser: book  ## Open the built book in Chromium, draw and paint, and a chapter in JupyterLab
-	$(call install,'.[dev$(comma)browser$(comma)editor]')
+	$(call install,'.[dev$(comma)browser$(comma)editor$(comma)archive]')
 	$(PY) -m pytest -m browser
 
 nbval: runs guard  ## Run every committed notebook again and compare its outputs

@@ -7,7 +7,8 @@ Both sides of a row run in turns, in processes of their own; only the ratio mean
 side is one process on all cores, as the published code runs; the fast side is one process a core
 where the book computes such work like that, and `alone` is its ratio in one process.  The share of
 the peak is what the plain algorithm's operations would need, at the rate of the fast path, of what
-this machine reaches in a convolution in float32.  Nothing else should be running.
+this machine reaches in a convolution in float32.  Where something else is running before or after,
+no record is written.
 """
 
 import argparse
@@ -33,7 +34,6 @@ from cgnlib.data.images import load_set
 from cgnlib.errors import CGNError, reason
 from cgnlib.experiments.recipes import ClassifierRecipe
 from cgnlib.runs import provenance
-from cgnlib.runs.process import keep_memory
 from cgnlib.training.checkpoints import Checkpoint
 from cgnlib.training.digits import train_classifier
 
@@ -74,7 +74,7 @@ def scaling(row: race.Row, units: int) -> list[float]:
 
 
 def _stamped(side: race.Side, wanted: int) -> list[float]:
-    keep_memory()
+    processor.keep_memory()
     stamps = Stamps(wanted)
     with suppress(race.Ended):
         side(stamps)
@@ -234,6 +234,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         *(processor.cores(), round(memory), processor.device(), torch.__version__),
         *(provenance.commit(), datetime.now(UTC).isoformat(timespec="seconds")),
     )
+    quiet = race.quiet()
     try:
         table = [
             (*line[:2], f"{line[2]:.5g}", *line[3:], *machine)
@@ -241,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ]
     except KeyboardInterrupt as error:
         raise CGNError("stopped, and nothing was written: it starts again from the top") from error
-    if not args.only:
+    if all((quiet, race.quiet(), not args.only)):
         print(f"\nwritten to {record(table)}")
 
 

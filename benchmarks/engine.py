@@ -3,8 +3,8 @@
     python benchmarks/engine.py
 
 Milliseconds in the worker, of calls one after another, the first ten left out: the least, which is
-the work itself where other work is at the cores, and the median.  Needs `pip install -e
-'.[browser]'` and Chromium.
+the work itself where other work is at the cores, and the median.  Where something else is running
+before or after, no record is written.  Needs `pip install -e '.[browser]'` and Chromium.
 """
 
 import argparse
@@ -15,10 +15,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-try:
-    from playwright.sync_api import sync_playwright
-except ImportError:
-    sys.exit("error: playwright is not installed: pip install -e '.[browser]'")
+import race
 
 from cgnbook import painter
 from cgnlib import paths, processor
@@ -55,7 +52,13 @@ def calls() -> dict[str, list[list]]:
 
 
 def measured() -> list[tuple]:
-    """(what, metric, value, unit, n, device, browser) of each."""
+    """(what, metric, value, unit, n, device, browser) of each.  Exits without a browser."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        sys.exit("error: playwright is not installed: pip install -e '.[browser]'")
+    if shutil.which("chromium") is None:
+        sys.exit("error: there is no chromium on this machine: install it")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
@@ -75,15 +78,15 @@ def measured() -> list[tuple]:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    if shutil.which("chromium") is None:
-        sys.exit("error: no chromium on this machine: install it")
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     path: Path = paths.records() / "engine.csv"
+    quiet = race.quiet()
     rows = [(*row, provenance.commit(), finished) for row in measured()]
-    with path.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
     for what, metric, value, *_ in rows:
         print(f"{what}, {metric}: {value} ms")
+    if race.quiet() and quiet:
+        with path.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 
 
 if __name__ == "__main__":

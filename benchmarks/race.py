@@ -8,6 +8,7 @@ process a core: once as the plain one does, in one process on all cores, and onc
 
 import multiprocessing
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from statistics import mean
 
+import psutil
 import torch
 
 from cgnlib import processor
 from cgnlib.runs import provenance
-from cgnlib.runs.process import keep_memory
 
 TURNS = 4
+BUSY = 10.0  # percent of all cores that other work may take
 
 
 class Ended(BaseException):
@@ -93,6 +95,18 @@ class Outcome:
     @property
     def ratio(self) -> float:
         return self.rates[1] / self.rates[0]
+
+
+def quiet(seconds: float = 2.0) -> bool:
+    """Whether other work leaves the cores alone while this process sleeps; says so where not."""
+    taken = psutil.cpu_percent(seconds)
+    if taken > BUSY:
+        print(
+            f"warning: other work takes {taken:.0f}% of the cores, so these times say little and "
+            "no record is written: run it again when nothing else runs",
+            file=sys.stderr,
+        )
+    return taken <= BUSY
 
 
 @contextmanager
@@ -172,7 +186,7 @@ def run(row: Row, seconds: float) -> Outcome:
 def _live(side: Side, fast: bool, threads: int, pipe: Connection) -> None:
     torch.set_num_threads(threads)
     if fast:
-        keep_memory()  # as every run does
+        processor.keep_memory()  # as every run does
     torch.manual_seed(0)
     with suppress(Ended):
         side(Clock(pipe))

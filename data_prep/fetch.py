@@ -38,9 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print every name and what it is")
     parser.add_argument("--all", action="store_true", help="get everything in the list")
     parser.add_argument("--profile", choices=experiments.PROFILES, help="get what it needs")
-    parser.add_argument(
-        "--from", dest="own", metavar="FILE", help="use this copy: file or folder"
-    )
+    parser.add_argument("--from", dest="own", metavar="FILE", help="use this copy: file or folder")
     parser.add_argument("--keep", action="store_true", help="keep archives after unpacking")
     args = parser.parse_args(argv)
     return ended(lambda: _run(parser, args), "the same command goes on from what is saved")
@@ -58,7 +56,9 @@ def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         parser.error("--from FILE is for one NAME")
     if args.list or not (names or args.profile):
         show()
-    return int(any([not get(name, args.own and Path(args.own), args.keep) for name in names]))  # all are tried
+    return int(
+        any([not get(name, args.own and Path(args.own), args.keep) for name in names])
+    )  # all are tried
 
 
 def show() -> None:

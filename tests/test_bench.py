@@ -224,6 +224,19 @@ def test_ctrl_c_leaves_the_table_as_it_was(monkeypatch, tmp_path):
     assert (tmp_path / "benchmarks.csv").read_text() == "as it was"
 
 
+@pytest.mark.parametrize("busy", [(0.0, 0.0), (50.0, 0.0), (0.0, 50.0)])
+def test_beside_other_work_no_record_is_written(busy, monkeypatch, tmp_path, capsys):
+    taken = iter(busy)
+    monkeypatch.setattr(race.psutil, "cpu_percent", lambda seconds: next(taken))
+    monkeypatch.setattr(paths, "records", lambda: tmp_path)
+    timed = [("row", "ratio", 1.0, "ratio", "")]
+    monkeypatch.setattr(bench, "measured", lambda *args, **kwargs: iter(timed))
+    bench.main([])
+    warned = capsys.readouterr().err
+    assert [f.name for f in tmp_path.iterdir()] == (["benchmarks.csv"] if not any(busy) else [])
+    assert not warned if not any(busy) else "other work takes 50% of the cores" in warned
+
+
 def test_the_tracked_benchmarks_name_every_row_and_the_machine():
     with (paths.ROOT / "book" / "records" / "benchmarks.csv").open(newline="") as file:
         table = list(csv.DictReader(file))

@@ -11,6 +11,7 @@ is a result: its runs say so in their specs, each page says so, and no record is
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,13 +19,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cgnlib import paths, rehearsal
 from cgnlib.experiments import PROFILES
 from sources import ROOT, notebooks, read_source, source_of
 
 PARTS = ("cgnlib", "book", "data_prep", "profiles")
+FAULT = re.compile(
+    r"^(\w+\.py):(\d+): error: (?:(.+)  \[(?:syntax|name-defined|call-arg|import-not-found)\]"
+    r"|(Module .+)  \[attr-defined\])$",
+    re.M,
+)
 LEFT_OUT = shutil.ignore_patterns("*.ipynb", "__pycache__")
 
 
@@ -85,14 +93,29 @@ class Stage:
 
 
 def defects_of_texts(root: Path) -> Iterator[str]:
-    """A line for each cell of a chapter that is no Python."""
-    for text in map(source_of, notebooks(root)):
-        for number, cell in enumerate(c for c in read_source(text).cells if c.cell_type == "code"):
-            try:
-                compile(cell.source, "<cell>", "exec")
-            except SyntaxError as error:
-                where = f"{text.relative_to(root).as_posix()}: code cell {number + 1}"
-                yield f"{where} is no Python ({error.msg}: {(error.text or '').strip()})"
+    """A line for each cell that cannot run, as mypy sees it: what is no Python, a name that nothing
+    binds, a module or a name in it that is not there, a call without what it needs."""
+    with TemporaryDirectory() as folder:
+        texts = {}
+        for text in map(source_of, notebooks(root)):
+            cells = [c.source for c in read_source(text).cells if c.cell_type == "code"]
+            script = Path(folder, f"{text.stem}.py")
+            script.write_text("\n".join(cells) + "\n", encoding="utf-8")
+            texts[script.name] = text.relative_to(root).as_posix(), cells
+        here = paths.ROOT
+        settings = ["--config-file", here / "pyproject.toml", "--cache-dir", here / ".mypy_cache"]
+        done = subprocess.run(
+            [sys.executable, "-m", "mypy", *settings, "--scripts-are-modules", *sorted(texts)],
+            cwd=folder, env=os.environ | {"MYPYPATH": f"{here}:{here / 'book'}"},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        yield from done.stderr.splitlines()
+    for script, line, *wrong in FAULT.findall(done.stdout):
+        text, cells = texts[script]
+        ends = accumulate(cell.count("\n") + 1 for cell in cells)
+        number = 1 + sum(end < int(line) for end in ends)
+        written = "\n".join(cells).splitlines()[int(line) - 1].strip()
+        yield f"{text}: code cell {number}: {''.join(wrong)}: {written}"
 
 
 def main(argv: list[str] | None = None) -> int:

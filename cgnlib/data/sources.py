@@ -9,7 +9,6 @@ from pathlib import Path
 from cgnlib import paths
 from cgnlib.errors import CGNError, MissingError, legible, reason
 
-
 ALWAYS = {"about": str, "licence": str, "urls": list}
 PART = {"name": str, "size": int}
 KINDS = {  # by what tells them apart: what an entry says besides

@@ -1,22 +1,18 @@
 """The processes that compute runs: how they start, are asked to stop, and end."""
 
-import ctypes
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
 from multiprocessing.connection import wait as wait_for
 
-import torch
-
+from cgnlib import processor
 from cgnlib.experiments import Run, profile
 from cgnlib.runs import attempt
 from cgnlib.runs.signals import SIGNALS, Flag, signals_set
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt
 _stop: Flag = threading.Event()  # set when this process is asked to stop; a worker has its pool's
 
 
@@ -25,7 +21,7 @@ def compute_here(run: Run) -> None:
 
     Raises what `ensure` raises.
     """
-    prepare_process()
+    processor.prepare()
     with signals_set(_stop):
         compute_one(run)
 
@@ -57,7 +53,7 @@ def start_worker(stop: Flag) -> None:
     _stop = _Either(stop)
     for number in SIGNALS:  # Ctrl-C and a cluster reach every process of a job
         signal.signal(number, lambda *_: _stop.set())
-    prepare_process()
+    processor.prepare()
 
     parent = parent_process()
 
@@ -66,26 +62,6 @@ def start_worker(stop: Flag) -> None:
         os._exit(1)
 
     threading.Thread(target=follow_parent, daemon=True).start()
-
-
-def prepare_process() -> None:
-    """One CPU thread, so that a result does not depend on how many there are; on a GPU only what
-    gives the same bits each time."""
-    torch.set_num_threads(1)
-    torch.backends.cudnn.deterministic = True
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    keep_memory()
-
-
-def keep_memory() -> None:
-    """Have this process keep the memory that it frees.
-
-    glibc gives large blocks back to the system after each use, and training then spends its time
-    in page faults (a sixth of a classifier's step).
-    """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextmanager

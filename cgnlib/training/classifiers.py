@@ -188,6 +188,7 @@ def _train(
 def _train_apart(path: Path, rest: tuple, fabric: Fabric, net: nn.Module) -> None:
     """Train in a process of its own.  The result goes into a file: Fabric reads what is returned
     only when the process has ended, which it cannot before a long answer is read."""
+    processor.prepare()
     history = _train(fabric, net, *rest)
     if fabric.global_rank == 0:
         torch.save({"net": net.state_dict(), "history": history}, path)

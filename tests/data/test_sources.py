@@ -10,7 +10,6 @@ import entries
 from cgnlib.data import public, sources
 from cgnlib.errors import CGNError, MissingError
 
-
 ONE_FILE = b'[a]\nfile = "a"\nsha256 = ""\nsize = 1\nlicence = "MIT"\nabout = "A"\n'
 NO_TABLES = {
     "cut off": b"a = ",

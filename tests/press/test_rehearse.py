@@ -36,12 +36,29 @@ def book(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_broken_chapter_stops_it_before_anything_is_made(book, capsys):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"print(x": "'(' was never closed"},
+        {
+            "print(y)": 'Name "y" is not defined',
+            "from cgnbook import colour": 'Module "cgnbook" has no attribute "colour"',
+            "runs.asure()": 'Module has no attribute "asure"',
+            "runs.ensure()": 'Missing positional argument "runs" in call to "ensure"',
+        },
+    ],
+)
+def test_a_broken_chapter_stops_it_before_anything_is_made(book, capsys, wrong):
+    cells = "\n```\n\n```{code-cell} ipython3\n".join(wrong)
+    (book / "index.md").write_text(
+        TEXT.replace("x = 1", "from cgnlib import runs").replace("print(x", cells)
+    )
     assert rehearse.main(["paper"]) == 1
     said = capsys.readouterr()
-    assert said.err == (
-        "error: index.md: code cell 2 is no Python ('(' was never closed: print(x)\n"
-    )
+    assert said.err.splitlines() == [
+        f"error: index.md: code cell {number}: {fault}: {cell}"
+        for number, (cell, fault) in enumerate(wrong.items(), start=2)
+    ]
     assert not (book / "_build").exists() and not said.out
 
 
