@@ -3,13 +3,13 @@
 Each is the declared run of `mini`, but for its seed, trained once more; at 24 steps its masks and
 compositions are kept, of the same latents each time, and the mask reader of `mini` is asked how
 often it sees the intended digit.  Written are, for each seed, the frames one below the other as
-book/_interactive/film/<variant>-s<seed>.webp, and for all of them book/records/film.csv.
+book/_interactive/film/<variant>-s<seed>.webp, and for all of them book/records/film.json.
 
     python data_prep/film.py                      # ten minutes of one core for each seed
 """
 
 import argparse
-import csv
+import json
 import sys
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -33,10 +33,8 @@ from cgnlib.training.digits import train_cgn
 
 VARIANT, PROFILE, FRAMES, EACH = "wildlife", "mini", 24, 100
 SHOWN = paths.ROOT / "book/_interactive/film"
-RECORD = paths.records() / "film.csv"
+RECORD = paths.records() / "film.json"
 LOSSES = ("adversarial", "discriminator", "mask", "edge", "perceptual")
-COLUMNS = ("seed", "step", *LOSSES, *(f"read_{y}" for y in range(10)), "images")
-COLUMNS += ("run", "spec", "commit", "device", "torch", "finished")
 
 
 @dataclass
@@ -106,24 +104,18 @@ def film(seed: int) -> tuple[Tensor, list[dict]]:
     rows = []
     for step in camera.steps:
         row = next(row for row in history if row["step"] >= step)  # the window that it lies in
-        losses = {name: f"{row[name]:.4g}" for name in LOSSES}
-        of = {f"read_{y}": f"{share:.2f}" for y, share in enumerate(camera.read[step])}
-        rows.append({"seed": seed, "step": step} | losses | of | about)
+        losses = {name: round(row[name], 4) for name in LOSSES}
+        told = [round(share, 2) for share in camera.read[step]]
+        rows.append({"seed": seed, "step": step} | losses | {"read": told} | about)
     return torch.cat(list(camera.frames.values())), rows
 
 
 def write(rows: list[dict], path: Path) -> None:
-    """Put rows into the record, in the place of those of the same seeds."""
-    kept = []
-    if path.exists():
-        with path.open(newline="") as file:
-            kept = list(csv.DictReader(file))
-    fresh = {str(row["seed"]) for row in rows}
-    every = [row for row in kept if row["seed"] not in fresh] + rows
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted(every, key=lambda row: (int(row["seed"]), int(row["step"]))))
+    """Put rows into the record, a line each, in the place of those of the same seed."""
+    kept = json.loads(path.read_text()) if path.exists() else []
+    every = [row for row in kept if row["seed"] != rows[0]["seed"]] + rows
+    every.sort(key=lambda row: (row["seed"], row["step"]))
+    path.write_text("[\n" + ",\n".join(map(json.dumps, every)) + "\n]\n")
 
 
 def main() -> None:
@@ -134,7 +126,7 @@ def main() -> None:
         path = SHOWN / f"{VARIANT}-s{seed}.webp"
         Image.fromarray(frames.numpy()).save(path, quality=80, method=6)
         write(rows, RECORD)
-        last = [float(rows[-1][f"read_{y}"]) for y in range(10)]
+        last = rows[-1]["read"]
         print(f"seed {seed}: {sum(share >= 0.5 for share in last)} usable digits, {last}")
 
 
