@@ -19,7 +19,7 @@ MATHJAX = "_vendor/mathjax"
 BUNDLE = "tex-mml-chtml.js"  # TeX and MathML in, HTML with web fonts out
 ICONS = re.compile(
     r'<link rel="preload" as="font"[^>]*>\s*'
-    r'|<script [^>]*vendor/fontawesome/[^>]*></script>\s*'
+    r"|<script [^>]*vendor/fontawesome/[^>]*></script>\s*"
 )
 LATER = ["output/chtml/fonts", "input/tex/extensions"]  # what the bundle loads when it needs it
 

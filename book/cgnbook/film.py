@@ -58,9 +58,7 @@ def _film(seed: int, rows: Sequence[dict]) -> str:
         for k in at
     )
     read = json.dumps([usable(row) for row in rows])
-    losses = "".join(
-        _loss(words, [row[name] for row in rows]) for name, words in LOSSES.items()
-    )
+    losses = "".join(_loss(words, [row[name] for row in rows]) for name, words in LOSSES.items())
     return (
         f'<section class="film-seed" data-seed="{seed}" data-read="{read}" '
         f'aria-label="Seed {seed}"><p class="film-title">Seed {seed}</p>{stills}'

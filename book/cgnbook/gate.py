@@ -25,7 +25,7 @@ STEPS = 40  # from the real background to the generated one; the script has the 
 
 
 def pictures() -> tuple[Tensor, Tensor]:
-    """Both ends, [N, 2, 32, 32, 3] bytes, and their classes of digit, texture, background, [N, 3]."""
+    """Both ends, [N, 2, 32, 32, 3] bytes, and classes of digit, texture and background, [N, 3]."""
     with np.load(paths.records() / "gate.npz") as kept:
         return torch.from_numpy(kept["x"]), torch.from_numpy(kept["cues"]).long()
 
@@ -46,9 +46,7 @@ def answers(ends: Tensor) -> dict[str, Tensor]:
     """What each classifier names at every step, [N, STEPS + 1]."""
     x = torch.stack([faded(ends, step) for step in range(STEPS + 1)], 1)
     flat = to_signed(x.flatten(0, 1)).permute(0, 3, 1, 2)
-    return {
-        name: shipped.load(name, CNN())(flat).argmax(1).view(len(ends), -1) for name in ASKED
-    }
+    return {name: shipped.load(name, CNN())(flat).argmax(1).view(len(ends), -1) for name in ASKED}
 
 
 def tip(said: Sequence[int], digit: int) -> int | None:

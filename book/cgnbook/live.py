@@ -20,7 +20,7 @@ def loaded(*paths: str, folder: str = "../") -> str:
 
 
 def picture(pixels: np.ndarray, words: str) -> str:
-    """A picture that the page carries.  pixels: [H, W, 3] or [H, W] bytes.  words: what it shows."""
+    """A picture that a page carries.  pixels: [H, W, 3] or [H, W] bytes.  words: what it shows."""
     png = io.BytesIO()
     Image.fromarray(pixels).save(png, "png", optimize=True)
     data = base64.b64encode(png.getvalue()).decode()

@@ -24,7 +24,7 @@ PARTS = {
     "bg": "background",
     "x_gen": "composed",
 }
-# By metric, what it is called, its unit and digits: what a reader sees as intended, per cent, first.
+# By metric, what it is called, its unit and its digits; first what a reader sees as intended.
 MEASURES = {
     "shape_read": ("Shape read", 100, "{:.0f}%"),
     "texture_read": ("Texture read", 100, "{:.0f}%"),
@@ -54,7 +54,13 @@ def table(by: Mapping[str, ablations.Measured]) -> pd.DataFrame:
     by: `ablations.measured` by whose it is; what a source did not measure is left out.
     """
     return pd.DataFrame(
-        {"ablation": ablation, "metric": metric, "source": who, "value": mean(values), "n": len(values)}  # noqa: E501
+        {
+            "ablation": ablation,
+            "metric": metric,
+            "source": who,
+            "value": mean(values),
+            "n": len(values),
+        }
         for ablation in ABLATIONS
         for metric in MEASURES
         for who, of in by.items()

@@ -52,7 +52,10 @@ def test_a_long_description_ends_with_a_word(text):
 TWICE = '<link rel="preload" as="font" type="font/woff2" crossorigin href="a.woff2" />\n'
 TWICE += '<script src="../_static/vendor/fontawesome/6/js/all.min.js?digest=a"></script>\n'
 KEPT = '<script src="../_static/scripts/bootstrap.js"></script>'
-ICON, SILENT = '<i class="fa-solid fa-bars"></i>', '<i aria-hidden="true" class="fa-solid fa-bars"></i>'
+ICON, SILENT = (
+    '<i class="fa-solid fa-bars"></i>',
+    '<i aria-hidden="true" class="fa-solid fa-bars"></i>',
+)
 
 
 @pytest.mark.parametrize(

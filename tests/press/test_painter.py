@@ -336,13 +336,6 @@ def test_the_mask_is_taken_from_the_cgn(studio, classifiers):
     check(studio, classifiers)
 
 
-def test_no_page_carries_more_than_three_megabytes(tab, site):
-    """The page with the scripts and networks that are its own; the theme's are shared by all."""
-    for name in ("index.html", "book/02_composer.html"):
-        own = [HTML / name, *(HTML / path for path in painter.SCRIPTS)]
-        assert sum(path.stat().st_size for path in own) < 3e6
-
-
 def test_other_pages_load_none_of_it(tab, site):
     asked = []
     tab.on("request", lambda request: asked.append(request.url))
