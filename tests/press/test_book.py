@@ -24,7 +24,7 @@ IGNORED: dict[str, int] = {
     "11_explanations": 3,
     "12_disentanglement": 3,
     "13_set_size": 3,
-    "14_union": 4,
+    "14_union": 5,
     "15_out_of_distribution": 1,
     "16_discussion": 2,
     "18_cost": 1,
