@@ -112,7 +112,7 @@ def test_the_scripts_carry_the_shipped_files(opened):
             const hex = [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
             return [name, [hex, record.sha256]];
         })))""")
-    assert set(hashes) == set(networks.NAMES) == {painter.MAKER, *painter.ASKED}
+    assert set(hashes) == {painter.MAKER, *painter.ASKED} < set(networks.NAMES)
     for name, (found, told) in hashes.items():
         assert found == told == shipped.record(name)["sha256"]
 
