@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-NAMES = ("cnn-wildlife-original", "cnn-wildlife-cgn", "cgn-wildlife")
+NAMES = ("cnn-wildlife-original", "cnn-wildlife-cgn", "cnn-wildlife-union", "cgn-wildlife")
 
 
 def script(name: str) -> str:

@@ -3,8 +3,9 @@
 MathJax comes from the installed package sphinx-mathjax-offline.  Its own extension puts all
 24 MB under _static; this one copies the 2 MB that pages can ask for.  Thebe, which Jupyter Book
 puts on each page even where it is off, would fetch a script from a CDN; it is taken out.  So are
-the early loads of icon fonts, which a browser refuses to a page on disk, with an error for each;
-the style sheet loads the same files.
+two things about icons, since the style sheet of their font shows all of them: the early loads of
+fonts, which a browser refuses to a page on disk, with an error for each, and 1.5 MB of script that
+would draw the same icons once more.
 """
 
 import re
@@ -16,7 +17,10 @@ from sphinx.application import Sphinx
 
 MATHJAX = "_vendor/mathjax"
 BUNDLE = "tex-mml-chtml.js"  # TeX and MathML in, HTML with web fonts out
-EARLY_FONT = re.compile(r'<link rel="preload" as="font"[^>]*>\s*')
+ICONS = re.compile(
+    r'<link rel="preload" as="font"[^>]*>\s*'
+    r"|<script [^>]*vendor/fontawesome/[^>]*></script>\s*"
+)
 LATER = ["output/chtml/fonts", "input/tex/extensions"]  # what the bundle loads when it needs it
 
 
@@ -42,13 +46,15 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict, doctree: ob
         context[kind] = [entry for entry in context.get(kind, []) if not is_thebe(entry)]
 
 
-def drop_early_fonts(app: Sphinx, failure: Exception | None) -> None:
-    """Take the early loads of fonts out of the finished pages; the theme knows no switch."""
+def drop_icons(app: Sphinx, failure: Exception | None) -> None:
+    """Take what loads icons twice out of the finished pages; the theme knows no switch.  What is
+    left are letters of a font, which a screen reader should not try to read."""
     if failure or app.builder.format != "html":
         return
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text("utf-8")
-        if (left := EARLY_FONT.sub("", text)) != text:
+        left = ICONS.sub("", text).replace('<i class="fa', '<i aria-hidden="true" class="fa')
+        if left != text:
             page.write_text(left, "utf-8")
 
 
@@ -57,5 +63,5 @@ def setup(app: Sphinx) -> dict:
     app.config.mathjax_path = f"../{MATHJAX}/{BUNDLE}"
     app.connect("builder-inited", copy_mathjax)
     app.connect("html-page-context", drop_thebe, priority=900)
-    app.connect("build-finished", drop_early_fonts)
+    app.connect("build-finished", drop_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

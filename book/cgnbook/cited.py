@@ -31,16 +31,16 @@ SEED = 29
 
 
 class Facts(dict[str, object]):
-    """Facts by name, of a page."""
+    """Facts by name, of a page; what is added later hangs on no row."""
 
     def __init__(self, this: "Page", of: Callable[["Page"], Mapping[str, object]]):
         super().__init__(of(this))
-        self._this, self._of = this, of
+        self._this, self._of, self._own = this, of, dict(self)
 
     @functools.cached_property
     def rows(self) -> Mapping[str, pd.DataFrame]:
         """The numbers that a fact was made from, by its name, as far as found; takes seconds."""
-        return _rows(self, self._this, self._of)
+        return _rows(self._own, self._this, self._of)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def cited(facts: Callable[..., Mapping[str, object]]) -> Callable[..., Facts]:
 
 
 def _rows(
-    base: Facts, this: "Page", facts: Callable[["Page"], Mapping[str, object]]
+    base: Mapping[str, object], this: "Page", facts: Callable[["Page"], Mapping[str, object]]
 ) -> dict[str, pd.DataFrame]:
     numbers, rng = this.numbers, np.random.default_rng(SEED)
     noise = rng.uniform(0.5, 1, len(numbers))

@@ -4,14 +4,10 @@ Its networks come with the book and run in the reader's browser (book/_interacti
 the profile.  Without scripts, and on paper, ten pictures with both answers stand in its place.
 """
 
-import base64
-import io
-
 import pandas as pd
 import torch
-from PIL import Image
 
-from cgnbook import boxes, cited, composing
+from cgnbook import boxes, cited, composing, live
 from cgnbook.tables import pct
 from cgnlib import paths
 from cgnlib.chance import COMPOSER
@@ -24,36 +20,33 @@ MAKER = "cgn-wildlife"
 ASKED = {"cnn-wildlife-original": "originals", "cnn-wildlife-cgn": "counterfactuals"}
 SCRIPTS = ("engine/engine.js", *(f"engine/{name}.js" for name in (MAKER, *ASKED)))
 SCRIPTS += ("painter/pen.js", "painter/maker.js", "painter/painter.js")
+FILES = ("painter/painter.css", *SCRIPTS)
 CUES = ("digit", "texture", "background")
 APART = (0, 4, 8)  # of the classes of digit, texture and background: 3, 7 and 1 among them
 
 
 def page() -> boxes.Shown:
     """The picture of the first page, and what stands for it without scripts."""
-    return boxes.Shown(f'<div class="painter">{still()}</div>{_files("")}')
+    return boxes.Shown(f'<div class="painter live">{still()}</div>{live.loaded(*FILES, folder="")}')
 
 
 def doors() -> boxes.Shown:
     """The same in a chapter, where the CGN makes the mask as well and its noise can be turned."""
     off = "<noscript><p>Painting needs scripts, which are off here.</p></noscript>"
-    return boxes.Shown(f'<div class="painter" data-doors>{off}</div>{_files("../")}')
-
-
-def _files(folder: str) -> str:
-    """What makes it live.  folder: the way from the page to where the build puts the files."""
-    scripts = (f'<script src="{folder}{path}" defer></script>' for path in SCRIPTS)
-    return f'<link rel="stylesheet" href="{folder}painter/painter.css">{"".join(scripts)}'
+    return boxes.Shown(f'<div class="painter live" data-doors>{off}</div>{live.loaded(*FILES)}')
 
 
 def facts() -> dict[str, object]:
     """How often both are right about real digits whose texture and background are drawn."""
-    records = {who: (name, shipped.record(name)) for name, who in ASKED.items()}
-    [n] = {of["test_images"] for _, of in records.values()}
-    right = {
-        f"right-{who}": cited.Number(pct(of["test_accuracy"]), [_source(name, of)])
-        for who, (name, of) in records.items()
-    }
-    return right | {"right-of": f"{n:,}", "answers-ms": _took()}
+    [n] = {shipped.record(name)["test_images"] for name in ASKED}
+    told = {f"right-{who}": right(name) for name, who in ASKED.items()}
+    return told | {"right-of": f"{n:,}", "answers-ms": _took()}
+
+
+def right(name: str) -> cited.Number:
+    """How often a shipped classifier is right about real test digits, in per cent."""
+    of = shipped.record(name)
+    return cited.Number(pct(of["test_accuracy"]), [_source(name, of)])
 
 
 def _took() -> cited.Number:
@@ -90,24 +83,21 @@ def still() -> str:
     rows = [("Picture", map(_picture, x, scenes))]
     for name, who in ASKED.items():
         said = shipped.load(name, CNN())(to_signed(x)).argmax(1).tolist()
-        rows.append((f"Learned from {who}", map(_answer, said, scenes)))
+        rows.append((f"Learned from {who}", map(answer, said, scenes)))
     body = "".join(
         f'<tr><th scope="row">{head}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
         for head, cells in rows
     )
-    return f'<div class="painter-still"><table>{body}</table></div>'
+    return f'<div class="live-still"><table>{body}</table></div>'
 
 
 def _picture(x: torch.Tensor, scene: tuple[int, int, int]) -> str:
     """x: [3, 32, 32] bytes."""
-    png = io.BytesIO()
-    Image.fromarray(x.permute(1, 2, 0).numpy()).save(png, "png", optimize=True)
-    data = base64.b64encode(png.getvalue()).decode()
     words = "{} in the texture of {}, before the background of {}".format(*scene)
-    return f'<img alt="{words}" src="data:image/png;base64,{data}">'
+    return live.picture(x.permute(1, 2, 0).numpy(), words)
 
 
-def _answer(said: int, scene: tuple[int, int, int]) -> str:
+def answer(said: int, scene: tuple[int, int, int]) -> str:
     """The answer, marked by the cue that it follows, and whether it is the digit."""
     cue = dict(zip(scene, CUES, strict=True)).get(said, "none")
     return f'<span data-cue="{cue}">{said}&nbsp;{"✓" if cue == CUES[0] else "✗"}</span>'

@@ -1,6 +1,6 @@
 """Weights that come with the book, in half precision, and the record of their training.
 
-The menagerie's pretrained parts; a CGN of each MNIST variant, and two classifiers of W-MNIST,
+The menagerie's pretrained parts; a CGN of each MNIST variant, and three classifiers of W-MNIST,
 trained here at the paper's size.  Scripts in data_prep/ make them (`ship.py`), in folders beside
 themselves.
 """

@@ -31,7 +31,7 @@ def test_a_chapter_loads_the_same_from_one_folder_up(soup):
 
 
 def test_the_still_shows_a_picture_of_each_digit_and_two_answers(soup):
-    images = soup.select(".painter-still img")
+    images = soup.select(".live-still img")
     assert [image["alt"][0] for image in images] == list("0123456789")
     assert images[3]["alt"] == "3 in the texture of 7, before the background of 1"
     _, originals, counterfactuals = soup.find_all("tr")

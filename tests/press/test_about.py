@@ -49,16 +49,24 @@ def test_a_long_description_ends_with_a_word(text):
     assert len(said) <= about.LONGEST + 2 and set(said.split()) <= {"word", "…"}
 
 
-FONT = '<link rel="preload" as="font" type="font/woff2" crossorigin href="a.woff2" />\n'
+TWICE = '<link rel="preload" as="font" type="font/woff2" crossorigin href="a.woff2" />\n'
+TWICE += '<script src="../_static/vendor/fontawesome/6/js/all.min.js?digest=a"></script>\n'
+KEPT = '<script src="../_static/scripts/bootstrap.js"></script>'
+ICON, SILENT = (
+    '<i class="fa-solid fa-bars"></i>',
+    '<i aria-hidden="true" class="fa-solid fa-bars"></i>',
+)
 
 
-@pytest.mark.parametrize(("failure", "left"), [(None, "<p>b</p>"), (OSError(), FONT + "<p>b</p>")])
-def test_no_font_is_asked_for_before_the_style_sheet_does(tmp_path, failure, left):
+@pytest.mark.parametrize(
+    ("failure", "left"), [(None, KEPT + SILENT), (OSError(), TWICE + KEPT + ICON)]
+)
+def test_icons_come_with_the_style_sheet_alone(tmp_path, failure, left):
     (tmp_path / "book").mkdir()
     made = tmp_path / "book/a.html"
-    made.write_text(FONT + "<p>b</p>")
+    made.write_text(TWICE + KEPT + ICON)
     builder = SimpleNamespace(format="html")
-    offline.drop_early_fonts(SimpleNamespace(builder=builder, outdir=tmp_path), failure)
+    offline.drop_icons(SimpleNamespace(builder=builder, outdir=tmp_path), failure)
     assert made.read_text() == left
 
 

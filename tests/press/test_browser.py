@@ -96,6 +96,7 @@ def settle(tab) -> None:
     tab.evaluate("document.fonts.ready.then(() => true)")
     tab.evaluate("window.MathJax?.startup?.promise?.then(() => true) ?? true")
     tab.wait_for_selector("body:not(:has(.painter)), .painter[data-rests]")
+    tab.wait_for_selector("body:not(:has(.gate)), .gate[data-swept]")
 
 
 def violations(tab) -> Iterator[str]:

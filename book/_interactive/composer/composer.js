@@ -8,6 +8,7 @@
 
   const CUES = ["shape", "texture", "background"];
   const PANELS = { shape: "mask m", texture: "texture f", background: "background b" };
+  const { element, button } = Live;
   const root = document.querySelector(".composer");
   const source = document.getElementById("composer-data");
   if (!root || !source || !("DecompressionStream" in window)) return;
@@ -75,13 +76,6 @@
     canvas.getContext("2d").putImageData(image, 0, 0);
   }
 
-  function element(name, attributes = {}, ...children) {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  }
-
   function panel(part, words) {
     const canvas = element("canvas", { role: "img", "data-part": part, "aria-label": words });
     return element("div", { class: `composer-panel composer-${part}` }, canvas,
@@ -91,15 +85,10 @@
   /* Ten radio buttons that show their parts, and a button that goes to the next sample. */
   function picker(cue) {
     const box = element("fieldset", { "data-cue": cue }, element("legend", {}, cue));
-    const grid = element("div", { class: "composer-classes" });
-    world.classes[cue].forEach((name, label) => {
-      const input = element("input",
-        { type: "radio", name: `composer-${cue}`, value: label, "aria-label": name });
-      input.checked = label === chosen[cue].label;
-      input.addEventListener("change", () => choose(cue, label));
-      const picture = element("canvas", { "aria-hidden": "true" });
-      grid.append(element("label", {}, input, picture, element("span", {}, name)));
-    });
+    const labels = world.classes[cue].map((name) =>
+      [element("canvas", { "aria-hidden": "true" }), element("span", {}, name)]);
+    const grid = element("div", { class: "composer-classes live-classes" },
+      ...Live.choices(`composer-${cue}`, labels, (label) => choose(cue, label)));
     box.append(grid);
     if (world.samples > 1) {
       const next = element("button", { type: "button", class: "composer-sample" });
@@ -182,12 +171,6 @@
     show();
   }
 
-  function button(words, act) {
-    const made = element("button", { type: "button" }, words);
-    made.addEventListener("click", act);
-    return made;
-  }
-
   function chooser() {
     const select = element("select", { id: "composer-world" });
     worlds.forEach((each, i) => select.append(element("option", { value: i }, each.title)));
@@ -208,7 +191,7 @@
 
   CUES.forEach((cue, i) => (chosen[cue] = { label: [3, 7, 1][i], sample: 0 }));
   root.append(
-    element("div", { class: "composer-bar" }, chooser(),
+    element("div", { class: "live-bar" }, chooser(),
       button("Shuffle", shuffle), button("Make all three agree", agree)),
     element("div", { class: "composer-stage" }, ...CUES.map((cue) => panel(cue, PANELS[cue])),
       panel("composed", "m·f + (1−m)·b")),

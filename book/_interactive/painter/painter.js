@@ -11,11 +11,11 @@
   const SYMBOLS = { digit: "mask m", texture: "texture f", background: "background b" };
   const SUBJECTS = { "cnn-wildlife-original": "originals", "cnn-wildlife-cgn": "counterfactuals" };
   const PAD = 384, VIEW = 128, WRITING_MS = 600;
+  const { element, button } = Live;
   const root = document.querySelector(".painter");
   if (!root || !window.Worker || !window.WEIGHTS) return;
 
   const doors = "doors" in root.dataset;
-  const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const engine = Engine.start(window.WEIGHTS), part = Maker.parts(engine);
   const tries = new Set(), fooled = Object.fromEntries(Object.keys(SUBJECTS).map((name) => [name, 0]));
   // own: strokes by hand, null while the digit is written by the page.  maker: of the mask
@@ -27,19 +27,6 @@
 
   /* ---- the page ---- */
 
-  function element(name, attributes = {}, ...children) {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  }
-
-  function button(words, act, kind = "") {
-    const made = element("button", { type: "button", class: kind }, words);
-    made.addEventListener("click", act);
-    return made;
-  }
-
   function tick(words, act, on) {
     const box = element("input", { type: "checkbox" });
     box.checked = on;
@@ -49,8 +36,8 @@
 
   const pad = element("canvas", { class: "painter-pad", width: PAD, height: PAD, role: "img" });
   const prompt = element("p", { class: "painter-prompt", "aria-hidden": "true" });
-  const said = element("p", { class: "painter-said", "aria-live": "polite" });
-  const link = element("a", { class: "painter-link", href: "#" }, "Link to this picture");
+  const said = element("p", { class: "live-said", "aria-live": "polite" });
+  const link = element("a", { class: "live-link", href: "#" }, "Link to this picture");
   const [heat, heatLabel] = tick("show where each looks", () => seen && show(), true);
   const [eraser, eraserLabel] = tick("erase", () => {}, false);
   const [own, ownLabel] = tick("mask by the CGN",
@@ -59,37 +46,25 @@
 
   function card(key, name) {
     const view = element("canvas", { width: VIEW, height: VIEW, role: "img" });
-    const answer = element("strong", { class: "painter-answer" });
-    const cue = element("span", { class: "painter-cue" });
-    const bars = element("ol", { "aria-hidden": "true" }, ...Array.from({ length: 10 }, (_, y) =>
-      element("li", {}, element("i"), element("span", {}, y))));
-    const count = element("p", { class: "painter-count" });
-    const box = element("section",
-      { class: "painter-card", "data-subject": key, "aria-label": `Learned from ${name}` }, view,
-      element("p", { class: "painter-name" }, "Learned from ", element("b", {}, name)),
-      element("p", { class: "painter-verdict" }, answer, cue), bars, count);
-    return { key, name, box, view, answer, cue, bars: [...bars.children], count };
+    const count = element("p", { class: "painter-count" }), made = Live.card(key, name);
+    made.box.prepend(view);
+    made.box.append(count);
+    return { ...made, view, count };
   }
 
   /* Ten radio buttons for the classes of a cue; those of textures and backgrounds show them. */
   function picker(cue) {
-    const grid = element("div", { class: "painter-classes" });
-    for (let label = 0; label < 10; label++) {
-      const input = element("input",
-        { type: "radio", name: `painter-${cue}`, value: label, "aria-label": label });
-      input.addEventListener("change", () =>
-        choose({ [cue]: label, ...(cue === "digit" && { own: null }) }));
-      grid.append(element("label", {}, input, element("span", {}, label)));
-    }
+    const labels = Array.from({ length: 10 }, (_, label) => [element("span", {}, label)]);
+    const grid = element("div", { class: "painter-classes live-classes" },
+      ...Live.choices(`painter-${cue}`, labels, (label) =>
+        choose({ [cue]: label, ...(cue === "digit" && { own: null }) })));
     return element("fieldset", { "data-cue": cue }, element("legend", {}, cue), grid);
   }
 
   /* What a mechanism makes now, and the noise that it makes it of. */
   function mechanism(cue) {
-    const turn = element("input", { type: "range", min: 0, max: Maker.TURNS - 1,
-      "aria-label": `Noise of the ${SYMBOLS[cue]}` });
-    turn.addEventListener("input", () => {
-      state = { ...state, turns: { ...state.turns, [cue]: +turn.value } };
+    const turn = Live.slider(`Noise of the ${SYMBOLS[cue]}`, Maker.TURNS - 1, (step) => {
+      state = { ...state, turns: { ...state.turns, [cue]: step } };
       refresh();
     });
     turn.addEventListener("change", () => rest());
@@ -179,22 +154,14 @@
   }
 
   const whose = (now, label) => CUES.filter((cue) => now[cue] === label);
-  const first = (p) => p.indexOf(Math.max(...p));
 
   function show() {
     const { now, made, image, answers } = seen;
     answers.forEach(({ p, heat: map }, i) => {
-      const { view, answer, cue, bars, box } = cards[i], follows = whose(now, first(p));
-      look(view, image, map);
-      view.setAttribute("aria-label",
+      look(cards[i].view, image, map);
+      cards[i].view.setAttribute("aria-label",
         `The image${heat.checked ? ", lit where this classifier looks" : ""}`);
-      answer.textContent = first(p);
-      cue.textContent = follows.length ? `the ${follows.join(" and the ")}` : "none of the three";
-      box.dataset.follows = follows[0] || "none";
-      bars.forEach((bar, y) => {
-        bar.style.setProperty("--p", p[y]);
-        bar.dataset.cue = whose(now, y)[0] || "none";
-      });
+      cards[i].tell(p, (label) => whose(now, label));
     });
     root.querySelectorAll(".painter-mechanism").forEach((box) =>
       enlarge(box.querySelector("canvas"), made[box.dataset.cue]));
@@ -209,7 +176,7 @@
     if (shown && now.digit !== now.texture && now.digit !== now.background && !tries.has(code)) {
       tries.add(code);
       answers.forEach(({ p }, i) => {
-        const label = first(p), paint = label === now.texture || label === now.background;
+        const label = Live.first(p), paint = label === now.texture || label === now.background;
         fooled[cards[i].key] += paint && label !== now.digit;
       });
     }
@@ -262,7 +229,7 @@
     root.classList.toggle("painter-touched", Boolean(state.own));
     if (["digit", "seed", "own", "maker"].some((key) => state[key] !== before[key])) {
       const whole = own.checked ? [] : Pen.written(state.digit, Maker.chance(state.seed));
-      if (state.own || still || own.checked) strokes = state.own || whole;
+      if (state.own || Live.still || own.checked) strokes = state.own || whole;
       else await write(whole);
     }
     return rest(told);
@@ -328,12 +295,12 @@
     if (asked && address(asked) !== root.dataset.rests) choose(asked);
   });
 
-  root.append(element("div", { class: "painter-live" },
+  root.append(element("div", { class: "live-now" },
     element("div", { class: "painter-stage" },
       element("div", { class: "painter-easel" }, pad, prompt),
       element("div", { class: "painter-cards" }, ...cards.map(({ box }) => box))),
-    element("div", { class: "painter-bar" },
-      button("Surprise me", surprise, "painter-first"), button("Clear", clear), heatLabel,
+    element("div", { class: "live-bar" },
+      button("Surprise me", surprise, "live-first"), button("Clear", clear), heatLabel,
       ...(doors ? [ownLabel, eraserLabel] : []), link),
     ...(doors ? [element("div", { class: "painter-mechanisms" }, ...CUES.map(mechanism))] : []),
     element("div", { class: "painter-pickers" }, ...CUES.map(picker)), said));
@@ -341,7 +308,7 @@
   const opening = addressed() || state;
   state = { ...state, seed: -1 };
   choose(opening, false).then(async () => {
-    root.classList.add("painter-on");
+    root.classList.add("live-on");
     for (const cue of CUES.slice(1))
       for (let label = 0; label < 10; label++)
         if (label !== state[cue]) dress(cue, label, await part(cue, label, 1, 0));

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from cgnbook import boxes, composing
+from cgnbook import boxes, composing, live
 from cgnbook.composing import CUES, Answers, Parts, World
 from cgnbook.drawing import STYLE, tile
 from cgnbook.names import NAMES
@@ -31,7 +31,7 @@ SUBJECTS = {
     "texture": ("Invariant classifier, texture head", "texture"),
     "bg": ("Invariant classifier, background head", "background"),
 }
-FILES = "../composer/"  # where the build puts book/_interactive/composer, seen from the page
+FILES = ("composer/composer.css", "composer/composer.js")
 
 
 def worlds(profile: str, digits: Sequence[Result], drawn: Sequence[Result]) -> list[World]:
@@ -87,12 +87,10 @@ def page(worlds: Iterable[World]) -> boxes.Shown:
     """The composer: its data and the files that make it work; hidden without scripts."""
     data = json.dumps([_described(world) for world in worlds])
     return boxes.Shown(
-        '<div class="composer" hidden></div>'
+        '<div class="composer live" hidden></div>'
         '<noscript><p class="composer-off">Choosing needs scripts, which are off here. '
         "The figure below shows ten choices.</p></noscript>"
-        f'<link rel="stylesheet" href="{FILES}composer.css">'
-        f'<script type="application/json" id="composer-data">{data}</script>'
-        f'<script src="{FILES}composer.js" defer></script>'
+        f'<script type="application/json" id="composer-data">{data}</script>{live.loaded(*FILES)}'
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from cgnbook import boxes, records, reported
+from cgnbook import boxes, cited, records, reported
 from cgnbook.drawing import STYLE
 from cgnbook.names import NONE
 from cgnlib import experiments as e
@@ -54,12 +54,27 @@ def facts(measured: pd.DataFrame) -> dict[str, object]:
         "growth-most": float(max(grown)),
         "peak": float(value["peak"]),
         "peak_bfloat16": float(value["peak_bfloat16"]),
-        "told-total-1080-ti": told["total-1080-ti"],
-        "told-total-lisa": told["total-lisa"],
-        "one-training": told["cgn-training-imagenet-other-settings"],
+        "told-total-1080-ti": float(told["total-1080-ti"]),
+        "told-total-lisa": float(told["total-lisa"]),
+        "one-training": float(told["cgn-training-imagenet-other-settings"]),
         "million-private": float(million["private"]),
         "million-on_disk": float(million["on_disk"]),
         "million-peak": float(million["private"] + million["mapped"]),
+    }
+
+
+def told(measured: pd.DataFrame) -> dict[str, cited.Number]:
+    """`facts`, each with where it is from."""
+    row, table = measured.iloc[0], "gpu_hours in reported.csv, table compute"
+    bench = {"who": f"Benchmarked on {machine(measured)}", "rows": "benchmarks.csv"}
+    bench |= {"command": "make bench", "scale": f"finished {row.finished[:10]} at {row.commit}"}
+    study = {"who": "Study", "rows": table}
+    ran = {"who": records.TRAINED, "rows": f"seconds and finished in {', '.join(ON_MNIST)}"}
+    ran |= {"command": "python -m cgnlib run --profile full all"}
+    whose = {"told": study, "one": study, "gpu": ran}
+    return {
+        name: cited.Number(fact, [whose.get(name.partition("-")[0], bench)])
+        for name, fact in facts(measured).items()
     }
 
 

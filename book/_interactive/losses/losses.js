@@ -1,0 +1,42 @@
+/* Switch a loss of claim 2 off, and see what a CGN makes that was trained without it.
+
+   The page has a panel for each setting; the chosen one is shown.  No CGN was trained without two
+   groups of losses, so switching one off switches the others on. */
+(function () {
+  "use strict";
+
+  const LOSSES = ["shape", "texture", "background", "reconstruction"];
+  const root = document.querySelector(".losses");
+  if (!root) return;
+
+  const panels = [...root.querySelectorAll(".losses-panel")];
+  const said = Live.element("p", { class: "losses-note", "aria-live": "polite" });
+  const address = Live.address(root, "loss", (place) => show(LOSSES[place - 1]));
+
+  const switches = LOSSES.map((name, i) => {
+    const box = Live.element("input", { type: "checkbox", role: "switch" });
+    box.addEventListener("change", () => {
+      show(box.checked ? null : name);
+      address.keep(box.checked ? 0 : i + 1);
+    });
+    const words = root.querySelector(`[data-without="${name}"] .losses-title`).cloneNode(true);
+    words.firstChild.remove(); // "Without "
+    return [box, Live.element("label", {}, box, Live.element("span", {}, ...words.childNodes))];
+  });
+
+  /* Show the setting without one group of losses, or with all. */
+  function show(without) {
+    const name = without ?? "none";
+    for (const panel of panels) panel.hidden = panel.dataset.without !== name;
+    switches.forEach(([box], i) => { box.checked = LOSSES[i] !== without; });
+    said.textContent = without
+      ? `Shown is a CGN trained ${panels.find((panel) => !panel.hidden).ariaLabel}. The others are on: `
+        + "no CGN was trained without two of these groups."
+      : "All losses are on. Switch one off.";
+  }
+
+  root.prepend(Live.element("div", { class: "losses-board" },
+    Live.element("div", { class: "losses-switches", role: "group", "aria-label": "Losses" },
+      ...switches.map(([, label]) => label)), said));
+  if (!address.read()) show(null);
+})();
