@@ -51,7 +51,7 @@
           const [inText, inHead] = [plain(text), plain(`${title} ${heading}`)];
           const hits = begins.filter((word) => word.test(inText)).length;
           if (!hits || !begins.every((word) => word.test(inText) || word.test(inHead))) continue;
-          const defines = page.endsWith("glossary.html") || plain(text).includes(`*${words[0]}`);
+          const defines = page.endsWith("glossary.html");
           const score = 2 * hits + begins.filter((word) => word.test(inHead)).length + 8 * defines;
           found.push({ page, title, anchor, heading, text, score });
         }

@@ -30,12 +30,9 @@ TOLD = ("Paper", "Study")
 
 @dataclass(frozen=True)
 class Row:
-    """A claim: how it is named on the page and in the data, and the findings by kind of evidence.
+    """A claim, where its evidence is, and the findings by kind of evidence."""
 
-    link: where its evidence is.
-    """
-
-    link: str
+    href: str
     name: str
     text: str
     by: Mapping[str, Finding]
@@ -69,7 +66,7 @@ class Forest:
         )
 
     def table(self) -> pd.DataFrame:
-        """A row for each mark and each end of an interval, with the columns of `drawn`; x in points."""
+        """A row for each mark and each end of an interval, in the columns of `drawn`; x in points."""
         return pd.DataFrame(
             [row.name, AXIS, "", kind + end, round(100 * x, 4), name, mark.said]
             for row in self.rows
@@ -118,8 +115,8 @@ class Forest:
         )
         strips = "".join(self._strip(name, of) for name, of in row.marks().items())
         return (
-            f'<section class="forest-claim"><div><p>{row.link}</p><ul>{badges}</ul></div>'
-            f"<div>{strips}</div></section>"
+            f'<div class="forest-claim"><div><p><a href="{row.href}">{escape(row.name)}</a><br>'
+            f"{escape(row.text)}</p><ul>{badges}</ul></div><div>{strips}</div></div>"
         )
 
     def _strip(self, name: str, of: Sequence[tuple[str, Mark]]) -> str:

@@ -176,9 +176,7 @@ def sentences(
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
     body = "".join(
         "<tr>"
-        + "".join(
-            f"<td{label(c)}{_EMPTY * (not v)}>{_text(v)}</td>" for c, v in row.items()
-        )
+        + "".join(f"<td{label(c)}{_EMPTY * (not v)}>{_text(v)}</td>" for c, v in row.items())
         + "</tr>"
         for row in table.to_dict("records")
     )

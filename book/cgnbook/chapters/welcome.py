@@ -228,7 +228,7 @@ def scorecard(this: Page, folder: str = "") -> boxes.Shown:
 def picture(this: Page) -> forest.Forest:
     """The claims as one forest plot; its box is `behind`."""
     return forest.Forest(
-        [forest.Row(_claim(c, "book"), c.name, c.text, dict(c.by)) for c in judged(this)]
+        [forest.Row(f"book/{c.page}.html#{c.anchor}", c.name, c.text, c.by) for c in judged(this)]
     )
 
 

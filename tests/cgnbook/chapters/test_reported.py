@@ -24,7 +24,10 @@ def numbers(table: str) -> list[str]:
             continue
         for column in made:
             for cell in made[column]:
-                if re.fullmatch(r"[\d./ ±()]+", cell) and column not in ("Digit", "Counterfactuals"):
+                if re.fullmatch(r"[\d./ ±()]+", cell) and column not in (
+                    "Digit",
+                    "Counterfactuals",
+                ):
                     found += [part.split(" ± ")[0] for part in cell.split(" / ")]
     return found
 
