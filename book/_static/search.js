@@ -49,10 +49,11 @@
       for (const [anchor, heading, paragraphs] of sections)
         for (const text of paragraphs) {
           const [inText, inHead] = [plain(text), plain(`${title} ${heading}`)];
-          const hits = begins.filter((word) => word.test(inText)).length;
-          if (!hits || !begins.every((word) => word.test(inText) || word.test(inHead))) continue;
+          const count = (words) => begins.filter((word) => word.test(words)).length;
           const defines = page.endsWith("glossary.html");
-          const score = 2 * hits + begins.filter((word) => word.test(inHead)).length + 8 * defines;
+          if (!defines && !count(inText)) continue; // a heading alone is no paragraph
+          if (!begins.every((word) => word.test(inText) || word.test(inHead))) continue;
+          const score = 2 * count(inText) + 4 * count(plain(heading)) + 8 * defines;
           found.push({ page, title, anchor, heading, text, score });
         }
   found.sort((a, b) => b.score - a.score);
@@ -68,5 +69,6 @@
     item.append(link, excerpt(text));
     list.append(item);
   }
-  results.replaceChildren(said, ...(found.length ? [list] : []));
+  // after the theme has looked at the links of the page: it takes no address of a text
+  window.addEventListener("load", () => setTimeout(() => results.replaceChildren(said, ...(found.length ? [list] : []))));
 })();

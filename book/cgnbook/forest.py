@@ -66,7 +66,7 @@ class Forest:
         )
 
     def table(self) -> pd.DataFrame:
-        """A row for each mark and each end of an interval, in the columns of `drawn`; x in points."""
+        """A row for each mark and each end of an interval, as in `drawn.COLUMNS`; x in points."""
         return pd.DataFrame(
             [row.name, AXIS, "", kind + end, round(100 * x, 4), name, mark.said]
             for row in self.rows

@@ -25,7 +25,6 @@ from cgnlib.nets import shipped
 from cgnlib.nets.mnist import CGN, compose
 from cgnlib.runs import Result
 
-
 MARGIN = 0.30  # of test accuracy
 
 
