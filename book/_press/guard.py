@@ -71,8 +71,10 @@ def cell_defects(notebook: NotebookNode, source: Path) -> Iterator[str]:
 
 
 def has_picture(output: NotebookNode) -> bool:
-    """Does a page get an image from this output?"""
-    return any(kind.startswith("image/") for kind in output.get("data", {}))
+    """Does a page get an image from this output, a file or a drawing in its HTML?"""
+    data = output.get("data", {})
+    drawn = "<svg" in "".join(data.get("text/html", ""))
+    return drawn or any(kind.startswith("image/") for kind in data)
 
 
 def ignored_defects(cells: list[NotebookNode]) -> Iterator[str]:

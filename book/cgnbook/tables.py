@@ -164,19 +164,32 @@ def _size(settings: dict) -> str:
     return "published weights"
 
 
-def sentences(table: pd.DataFrame, name: str, *sources: boxes.Source) -> boxes.Shown:
+def sentences(
+    table: pd.DataFrame, name: str, *sources: boxes.Source, folded: str = ""
+) -> boxes.Shown:
     """A table whose cells hold sentences: they wrap, and a narrow screen puts them one below the
-    other under their headings.  name: its id in the page.  sources: what
-    stands behind it, for its box.  Empty cells become a dash."""
+    other under their headings, without the empty ones.
+
+    name: its id in the page.  sources: what stands behind it, for its box.  folded: words under
+    which the table is shut away until it is asked for.  Empty cells become a dash.
+    """
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
     body = "".join(
-        "<tr>" + "".join(f"<td{label(c)}>{_text(v)}</td>" for c, v in row.items()) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{label(c)}{_EMPTY * (not v)}>{_text(v)}</td>" for c, v in row.items())
+        + "</tr>"
         for row in table.to_dict("records")
     )
-    return boxes.Shown(
+    shown = (
         f'<table class="sentences" id="T_{name}"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table>" + boxes.box(name, table.replace("", NONE), *sources)
+        f"<tbody>{body}</tbody></table>"
     )
+    if folded:
+        shown = f'<details class="folded"><summary>{escape(folded)}</summary>{shown}</details>'
+    return boxes.Shown(shown + boxes.box(name, table.replace("", NONE), *sources))
+
+
+_EMPTY = ' class="none"'
 
 
 def _text(value: object) -> str:

@@ -13,6 +13,7 @@ NOT_RUN, NOT_MEASURED = "not run in full", "not measured"
 UNDECIDED = "undecided"  # nothing that the rule asks for can be seen there
 ROUNDING = 1e-9  # a lead of exactly the margin counts, whatever floats make of the difference
 FLOOR = 0.80  # of real images that a reader must read before it may judge made ones
+SHARE = 0.80  # of the ceiling that a reader must find in made ones
 Interval = tuple[float, float]
 
 
@@ -67,15 +68,30 @@ def badge(outcome: str) -> str:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """How far an effect lies beyond what its rule asks for, as a fraction; below 0 it falls short.
+
+    span: the ends of its interval, where it has one.  said: the effect in its own unit.
+    """
+
+    name: str
+    beyond: float
+    said: str
+    span: Interval | None = None
+    undecided: bool = False
+
+
+@dataclass(frozen=True)
 class Finding:
     """outcome: of a verdict.  effects: a line each, with its interval in brackets.  unit: of the
     effects, and what the interval spans.  values: the effects as numbers, by name: shares of a
-    ceiling, points, or how many trends were met of how many."""
+    ceiling, points, or how many trends were met of how many.  marks: the same, for a picture."""
 
     outcome: str
     effects: tuple[str, ...] = ()
     unit: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
+    marks: tuple[Mark, ...] = ()
 
 
 EYE = Finding(NOT_MEASURED, unit="judged by eye")
@@ -84,41 +100,59 @@ EYE = Finding(NOT_MEASURED, unit="judged by eye")
 def shares(
     verdict: Verdict, of: Mapping, ceiling: Mapping, names: Mapping, which: str = "mean"
 ) -> Finding:
-    """Effects that are shares of a ceiling.  of: the shares of each CGN, and n images, by name.
-    which: of several CGNs is the effect."""
+    """Effects that are shares of a ceiling, of which the rule asks for SHARE.  of: the shares of
+    each CGN, and n images, by name.  which: of several CGNs is the effect."""
     single = all(len(values) == 1 for values, _ in of.values())
-    lines = []
+    lines, marks = [], []
     for name, effect in verdict.effects.items():
         values, n = of[name]
-        if name in verdict.undecided:
-            lines.append(f"{names[name]} undecided: its reader reads {100 * ceiling[name]:.0f}%")
-            continue
         if single:
             low, high = of_share(values[0], n, ceiling[name])
         else:
             low, high = (end(values) / ceiling[name] for end in (min, max))
         line, span = f"{names[name]} {effect:.2f}", f"{low:.2f} to {high:.2f}"
-        lines.append(line if span == f"{effect:.2f} to {effect:.2f}" else f"{line} ({span})")
+        line += "" if span == f"{effect:.2f} to {effect:.2f}" else f" ({span})"
+        weak = name in verdict.undecided
+        if weak:
+            line = f"{names[name]} undecided: its reader reads {100 * ceiling[name]:.0f}%"
+        lines.append(line)
+        ends = low - SHARE, high - SHARE
+        marks.append(Mark(names[name], effect - SHARE, line, ends, weak))
     spans = "one CGN; 95% over images" if single else f"{which}; lowest to highest CGN"
     values = {names[name]: effect for name, effect in verdict.effects.items()}
-    return Finding(verdict.outcome, tuple(lines), f"of the ceiling ({spans})", values)
+    said = f"of the ceiling ({spans})"
+    return Finding(verdict.outcome, tuple(lines), said, values, tuple(marks))
 
 
-def points(verdict: Verdict, pairs: Mapping, unit: str) -> Finding:
-    """Differences in points of the means of two kinds of run, with their range over runs."""
-    lines, values, single = [], {}, True
+def points(
+    verdict: Verdict, pairs: Mapping, unit: str, asked: float, less: Mapping | None = None
+) -> Finding:
+    """Differences in points of the means of two kinds of run, with their range over runs.
+
+    asked: by how much the rule wants the first to lie above the second.  less: of what should
+    fall instead, by name, to which part of the second the rule wants it to fall.
+    """
+    lines, values, marks, single = [], {}, [], True
     for name, (high, low) in pairs.items():
         effect = mean(high) - mean(low)
         values[name] = 100 * effect
         line = f"{name} {signed(effect)}"
-        if len(high) > 1 or len(low) > 1:
+        several = len(high) > 1 or len(low) > 1
+        if several:
             single = False
             least, most = of_difference(high, low)
             line += f" ({signed(least)} to {signed(most)})"
         lines.append(line)
+        above, below, by = high, low, asked
+        if less and name in less:
+            above, below, by = [less[name] * value for value in low], high, 0.0
+        beyond = mean(above) - mean(below) - by
+        least, most = of_difference(above, below)
+        span = (least - by, most - by) if several else None
+        marks.append(Mark(name, beyond, line, span))
     spans = "single runs" if single else "range over seeds"
     said = f"{unit} ({spans})" if lines else ""
-    return Finding(verdict.outcome, tuple(lines), said, values)
+    return Finding(verdict.outcome, tuple(lines), said, values, tuple(marks))
 
 
 def signed(difference: float) -> str:

@@ -9,7 +9,10 @@ import about
 import landmarks
 import offline
 
-APP = SimpleNamespace(config=SimpleNamespace(html_title="A book"))
+APP = SimpleNamespace(
+    config=SimpleNamespace(html_title="A book", html_baseurl="", html_theme_options={}),
+    builder=SimpleNamespace(get_target_uri=lambda page: f"{page}.html"),
+)
 
 
 def page(*paragraphs: str) -> nodes.document:

@@ -150,11 +150,43 @@ def test_a_fault_would_be_found(tab, site, visits):
     assert [found.partition(":")[0] for found in violations(tab)] == ["button-name"]
 
 
-def test_a_search_finds_a_word_of_the_book(tab, site):
-    tab.goto(site + "search.html?q=menagerie")
-    tab.wait_for_selector("#search-results li a")
-    found = tab.locator("#search-results li a").all_inner_texts()
-    assert any("menagerie" in title for title in found)
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_search_finds_paragraphs_also_on_disk(tab, site, on_disk):
+    complaints = []
+    tab.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    tab.goto((HTML.as_uri() + "/" if on_disk else site) + "search.html?q=readers")
+    first = tab.locator("#search-results li").first
+    assert first.locator("a").inner_text() == "Glossary: reader"  # where it is defined
+    every = tab.locator("#search-results li").all()
+    assert len(every) > 10 and all(it.locator("mark").count() for it in every[1:])
+    first.locator("a").click()
+    tab.wait_for_url("**/glossary.html#term-reader*")
+    assert not complaints
+
+
+def test_a_search_for_nothing_finds_nothing(tab, site):
+    tab.goto(site + "search.html?q=zyzzyva")
+    assert tab.locator("#search-results").inner_text() == "0 paragraphs with “zyzzyva”."
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_term_says_what_it_means_on_hover_on_tap_and_by_keyboard(tab, site, width):
+    tab.set_viewport_size({"width": width, "height": WIDTHS[width]})
+    tab.goto(site + "index.html")
+    term = tab.locator(".defined").first
+    button, note = term.locator("button"), term.locator("[role=tooltip]")
+    assert not note.is_visible()
+    button.hover()
+    assert note.is_visible() and len(note.inner_text()) > 20
+    tab.keyboard.press("Escape")
+    assert not note.is_visible()
+    tab.mouse.move(0, 0)
+    button.focus()
+    box = note.bounding_box()
+    assert note.is_visible() and box["x"] >= 0 and box["x"] + box["width"] <= width
+    button.evaluate("of => of.blur()")
+    button.click()
+    assert note.is_visible()
 
 
 @pytest.fixture(scope="module")

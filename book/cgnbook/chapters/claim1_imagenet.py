@@ -14,6 +14,7 @@ from cgnbook.verdict import (
     EYE,
     FLOOR,
     ROUNDING,
+    SHARE,
     UNRUN,
     Finding,
     Verdict,
@@ -34,7 +35,7 @@ KEY = "disentanglement-menagerie-none-s0", f"shape_read_{CLASSES.index('key')}"
 def rule(
     read: Mapping[str, float],
     ceiling: Mapping[str, float],
-    share: float = 0.80,
+    share: float = SHARE,
     floor: float = FLOOR,
 ) -> Verdict:
     """Shape, texture and background can be chosen one by one.

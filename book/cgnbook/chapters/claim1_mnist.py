@@ -19,8 +19,10 @@ from cgnbook.verdict import (
     FLOOR,
     NOT_MEASURED,
     ROUNDING,
+    SHARE,
     UNRUN,
     Finding,
+    Mark,
     Verdict,
     judged,
     mean,
@@ -33,7 +35,6 @@ from cgnlib.experiments.recipes import PUBLISHED as PUBLISHED_RECIPES
 from cgnlib.runs import Result
 
 Read = Mapping[str, Mapping[str, float]]  # by variant and CGN
-SHARE = 0.80  # of what the reader makes of real digits
 
 
 def rule(read: Read, ceiling: Mapping[str, float]) -> Verdict:
@@ -101,16 +102,17 @@ def finding_of_recipe(frame: pd.DataFrame) -> Finding:
     verdict = recipe_rule(read, ceiling)
     lines: list[str] = []
     values: dict[str, float] = {}
+    marks: list[Mark] = []
     for v in VARIANTS if verdict.effects else ():
         cgns = [f"{v} {cgn}" for cgn in read[v]]
         good = len(set(cgns) & set(verdict.met))
         weak = set(cgns) <= set(verdict.undecided)
         lines.append(f"{NAMES[v]} " + ("undecided" if weak else f"{good} of {len(cgns)}"))
+        marks.append(Mark(NAMES[v], good / len(cgns) - 1, lines[-1], undecided=weak))
         if not weak:
             values[NAMES[v]] = good
-    return Finding(
-        verdict.outcome, tuple(lines), "CGNs that show the digit" if lines else "", values
-    )
+    unit = "CGNs that show the digit" if lines else ""
+    return Finding(verdict.outcome, tuple(lines), unit, values, tuple(marks))
 
 
 def findings(this: Page) -> dict[str, Finding]:
@@ -126,7 +128,9 @@ def findings(this: Page) -> dict[str, Finding]:
 def findings_of_recipe(this: Page) -> dict[str, Finding]:
     """Whether the published recipe finds them: the study's count, and our retrainings."""
     told = lottery.study(this, "trained")
+    share = told[10] / sum(told.values())
     kept = f"C-MNIST {told[10]} of {sum(told.values())} with ten usable digits"
+    mark = Mark(NAMES["colored"], share - 1, kept)
     by = {
         AUTHORS: Finding(NOT_MEASURED, unit="one CGN of each variant was published"),
         TRAINED: finding_of_recipe(this.reference),
@@ -135,7 +139,7 @@ def findings_of_recipe(this: Page) -> dict[str, Finding]:
     if not as_published(this.profile):
         of_its_own = f"{this.profile} trains by a recipe of its own"
         by[this.label] = Finding(NOT_MEASURED, unit=of_its_own)
-    return {"Study": Finding(NOT_MEASURED, (kept,), "counted by eye")} | by
+    return {"Study": Finding(NOT_MEASURED, (kept,), "counted by eye", marks=(mark,))} | by
 
 
 def as_published(profile: str) -> bool:

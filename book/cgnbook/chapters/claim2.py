@@ -14,7 +14,7 @@ from cgnbook.drawing import STYLE
 from cgnbook.names import NONE, REMOVED, formula
 from cgnbook.page import Page
 from cgnbook.records import FULL, TRAINED
-from cgnbook.verdict import ROUNDING, UNRUN, Finding, Verdict, judged, mean, told
+from cgnbook.verdict import ROUNDING, UNRUN, Finding, Mark, Verdict, judged, mean, told
 from cgnbook.words import NUMBERS, listed
 from cgnlib import experiments
 from cgnlib.data import categories, menagerie
@@ -95,13 +95,14 @@ def finding(measured: Measured, classes: int) -> Finding:
     line = "{met} of {of} trends".format(**values)
     if found.undecided:
         line += f", {NUMBERS[len(found.undecided)]} more undecided"
+    marks = (Mark("trends", len(found.met) / max(values["of"], 1) - 1, line),)
     seeds = min(len(measured[a]["inception_score"]) for a in ABLATIONS)
     met = {len(rule(_one(measured, seed), classes).met) for seed in range(seeds)}
     if len(met) == 1:
         spans = "single runs" if seeds == 1 else f"the same for each of {seeds} seeds"
-        return Finding(found.outcome, (line,), spans, values)
+        return Finding(found.outcome, (line,), spans, values, marks)
     line += f" ({min(met)} to {max(met)})"
-    return Finding(found.outcome, (line,), "range over seeds", values)
+    return Finding(found.outcome, (line,), "range over seeds", values, marks)
 
 
 def findings(this: Page) -> dict[str, Finding]:
@@ -109,7 +110,7 @@ def findings(this: Page) -> dict[str, Finding]:
     by = {
         source: finding(measured, classes(this, source))
         for source, measured in of(this).items()
-        if source not in ("Paper", CACHED)
+        if source != CACHED
     }
     told = f"{by['Study'].unit}; the study calls them inconclusive"
     return by | {"Study": replace(by["Study"], unit=told)}

@@ -33,7 +33,10 @@ CUES = {  # Okabe and Ito's colours
 HEADS = ("plain", "shape", "texture", "bg")
 
 
-def rule(bias: Mapping[str, Sequence[float]], margin: float = 0.10) -> Verdict:
+MARGIN = 0.10  # of shape bias
+
+
+def rule(bias: Mapping[str, Sequence[float]], margin: float = MARGIN) -> Verdict:
     """The shape head of an invariant classifier decides by shape.
 
     bias: shape bias of the plain classifier (`plain`) and of the heads `shape` and `texture`, one
@@ -66,7 +69,7 @@ def finding(by: Measured) -> Finding:
         return Finding(found.outcome)
     rivals = {"over the plain classifier": "plain", "over the texture head": "texture"}
     pairs = {words: (bias["shape"], bias[who]) for words, who in rivals.items()}
-    said = points(found, pairs, "points of shape bias")
+    said = points(found, pairs, "points of shape bias", MARGIN)
     if (share := decided_by_either(by)) is None:
         return said
     caveat = f"the plain classifier goes by shape or texture in {100 * share:.0f}% of images"
@@ -84,7 +87,7 @@ def decided_by_either(by: Measured) -> float | None:
 def findings(this: Page) -> dict[str, Finding]:
     """What the study and each kind of our evidence found."""
     by = heads.by_source(this, "shape-bias")
-    return {source: finding(by[source]) for source in by if source != "Paper"}
+    return {source: finding(of) for source, of in by.items()}
 
 
 @cited

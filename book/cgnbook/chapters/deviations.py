@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cgnbook import reported
+from cgnbook import boxes, reported, tables
 
 COLUMNS = {
     "topic": "Topic",
@@ -11,6 +11,7 @@ COLUMNS = {
     "study": "Study",
     "this_book": "This book",
 }
+MADE = "read by hand; `book/records/inconsistencies.csv` names the places"
 # What a row is about, by the first part of its id.
 KINDS = {
     "code": "the paper, the released code or the study contradicts another",
@@ -30,16 +31,16 @@ def kind_of(table: pd.DataFrame) -> pd.Series:
     return table["id"].str.partition("-")[0]
 
 
-def choices() -> pd.DataFrame:
-    """Where sources differ and a choice had to be made: who does what, with the columns' titles."""
-    table = read()
-    chosen = table[kind_of(table).isin(("code", "book"))]
-    return chosen[list(COLUMNS)].rename(columns=COLUMNS)
+def shown(kind: str) -> boxes.Shown:
+    """The rows of a kind as cards, shut away."""
+    rows = of(kind)
+    return tables.sentences(rows, f"inconsistencies-{kind}", MADE, folded=f"{len(rows)} entries")
 
 
-def every() -> pd.DataFrame:
-    """Every row, with the remark, where it was found, and our code that goes with it."""
+def of(kind: str) -> pd.DataFrame:
+    """The rows of a kind: who does what, with the remark, where it was found, and our code."""
     table = read()
+    table = table[kind_of(table) == kind]
     table = table.assign(source="found in: " + table["where"])
     remarks = table["note"].str.cat(table["source"], sep="; ").str.removeprefix("; ")
     names = {"topic": "Topic", **{k: v for k, v in COLUMNS.items() if k != "topic"}}

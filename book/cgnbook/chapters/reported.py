@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal
 from types import SimpleNamespace
 
 import pandas as pd
@@ -12,6 +13,7 @@ from cgnbook.names import NAMES, NONE, SETTINGS
 from cgnlib.experiments import TRAIN_SETS, VARIANTS
 
 Row = SimpleNamespace  # a reported number
+DECIMALS = {"%": 1, "score": 1, "digits": 1, "coverage": 2, "fraction": 3}  # shown, at most
 SOURCES = ("paper", "article", "talk", "cached", "recomputed")
 REMOVED = {"shape": "L_shape", "text": "L_text", "bg": "L_bg", "rec": "L_rec", "none": "none"}
 REMOVED |= {"biggan": "BigGAN itself"}
@@ -51,7 +53,20 @@ def grid(
 
 
 def _number(row: Row) -> str:
-    return f"{row.value} ± {row.spread}" if row.spread else row.value
+    """With no more decimals than its column has; a spread has its n behind it, if it has one."""
+    shown = rounded(row.value, row)
+    if row.spread:
+        shown += f" ± {rounded(row.spread, row)}" + f" ({row.n})" * (row.n not in ("", "1"))
+    return shown
+
+
+def rounded(number: str, row: Row) -> str:
+    """A number as it was printed, but for decimals beyond those of its kind; no digit is added."""
+    kind = "coverage" if row.metric == "mask_coverage" else row.unit
+    places = DECIMALS.get(kind, 9)
+    if len(number.partition(".")[2]) <= places:
+        return number
+    return str(Decimal(number).quantize(Decimal(10) ** -places, ROUND_HALF_UP))
 
 
 def _rows(table: str, **order: tuple) -> pd.DataFrame:
@@ -109,16 +124,6 @@ def retrained() -> pd.DataFrame:
     return grid(rows, {"Retrainings": _outcome}, lambda row: _RETRAINED[row.row])
 
 
-def usable_digits() -> pd.DataFrame:
-    """Usable digits of ten after those retrainings, on average."""
-    rows = _rows("edge-loss", row=tuple(_RETRAINED)).query("metric == 'usable_digits'")
-    down = {
-        "Retraining of C-MNIST": lambda row: _RETRAINED[row.row],
-        "Retrainings": lambda row: row.n,
-    }
-    return grid(rows, down, lambda row: "Usable digits, mean")
-
-
 def _outcome(row: Row) -> str:
     kind, _, rest = row.metric.partition("_with_")
     if rest:
@@ -146,11 +151,10 @@ def shape_bias() -> pd.DataFrame:
     order = [f"{data}+cgn-{head}" for data in ("in", "in-mini") for head in heads]
     rows = _rows("shape-bias", row=(*order, "in+cgn", "in-mini+cgn"), source=SOURCES)
     rows = rows[rows.source != "geirhos2019"]
-    down = {
-        "Trained on": lambda row: named_data(row.row),
-        "Measure": lambda row: METRICS[row.metric],
-    }
-    return grid(rows, down, _source)
+    return grid(rows, _OF_CLASSIFIERS, lambda row: METRICS[row.metric])
+
+
+_OF_CLASSIFIERS = {"Trained on": lambda row: named_data(row.row), "By": _source}
 
 
 def shape_bias_of_others() -> pd.DataFrame:
@@ -165,11 +169,7 @@ def backgrounds() -> pd.DataFrame:
     """The backgrounds challenge, accuracies and gaps in per cent."""
     order = ("in", "sin", "in+sin", "mixed-rand", "in+cgn", "in-mini+cgn", "in-mini+cgn-avg")
     rows = _rows("backgrounds", row=order, column=(*TESTS, ""), source=SOURCES)
-    down = {
-        "Trained on": lambda row: named_data(row.row),
-        "Test": lambda row: TESTS.get(row.column) or METRICS[row.metric],
-    }
-    return grid(rows, down, _source)
+    return grid(rows, _OF_CLASSIFIERS, lambda row: TESTS.get(row.column) or METRICS[row.metric])
 
 
 def overlap_by_digit() -> pd.DataFrame:

@@ -9,7 +9,7 @@ from html import escape
 import pandas as pd
 import yaml
 
-from cgnbook import boxes, digits, lottery, reported
+from cgnbook import boxes, digits, forest, lottery, reported
 from cgnbook.chapters import (
     claim1_imagenet,
     claim1_mnist,
@@ -24,7 +24,7 @@ from cgnbook.names import key
 from cgnbook.page import Page
 from cgnbook.records import AUTHORS, PUBLISHED, THIS, TRAINED
 from cgnbook.tables import label
-from cgnbook.verdict import NOT_RUN, Finding, badge, mean
+from cgnbook.verdict import EYE, NOT_RUN, Finding, badge, mean
 from cgnbook.words import listed
 from cgnlib import experiments, paths
 from cgnlib.data import sources
@@ -79,6 +79,8 @@ CLAIMS: dict[Callable[[Page], dict[str, Finding]], tuple[str, str, str, str]] = 
 }
 # Where nobody ran the authors' weights: those of their CGN of ImageNet.
 NO_WEIGHTS = Finding(NOT_RUN, unit="their CGN of ImageNet was not run")
+TOLD = ("Paper", "Study")
+ABSENT = {"Paper": EYE}  # samples, and no number
 PLACES = {"menagerie": "On the menagerie.", "imagenet": "This run: on ImageNet."}
 BEHIND = (
     *("claim-1-mnist", "claim-1-imagenet", "claim-2", "claim-3-mnist", "claim-3-imagenet"),
@@ -119,19 +121,19 @@ class Claim:
 
 
 def judged(this: Page) -> list[Claim]:
-    """The claims, each by the study and by every kind of our evidence, a finding a kind.
+    """The claims, each by paper, study and every kind of our evidence, a finding a kind.
 
     this: the page of all claims, with the records named in BEHIND.
     """
     place = PLACES[experiments.profile(this.profile).world.name]
-    kinds = ("Study", AUTHORS, TRAINED, this.label)
+    kinds = (*TOLD, AUTHORS, TRAINED, this.label)
     return [
         Claim(
             name,
             text.format(place=place),
             page_of(findings.__module__),
             heading,
-            {kind: found.get(kind, NO_WEIGHTS) for kind in kinds},
+            {kind: found.get(kind, ABSENT.get(kind, NO_WEIGHTS)) for kind in kinds},
         )
         for findings, (claim, name, text, heading) in CLAIMS.items()
         for found in [findings(of_claim(this, claim))]
@@ -165,6 +167,7 @@ def facts(this: Page) -> Facts:
     behind = ~ours | (rows.claim.isin(lottery.BESIDE) & (rows.source != THIS))
     found = result(replace(this, numbers=rows[behind]))  # of few rows, since all are tried
     found |= {"profile": this.profile, "purpose": experiments.profile(this.profile).purpose}
+    found |= {"colophon": colophon()}
     found |= tally(judged(this))
     return found
 
@@ -215,7 +218,7 @@ def scorecard(this: Page, folder: str = "") -> boxes.Shown:
     this: the page of all claims.  folder: where the chapters lie, as seen from the page.
     """
     claims = judged(this)
-    columns = list(claims[0].by)
+    columns = [kind for kind in claims[0].by if kind != "Paper"]  # it cannot reproduce itself
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("Claim", *columns))
     body = "".join(
         f'<tr><th scope="row">{_claim(claim, folder)}</th>'
@@ -231,6 +234,18 @@ def scorecard(this: Page, folder: str = "") -> boxes.Shown:
         f'<table class="scorecard"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         + boxes.box("scorecard", table, *_behind(this))
     )
+
+
+def picture(this: Page) -> forest.Forest:
+    """The claims as one forest plot; its box is `behind`."""
+    return forest.Forest(
+        [forest.Row(f"book/{c.page}.html#{c.anchor}", c.name, c.text, c.by) for c in judged(this)]
+    )
+
+
+def behind(this: Page, plot: forest.Forest) -> boxes.Shown:
+    """The box of the forest plot."""
+    return boxes.Shown(boxes.box("claims", plot.table(), *_behind(this)))
 
 
 def _claim(claim: Claim, folder: str) -> str:
@@ -252,9 +267,25 @@ def _words(finding: Finding) -> str:
     return " ".join([finding.outcome, *finding.effects, *([finding.unit] * bool(finding.unit))])
 
 
+def colophon() -> str:
+    """Who wrote the book, which version it is, and its terms, from CITATION.cff, as sentences."""
+    cff = _cff()
+    people = [" ".join(filter(None, (who.get("given-names"), who.get("family-names"))))
+              or who["name"] for who in cff["authors"]]  # fmt: skip
+    date = f" of {cff['date-released']}" if "date-released" in cff else ""
+    return (
+        f"By {listed(people)}. Version {cff['version']}{date}. Code: {cff['license']}; "
+        "text and figures: CC BY 4.0."
+    )
+
+
+def _cff() -> dict:
+    return yaml.safe_load((paths.ROOT / "CITATION.cff").read_text("utf-8"))
+
+
 def citations() -> str:
     """The book, the paper and the study as BibTeX, from CITATION.cff."""
-    cff = yaml.safe_load((paths.records().parents[1] / "CITATION.cff").read_text("utf-8"))
+    cff = _cff()
     book = {
         "author": _authors(cff["authors"]),
         "title": _title(cff["title"]),
@@ -281,7 +312,7 @@ def citations() -> str:
 
 
 def _year_of_the_licence() -> str:
-    text = (paths.records().parents[1] / "LICENSE").read_text("utf-8")
+    text = (paths.ROOT / "LICENSE").read_text("utf-8")
     return text.partition("Copyright (c) ")[2][:4]
 
 

@@ -66,12 +66,10 @@ def test_every_row_says_what_this_book_does_and_what_shows_it():
     assert all(deviations.counts().values())
 
 
-def test_choices_leave_out_what_was_merely_hard():
-    shown = deviations.choices()
-    assert list(shown) == list(deviations.COLUMNS.values())
-    counts = deviations.counts()
-    assert len(shown) == counts["code"] + counts["book"] < len(deviations.every()) == len(ROWS)
-
-
-def test_every_row_tells_where_it_was_found():
-    assert deviations.every()["Remark"].str.contains("found in: .").all()
+def test_every_row_is_of_one_kind_and_tells_where_it_was_found():
+    shown = {kind: deviations.of(kind) for kind in deviations.KINDS}
+    assert {kind: len(rows) for kind, rows in shown.items()} == deviations.counts()
+    assert sum(map(len, shown.values())) == len(ROWS)
+    for rows in shown.values():
+        assert list(rows)[:5] == list(deviations.COLUMNS.values())
+        assert rows["Remark"].str.contains("found in: .").all()

@@ -4,6 +4,7 @@ import re
 
 import pandas as pd
 import pytest
+import yaml
 
 from cgnbook import page, painter, records
 from cgnbook.chapters import welcome
@@ -28,7 +29,7 @@ def claims(this):
 
 def test_every_claim_has_the_same_sources(claims):
     assert len(claims) == len(welcome.CLAIMS) == 7
-    kinds = ("Study", records.AUTHORS, records.TRAINED, THIS)
+    kinds = ("Paper", "Study", records.AUTHORS, records.TRAINED, THIS)
     assert {tuple(claim.by) for claim in claims} == {kinds}
 
 
@@ -89,10 +90,66 @@ def test_the_scorecard_shows_each_verdict_and_leads_to_its_evidence(this, claims
     assert html.partition("</table>")[0].count("<tr>") == 1 + len(claims)
     for claim in claims:
         assert f'href="book/{claim.page}.html#{claim.anchor}"' in html
-        for found in claim.by.values():
+        assert "Paper" not in html  # it cannot reproduce itself
+        for found in list(claim.by.values())[1:]:
             assert f">{found.outcome}</span>" in html
             assert all(effect in html for effect in found.effects)
     assert f'href="{claims[0].page}.html"' in welcome.scorecard(this).markup
+
+
+def test_marks_and_verdicts_say_the_same(claims):
+    """In claim 3 the whole bar has to clear the rule; elsewhere the mark itself."""
+    seen = 0
+    for claim in claims:
+        for found in claim.by.values():
+            if not found.marks or "by eye" in found.unit:
+                continue
+            ends = [m.span[0] if "Claim 3" in claim.name and m.span else m.beyond
+                    for m in found.marks]  # fmt: skip
+            counted = [end >= -1e-9 and not m.undecided
+                       for end, m in zip(ends, found.marks, strict=True)]  # fmt: skip
+            if claim.name == "Claim 1b, MNISTs":  # a CGN counts by itself
+                some = any(m.beyond > -1 for m in found.marks)
+            elif claim.name == "Claim 2":
+                some = found.values["met"] > 0
+            else:
+                some = any(counted)
+            want = REPRODUCED if all(counted) else PARTLY if some else NOT
+            assert found.outcome == want, (claim.name, found)
+            seen += 1
+    assert seen > 15
+
+
+def test_the_plot_has_every_mark_of_every_kind_and_fits(this, claims):
+    plot = welcome.picture(this)
+    html, table = plot._repr_html_(), plot.table()
+    marks = [(c.name, kind, m) for c in claims for kind, found in c.by.items() for m in found.marks]
+    assert html.count("<title>") == len(marks) == sum(~table.series.str.contains(", from|, to"))
+    for name, kind, mark in marks:
+        row = table[(table.panel == name) & (table.series == kind) & (table.y == mark.name)]
+        assert row.x.item() == pytest.approx(100 * mark.beyond, abs=1e-3)
+    places = [float(x) for x in re.findall(r'<svg x="([\d.-]+)%', html)]
+    assert len(places) == len(marks) and 0 < min(places) < max(places) < 100
+    rule = float(re.search(r'x1="([\d.]+)%"[^>]*class="forest-rule"', html)[1])
+    for place, (_, _, mark) in zip(places, sorted_as_drawn(claims), strict=True):
+        assert (place >= rule - 0.01) == (mark.beyond >= -1e-9)
+    assert html.count("verdict-") == sum(len(c.by) - 1 for c in claims)  # none for the paper
+
+
+def sorted_as_drawn(claims):
+    """Claim by claim and effect by effect, the kinds of each together."""
+    for claim in claims:
+        names = dict.fromkeys(m.name for found in claim.by.values() for m in found.marks)
+        for name in names:
+            yield from ((claim.name, kind, m) for kind, found in claim.by.items()
+                        for m in found.marks if m.name == name)  # fmt: skip
+
+
+def test_the_colophon_is_that_of_the_citation_file():
+    cff = yaml.safe_load((paths.ROOT / "CITATION.cff").read_text())
+    said = welcome.colophon()
+    assert cff["authors"][0]["name"] in said and f"Version {cff['version']}" in said
+    assert cff["license"] in said and "CC BY 4.0" in said
 
 
 def test_the_result_is_of_the_records(this):
