@@ -7,6 +7,7 @@ grey level, data sets by panel.
 
 import io
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 
 import matplotlib.pyplot as plt
@@ -15,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from cgnbook import drawn
@@ -50,6 +52,7 @@ STYLE = {
 # Okabe and Ito's colours, told apart by colour-blind readers; the style sheet has those of the dark
 CUES = {"shape": "#0072b2", "texture": "#e69f00", "background": "#009e73"}
 OTHER = "0.8"  # an answer that is none of the cues
+DARK = "#010101"  # dark in either theme, for letters on a light hue
 SOURCES = {  # mark, filling and edge: hollow is what is told, full what was run here
     "Paper": ("D", "white", "black"),
     "Study": ("s", "white", "black"),
@@ -74,6 +77,31 @@ def legend(figure: Figure, names: list[str], columns: int = 3, **more) -> Legend
     return figure.legend(
         handles=handles, loc="outside lower left", ncols=columns, columnspacing=1.2,
         handletextpad=0.2, borderpad=0, **more,
+    )  # fmt: skip
+
+
+def stack(axis: Axes, y: float, shares: Mapping[str, float], least: float = 0.06) -> None:
+    """A bar of shares by cue, each in its colour and with its number where that is `least` or more.
+
+    A name that is no cue has the colour of OTHER.
+    """
+    left, letters = 0.0, {"shape": "white", "texture": DARK, "background": DARK}
+    for name, share in shares.items():
+        colour = CUES.get(name, OTHER)
+        axis.barh(y, 100 * share, left=100 * left, color=colour, height=0.8, label=name)
+        if share >= least:
+            axis.text(100 * (left + share / 2), y, f"{100 * share:.0f}", ha="center", va="center",
+                      color=letters.get(name, "black"), fontsize=9)  # fmt: skip
+        left += share
+
+
+def cue_legend(figure: Figure, names: Mapping[str, str]) -> Legend:
+    """The cues of bars below a figure, as they are called there."""
+    handles = [Rectangle((0, 0), 1, 1, color=CUES.get(cue, OTHER), label=word)
+               for cue, word in names.items()]  # fmt: skip
+    return figure.legend(
+        handles=handles, loc="outside lower left", ncols=4, columnspacing=1.2, handlelength=1,
+        handletextpad=0.4, borderpad=0,
     )  # fmt: skip
 
 
@@ -114,7 +142,7 @@ def svg(figure: Figure) -> str:
     """A figure as a drawing that takes ink, paper, the colours of the cues and the font from the
     page that it stands in; by itself it is black on white."""
     with plt.rc_context(STYLE), io.StringIO() as file:
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(file, format="svg", dpi=144, metadata={"Date": None, "Creator": None})
         text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r" *<metadata>.*?</metadata>\n", "", text, flags=re.S)
@@ -134,6 +162,8 @@ def svg(figure: Figure) -> str:
 def _themed(found: re.Match) -> str:
     """A colour as the page has it; ValueError where it is neither a grey nor a cue's."""
     colour = found[0]
+    if colour == DARK:
+        return "#111"
     for cue, its in CUES.items():
         if colour == its:
             return f"var(--cue-{cue}, {colour})"
