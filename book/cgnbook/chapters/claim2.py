@@ -10,7 +10,7 @@ import pandas as pd
 from cgnbook import ablations, boxes
 from cgnbook.ablations import Measured
 from cgnbook.cited import cited
-from cgnbook.drawing import STYLE
+from cgnbook.drawing import CUES, STYLE
 from cgnbook.names import NONE, REMOVED, formula
 from cgnbook.page import Page
 from cgnbook.records import FULL, TRAINED
@@ -224,14 +224,33 @@ def _held(found: Verdict, trend: str) -> str:
     return f"{held} ({sign}%)"
 
 
-def panels(results: Sequence[Result], row: int) -> boxes.Shown:
-    """One class in every ablation, of its first CGN: mask, premask, texture, background, image."""
-    first: dict[str, Result] = {}
-    for result in results:
-        if result.run.generator:  # BigGAN itself has no parts
-            first.setdefault(result.run.ablation, result)
-    rows = [(formula(REMOVED[name]), result, row) for name, result in first.items()]
-    names = [name for name in ablations.PANELS if name != "x_gt"]
+def panels(by: Mapping[str, Sequence[Result]], row: int) -> boxes.Shown:
+    """One class in every ablation, of its first CGN: a block for each kind of evidence, first the
+    CGN with all losses.  Ringed: the part that a loss left out is about."""
+    blocks, shown = {}, []
+    for title, results in by.items():
+        first: dict[str, Result] = {}
+        for result in results:
+            if result.run.generator:  # BigGAN itself has no parts
+                first.setdefault(result.run.ablation, result)
+        blocks[title] = [(_without(name), first[name], row) for name in _RINGS]
+        shown += first.values()
+    at = {(i, _PARTS.index(part)): colour for i, (part, colour) in enumerate(_RINGS.values())
+          if part}  # fmt: skip
     with plt.rc_context(STYLE):
-        ablations.panels(rows, names, (7.0, 0.5 + 1.3 * len(rows)))
-    return boxes.show("ablation-panels", first.values())
+        ablations.panels(blocks, _PARTS, at)
+    return boxes.show("ablation-panels", shown)
+
+
+_PARTS = ("mask", "fg", "bg", "x_gen")
+_RINGS = {  # the part that each group of losses is about, and its colour
+    "none": ("", ""),
+    "shape": ("mask", CUES["shape"]),
+    "texture": ("fg", CUES["texture"]),
+    "background": ("bg", CUES["background"]),
+    "reconstruction": ("x_gen", "black"),
+}
+
+
+def _without(ablation: str) -> str:
+    return "all losses" if ablation == "none" else f"without {formula(REMOVED[ablation])}"

@@ -310,9 +310,7 @@ def sheet(this: Page, nets: Mapping[str, CGN], n: int = 2) -> boxes.Shown:
     """Counterfactuals of one CGN a variant, n of each digit, a column for each digit."""
     made = (f"`{of['run']}`, {of['device']}, {of['commit']}" for of in shipped_records().values())
     with plt.rc_context(STYLE):
-        _, axes = plt.subplots(
-            len(nets), 1, figsize=(8.2, 0.82 * n * len(nets) + 0.3), layout="constrained"
-        )
+        _, axes = plt.subplots(len(nets), 1, figsize=(WIDTH, 1.35 * len(nets)), layout="constrained")
         for axis, (variant, net) in zip(axes, nets.items(), strict=True):
             y = torch.arange(10).repeat(n)
             with torch.inference_mode():
@@ -321,5 +319,5 @@ def sheet(this: Page, nets: Mapping[str, CGN], n: int = 2) -> boxes.Shown:
                 )
                 images = bytes_of(compose(mask, fg, bg))
             tile(axis, images.reshape(n, 10, *images.shape[1:]))
-            axis.set_ylabel(NAMES[variant], fontsize=12, fontweight="bold")
+            axis.set_title(NAMES[variant])
     return boxes.show("shipped", this.reference_of("claim-1-mnist", "edge-loss"), *made)
