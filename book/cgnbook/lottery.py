@@ -50,7 +50,9 @@ def facts(this: Page) -> dict[str, object]:
             f"lottery-{recipe}-n": len(of.get_group(recipe)),
         }
     told = this.told("edge-loss", generator="edge", metric="test_accuracy_mean")
+    kept = this.told("edge-loss", generator="trained", metric="usable_digits").value.iloc[0]
     return found | {
+        "lottery-tries": 1 / (float(kept) / 10) ** 10,  # as if digits survived independently
         "lottery-trained-best": int(of.get_group("trained").usable.max()),
         "lottery-edge-accuracy": 100 * mean([mean(a) for a in of.get_group("edge").alone]),
         "lottery-told-accuracy": 100 * float(told.value.iloc[0]),

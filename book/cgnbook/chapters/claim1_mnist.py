@@ -9,7 +9,7 @@ import pandas as pd
 from cgnbook import boxes, digits, lottery
 from cgnbook.cited import cited
 from cgnbook.drawing import CUES, STYLE, WIDTH, arrays_of, tile
-from cgnbook.names import NAMES, NONE, key
+from cgnbook.names import NAMES, key
 from cgnbook.page import Page
 from cgnbook.records import AUTHORS, PUBLISHED, TRAINED
 from cgnbook.tables import pct
@@ -220,25 +220,6 @@ def quality(this: Page) -> pd.DataFrame:
             )
     table = pd.DataFrame(rows)
     return table.sort_values("Data", key=lambda c: c.map(list(NAMES.values()).index), kind="stable")
-
-
-def by_recipe(this: Page) -> pd.DataFrame:
-    """Usable digits of each retraining beside the mean that the study tells of its own."""
-    means = this.told("edge-loss", metric="usable_digits").set_index("generator").value
-    rows = []
-    for (variant, recipe), of in retrained(this).groupby(["variant", "recipe"], sort=False):
-        known = variant == "colored" and recipe in means
-        rows.append(
-            {
-                "Data": NAMES[variant],
-                "CGNs": digits.RECIPES[recipe],
-                "Usable digits": ", ".join(map(str, of.usable)),
-                "Mean": f"{of.usable.mean():.1f}",
-                "Study, mean": f"{means[recipe]:.1f}" if known else NONE,
-                "Image read": ", ".join(map(pct, of.read)),
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def samples(here: Sequence[Result], there: Sequence[Result], n: int = 2) -> boxes.Shown:

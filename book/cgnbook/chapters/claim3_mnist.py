@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import torch
 
@@ -297,8 +296,15 @@ def _name_cgns(axis: plt.Axes, frame: pd.DataFrame) -> None:
     at = 100 * rows.groupby(rows.generator.str[-1]).value.mean().sort_values()
     groups = (at.diff() > 4).cumsum()  # nearer than that, one name for both
     for _, of in at.groupby(groups):
-        axis.annotate(", ".join(sorted(of.index)), (of.mean(), TRAIN_SETS.index("cgn") + 0.08),
-                      (0, -3.5), textcoords="offset points", ha="center", va="top", fontsize=8)
+        axis.annotate(
+            ", ".join(sorted(of.index)),
+            (of.mean(), TRAIN_SETS.index("cgn") + 0.08),
+            (0, -3.5),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=8,
+        )
 
 
 def shipped_records() -> dict[str, dict]:
@@ -310,7 +316,9 @@ def sheet(this: Page, nets: Mapping[str, CGN], n: int = 2) -> boxes.Shown:
     """Counterfactuals of one CGN a variant, n of each digit, a column for each digit."""
     made = (f"`{of['run']}`, {of['device']}, {of['commit']}" for of in shipped_records().values())
     with plt.rc_context(STYLE):
-        _, axes = plt.subplots(len(nets), 1, figsize=(WIDTH, 1.35 * len(nets)), layout="constrained")
+        _, axes = plt.subplots(
+            len(nets), 1, figsize=(WIDTH, 1.35 * len(nets)), layout="constrained"
+        )
         for axis, (variant, net) in zip(axes, nets.items(), strict=True):
             y = torch.arange(10).repeat(n)
             with torch.inference_mode():

@@ -183,7 +183,7 @@ def _ranks(of: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return tuple((v - v.mean()) / v.std() for v in (x, y))
 
 
-def leaks(numbers: pd.DataFrame) -> boxes.Shown:
+def moved(numbers: pd.DataFrame) -> boxes.Shown:
     """Which reading changes when the class of another mechanism is exchanged: a panel a world, a
     row for each pair, its colour the mechanism's; a tick for the renderer, a mark for a CGN."""
     found = scores(numbers)
@@ -203,9 +203,7 @@ def leaks(numbers: pd.DataFrame) -> boxes.Shown:
                 axis.plot(true, y, "|", color="black", ms=9, mew=1.5, label=RENDERER)
                 axis.plot(made, y, "o", color=colour, ms=6, label="CGN")
             axis.set(title=title, xlim=(-1, 60), ylim=(len(LEAKS) - 0.5, -0.5))
-            axis.set_yticks(
-                range(len(LEAKS)), [f"{read}, by new {moved}" for moved, read in LEAKS]
-            )
+            axis.set_yticks(range(len(LEAKS)), [f"{read}, by new {moved}" for moved, read in LEAKS])
             axis.tick_params(axis="y", length=0)
             axis.axhline(1.5, color="0.6", lw=0.6)
             axis.grid(axis="x")
@@ -277,22 +275,6 @@ def made_worse(numbers: pd.DataFrame) -> pd.DataFrame:
     found = learned.pivot(index=["removed", "generator"], columns="metric", values="value")
     share = cgns(of[of.variant == "menagerie"]).set_index(["removed", "generator"]).share
     return found.join(share, how="inner").reset_index()
-
-
-def worse_table(numbers: pd.DataFrame) -> pd.DataFrame:
-    """`made_worse` by the loss that was left out, in percent, over the CGNs; last, a classifier
-    with three heads that saw no counterfactuals."""
-    found = made_worse(numbers)
-    rows = [
-        {"Left out": REMOVED[ablation], "Disentanglement": spread(of.share)}
-        | {title: spread(of[measure]) for measure, title in MEASURES.items()}
-        for ablation, of in ((a, found[found.removed == a]) for a in ABLATIONS)
-        if len(of)
-    ]
-    control = {MEASURES[m]: spread(values) for m, values in _control(numbers).items()}
-    return pd.DataFrame(
-        [*rows, {"Left out": "no counterfactuals", "Disentanglement": NONE} | control]
-    )
 
 
 def _control(numbers: pd.DataFrame) -> Mapping[str, pd.Series]:

@@ -166,11 +166,10 @@ def embeddings(results: Sequence[Result], chosen: int = 0) -> boxes.Shown:
             row[0].set_ylabel(NAMES[variant])
         for axis, title in zip(axes[0], _ROWS.values(), strict=True):
             axis.set_title(title, fontsize=10)
-        handles, labels = (
-            sum(parts, [])
-            for parts in zip(*(a.get_legend_handles_labels() for a in axes[:2, 0]), strict=True)
-        )
-        of = dict(zip(labels, handles, strict=True))
+        of = {}
+        for axis in axes[:2, 0]:
+            handles, labels = axis.get_legend_handles_labels()
+            of |= dict(zip(labels, handles, strict=True))
         figure.legend(of.values(), of, loc="outside lower left", ncols=2, markerscale=1.8,
                       handletextpad=0.1)  # fmt: skip
     return boxes.show("embeddings", _shown(results))

@@ -12,7 +12,7 @@ from cgnbook.drawing import STYLE, WIDTH, legend, sign
 from cgnbook.names import NAMES, NONE, key
 from cgnbook.page import Page
 from cgnbook.records import FULL
-from cgnbook.tables import pct, spread
+from cgnbook.tables import pct
 from cgnbook.words import listed
 from cgnlib import experiments
 from cgnlib.experiments import VARIANTS
@@ -222,20 +222,6 @@ def by_rule(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             rise, ratio = f"{100 * of[variant].rise:+.1f}", f"{100 * of[variant].ratio:.1f}"
             rows.append([source, NAMES[variant], rise, ratio, judge(of[variant])])
     return pd.DataFrame(rows, columns=["Source", "Data", "Rise", "Ratio", "By the rule"])
-
-
-def accuracies(found: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy in percent: a row for each size and number of passes, a column a ratio."""
-    ratios, rows = sorted(found.per_shape.unique()), []
-    order = found.assign(place=found.variant.map(VARIANTS.index)).sort_values(
-        ["place", "longer", "size"], kind="stable"
-    )
-    for (variant, size, epochs), of in order.groupby(["variant", "size", "epochs"], sort=False):
-        row = {"Data": NAMES[variant], "Images": f"{size:,}", "Passes": str(epochs)}
-        for ratio in ratios:
-            row[f"{ratio} a shape"] = spread(of[of.per_shape == ratio].accuracy)
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def steps(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

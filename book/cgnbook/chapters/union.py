@@ -203,17 +203,6 @@ def effects(of: Mapping[str, float], cue: str) -> dict[str, float] | None:
     }
 
 
-def crossed(frame: pd.DataFrame, cue: str) -> pd.DataFrame:
-    """Share of answers that name a cue, in percent: rows are images, columns classifiers."""
-    of = {t: m for t, m in means(frame).items() if effects(m, cue)}
-    rows = [
-        dict(zip(("Strokes", "Foreground", "Background"), map(ORIGINS.get, kind), strict=True))
-        | {SETTINGS[t]: pct(m[follows(kind, cue)]) for t, m in of.items()}
-        for kind in product(DOMAINS, repeat=len(PARTS))
-    ]
-    return pd.DataFrame(rows)
-
-
 def added(this: Page, cue: str) -> pd.DataFrame:
     """`effects` of every classifier in points: a row for each, with its source."""
     rows = []
@@ -251,7 +240,8 @@ def bars(this: Page) -> boxes.Shown:
         axis.set_yticks(places, labels)
         axis.yaxis.set_major_formatter(lambda at, i: labels[i].partition(", ")[2])
         axis.tick_params(axis="y", length=0)
-        axis.set(xlim=(0, 100), ylim=(places[-1] + 0.5, -1.1), xlabel="answers that name each cue, %")
+        axis.set(xlim=(0, 100), ylim=(places[-1] + 0.5, -1.1))
+        axis.set_xlabel("answers that name each cue, %")
         cue_legend(figure, words | {"none": "none"})
     return boxes.show("bars", this.reference)
 
@@ -272,14 +262,6 @@ def by_share(this: Page) -> dict[str, dict[float, list[float]]]:
         outer = {0.0: ends[variant]["cgn"], 1.0: ends[variant]["original"]}
         found[variant] = dict(sorted((inner | outer).items()))
     return found
-
-
-def share_table(this: Page) -> pd.DataFrame:
-    """`by_share` in percent."""
-    return pd.DataFrame(
-        {"Data": NAMES[v]} | {f"{100 * s:.0f}% originals": spread(a) for s, a in of.items()}
-        for v, of in by_share(this).items()
-    )
 
 
 def by_look(this: Page) -> dict[float, dict[str, float]]:
