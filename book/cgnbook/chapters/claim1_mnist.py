@@ -254,7 +254,8 @@ def mechanisms(results: Sequence[Result]) -> boxes.Shown:
         )
         for axis, result in zip(np.atleast_1d(axes), results, strict=True):
             arrays = arrays_of(result)
-            tile(axis, np.stack([arrays[name] for name in rows]))
+            shape = arrays["x_gen"].shape  # a mask has one channel
+            tile(axis, np.stack([np.broadcast_to(arrays[name], shape) for name in rows]))
             axis.set_yticks(np.arange(len(rows)) * 34 + 15.5, list(rows.values()))
             axis.tick_params(length=0)
             axis.set_title(NAMES[result.run.variant])
