@@ -2,7 +2,8 @@
 
 MyST-NB wraps every output of a cell with a caption in a figure, and knows no other kind.  So the
 box of a figure becomes the output of a cell of its own, and a figure whose name begins with `tab-`
-becomes a table with its caption above.  On the way a box learns what only the book knows: the name
+becomes a table with its caption above.  A drawing becomes a part of the page, from which it takes
+its colours and letters.  On the way a box learns what only the book knows: the name
 and number of its figure and the chapter it stands in.  What is written or drawn by hand gets a box
 that says so.  The box of a summary in the text is glued there, and only learns its chapter.
 """
@@ -22,6 +23,7 @@ from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
 
 BOX = '<details class="evidence"'
+DRAWING = "image/svg+xml"
 PAGE = "python book/_press/execute.py"
 KINDS = {"fig": ("figure", "Fig."), "tab": ("table", "Table")}
 
@@ -62,7 +64,12 @@ def place_boxes(app: Sphinx, page: str, source: list[str]) -> None:
     chapter = page.rpartition("/")[2] + (f" --profile {profile}" if profile else "")
     for cell in notebook["cells"]:
         cells.append(cell)
-        name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name", "")
+        said = cell["metadata"].get("mystnb", {})
+        name = said.get("figure", {}).get("name", "")
+        for output in cell.get("outputs", []):
+            if DRAWING in output.get("data", {}):
+                drawing = "".join(output["data"][DRAWING])
+                output["data"] = {"text/html": inlined(drawing, said.get("image", {}).get("alt"))}
         boxes = [output for output in cell.get("outputs", []) if BOX in markup_of(output)]
         for output in boxes:
             output["data"][html_of(output)] = named(markup_of(output), name, chapter)
@@ -71,6 +78,14 @@ def place_boxes(app: Sphinx, page: str, source: list[str]) -> None:
             tags = {"tags": ["remove-input"]}
             cells.append(cell | {"id": f"{cell['id']}-box", "metadata": tags, "outputs": boxes})
     source[0] = json.dumps(notebook | {"cells": cells})
+
+
+def inlined(drawing: str, alt: str | None) -> str:
+    """A drawing as a part of a page; KeyError where nothing says in words what it shows."""
+    if not alt:
+        raise KeyError("a drawing without an alternative text")
+    words = escape(" ".join(alt.split()))
+    return drawing.replace("<svg", f'<svg role="img" aria-label="{words}"', 1)
 
 
 def html_of(output: dict) -> str:

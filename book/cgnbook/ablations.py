@@ -9,17 +9,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cgnbook.drawing import arrays_of, tile
+from cgnbook.drawing import WIDTH, arrays_of, tile
 from cgnbook.names import NONE, REMOVED
 from cgnlib.runs import Result
 
 PANELS = {
-    "mask": "mask $m$",
-    "premask": "premask $\\tilde m$",
-    "fg": "texture $f$",
-    "bg": "background $b$",
-    "x_gen": "composed $x_{gen}$",
-    "x_gt": "BigGAN $x_{gt}$",
+    "mask": "mask",
+    "premask": "premask",
+    "fg": "texture",
+    "bg": "background",
+    "x_gen": "composed",
+    "x_gt": "BigGAN",
 }
 _PROBED = {
     "shape_read": "Shape",
@@ -62,18 +62,32 @@ def _whole(values: Sequence[float]) -> str:
 
 
 def panels(
-    rows: Sequence[tuple[str, Result, int]], names: Sequence[str], size: tuple[float, float]
+    blocks: Mapping[str, Sequence[tuple[str, Result, int]]],
+    names: Sequence[str],
+    ringed: Mapping[tuple[int, int], str] | None = None,
 ) -> None:
-    """Draw parts of CGNs on one axis.
+    """Draw parts of CGNs, a block below the other.
 
-    rows: a label, a run, and a class of its sheet each.  names: of PANELS, a column each.
+    blocks: by title, a label, a run and a class of its sheet for each row.  names: of PANELS, a
+    column each.  ringed: the colours of frames round pictures, by row and column.
     """
-    _, axis = plt.subplots(figsize=size, layout="constrained")
-    stacked = np.stack(
-        [np.stack([arrays_of(result)[name][c] for name in names]) for _, result, c in rows]
-    )
-    tile(axis, stacked)
-    side = stacked.shape[2] + 2
-    axis.set_xticks(np.arange(len(names)) * side + side / 2, [PANELS[name] for name in names])
-    axis.set_yticks(np.arange(len(rows)) * side + side / 2, [label for label, _, _ in rows])
-    axis.tick_params(length=0, labeltop=True, labelbottom=False)
+    side, left = (WIDTH - 0.95) / len(names), 0.3
+    rows = [len(block) for block in blocks.values()]
+    _, axes = plt.subplots(
+        len(blocks), 1, figsize=(WIDTH, sum(rows) * side + left * len(rows) + 0.35),
+        height_ratios=rows, layout="constrained", squeeze=False,
+    )  # fmt: skip
+    for axis, (title, block) in zip(axes[:, 0], blocks.items(), strict=True):
+        parts = [[arrays_of(result)[name][c] for name in names] for _, result, c in block]
+        tile(axis, np.array(parts))
+        step = parts[0][0].shape[0] + 2
+        middle = step / 2 - 1.5
+        axis.set_xticks(np.arange(len(names)) * step + middle, [PANELS[name] for name in names])
+        axis.set_yticks(np.arange(len(block)) * step + middle, [label for label, _, _ in block])
+        axis.tick_params(length=0, labeltop=True, labelbottom=False, labelsize=9)
+        axis.set_title(title)
+        for (row, column), colour in (ringed or {}).items():
+            corner = (column * step - 1.5, row * step - 1.5)
+            axis.add_patch(
+                plt.Rectangle(corner, step, step, fc="none", ec=colour, lw=2, clip_on=False)
+            )

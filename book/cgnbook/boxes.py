@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cgnbook import carried, drawn, records, reported
+from cgnbook import carried, drawing, drawn, records, reported
 from cgnbook.records import AUTHORS, THIS, TRAINED
 from cgnlib import experiments, paths
 from cgnlib.experiments import Profile, Run, with_needs
@@ -44,8 +44,9 @@ class Shown:
 
 def show(name: str, *sources: Source) -> Shown:
     """Show the figure that was just drawn, and return the box that stands under it."""
-    data, pictures = drawn.table(plt.gcf()), drawn.pictures(plt.gcf())
-    plt.show()
+    figure = plt.gcf()
+    data, pictures = drawn.table(figure), drawn.pictures(figure)
+    drawing.show(figure)
     return Shown(box(name, data, *sources, pictures=pictures))
 
 

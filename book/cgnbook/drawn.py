@@ -111,7 +111,7 @@ def _cut(image: AxesImage) -> Iterator[tuple[int, int, float, float, np.ndarray]
     h, w, gap = map(int, (image.get_gid() or GRID.format(height, width, 0)).split())
     for r, y in enumerate(range(0, height, h + gap)):
         for c, x in enumerate(range(0, width, w + gap)):
-            yield r, c, y + h / 2, x + w / 2, canvas[y : y + h, x : x + w]
+            yield r, c, y + h / 2, x + w / 2, canvas[y : y + h, x : x + w, :3]
 
 
 def _digest(pixels: np.ndarray) -> str:

@@ -6,19 +6,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from cgnbook import boxes, digits
-from cgnbook.drawing import STYLE
+from cgnbook.drawing import STYLE, WIDTH, legend, sign
 from cgnbook.page import Page
 from cgnbook.records import AUTHORS, PUBLISHED, TRAINED
 from cgnbook.verdict import mean
 
 BESIDE = ("claim-1-mnist", "claim-3-mnist", "edge-loss")  # what a page gathers for it
 RECIPES = {"trained": "as published", "edge": "with the edge loss"}
-# Hollow for what is told, full for what was run here; the mark says whose it is.
-_LOOKS = {
-    "Study": {"marker": "s", "mfc": "white", "mec": "black"},
-    AUTHORS: {"marker": "^", "mfc": "black", "mec": "black"},
-    TRAINED: {"marker": "v", "mfc": "0.45", "mec": "0.45"},
-}
 
 
 def study(this: Page, recipe: str) -> dict[int, int]:
@@ -56,7 +50,9 @@ def facts(this: Page) -> dict[str, object]:
             f"lottery-{recipe}-n": len(of.get_group(recipe)),
         }
     told = this.told("edge-loss", generator="edge", metric="test_accuracy_mean")
+    kept = this.told("edge-loss", generator="trained", metric="usable_digits").value.iloc[0]
     return found | {
+        "lottery-tries": 1 / (float(kept) / 10) ** 10,  # as if digits survived independently
         "lottery-trained-best": int(of.get_group("trained").usable.max()),
         "lottery-edge-accuracy": 100 * mean([mean(a) for a in of.get_group("edge").alone]),
         "lottery-told-accuracy": 100 * float(told.value.iloc[0]),
@@ -69,9 +65,9 @@ def drawn(this: Page, name: str = "lottery") -> boxes.Shown:
     Bars count the study's retrainings.  Below the axis: a mark for each network measured here.
     """
     of = ours(this)
-    with plt.rc_context(STYLE | {"font.size": 11}):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            3, 1, figsize=(4.4, 6.4), height_ratios=(3, 3, 2.6), layout="constrained"
+            3, 1, figsize=(WIDTH, 6.4), height_ratios=(3, 3, 2.6), layout="constrained"
         )
         for axis, (recipe, words) in zip(axes, RECIPES.items(), strict=False):
             told = study(this, recipe)
@@ -84,14 +80,7 @@ def drawn(this: Page, name: str = "lottery") -> boxes.Shown:
             axis.set(xlim=(-0.7, 10.7), ylim=(-5.4, 16), xticks=range(11), yticks=(0, 5, 10, 15))
         axes[1].set_xlabel("usable digits of ten")
         _accuracies(axes[2], this, of)
-        handles = [plt.Rectangle((0, 0), 1, 1, fc="white", ec="black")]
-        handles += [
-            plt.Line2D([], [], ls="none", ms=8, **_LOOKS[kind]) for kind in (TRAINED, AUTHORS)
-        ]
-        figure.legend(
-            handles, ["Study", TRAINED, AUTHORS], loc="outside lower center", ncols=3,
-            frameon=False, fontsize=9, columnspacing=1, handletextpad=0.3,
-        )  # fmt: skip
+        legend(figure, ["Study", TRAINED, AUTHORS])
     theirs = this.told("mnist-classification", train_on="cgn", variant="colored")
     return boxes.show(name, this.reference_of(*BESIDE), this.told("edge-loss"), theirs)
 
@@ -111,8 +100,7 @@ def _accuracies(axis: plt.Axes, this: Page, of: pd.DataFrame) -> None:
     _marks(axis, "Study", [100 * float(edge["test_accuracy_mean"])], 2.2, along=True)
     axis.set_yticks(range(len(rows)), list(rows))
     axis.set(xlim=(0, 100), ylim=(2.6, -0.6), xlabel="test accuracy, %")
-    axis.grid(axis="x", color="0.9")
-    axis.set_axisbelow(True)
+    axis.grid(axis="x")
 
 
 def _marks(
@@ -123,4 +111,4 @@ def _marks(
     for value in values:
         seen[value] = seen.get(value, 0) + 1
         drop = 0 if along else 1.6 * (seen[value] - 1)
-        axis.plot(value, y - drop, ls="none", ms=8, label=kind, **_LOOKS[kind])
+        axis.plot(value, y - drop, label=kind, **sign(kind))

@@ -135,8 +135,10 @@ def summary(this: Page, *behind: boxes.Source) -> None:
 
 
 def protocol(grid: Sequence[Run]) -> boxes.Shown:
-    """The table of the declared runs in groups."""
-    return tables.show(tables.protocol(grid), "protocol", grid)
+    """The table of the declared runs in groups, folded."""
+    table = tables.show(tables.protocol(grid), "protocol", grid).markup
+    title = f"{len(with_needs(grid))} runs"
+    return boxes.Shown(f"<details class='folded'><summary>{title}</summary>{table}</details>")
 
 
 def drift(this: Page) -> str:

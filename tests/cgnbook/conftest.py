@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from cgnbook import boxes, page, records, reported
+from cgnbook import boxes, drawing, page, records, reported
 
 
 def _whose(frame: pd.DataFrame) -> pd.Series:
@@ -35,7 +35,7 @@ def page_of():
 def figures(monkeypatch):
     """The figures that are shown, with their boxes left out."""
     shown = []
-    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
+    monkeypatch.setattr(drawing, "show", shown.append)
     monkeypatch.setattr(boxes, "box", lambda name, data, *sources, pictures: name)
     yield shown
     plt.close("all")

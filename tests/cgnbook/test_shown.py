@@ -50,7 +50,8 @@ def shown(path) -> list[Shown]:
         if cell.cell_type != "code" or "remove-cell" in tags(cell):
             continue
         of = cell.metadata.get("mystnb", {}).get("figure", {})
-        pictures = any("image/png" in output.get("data", {}) for output in cell.outputs)
+        kinds = [kind for output in cell.outputs for kind in output.get("data", {})]
+        pictures = any(kind.startswith("image/") for kind in kinds)
         live = ' live"' in markup(cell)  # a live picture: its tables are what stands for it
         if of or pictures or ("<table" in markup(cell) and not live):
             found.append(Shown(path.stem, of.get("name", ""), of.get("caption", ""), cell))

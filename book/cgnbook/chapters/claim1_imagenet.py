@@ -7,7 +7,7 @@ import pandas as pd
 
 from cgnbook import ablations, boxes
 from cgnbook.cited import cited
-from cgnbook.drawing import STYLE, arrays_of, tile
+from cgnbook.drawing import STYLE, WIDTH, arrays_of, tile
 from cgnbook.page import Page
 from cgnbook.verdict import (
     BY_EYE,
@@ -134,32 +134,32 @@ def short(read: Mapping[str, float]) -> str:
     return f"{words} {'falls' if len(missed) == 1 else 'fall'} short of the rule."
 
 
-def panels(result: Result, rows: Sequence[int]) -> boxes.Shown:
-    """What the mechanisms of one CGN make for some classes of its sheet: a row for each."""
-    world = result.run.variant
-    sheet = worlds.find(world).sheet
-    named = [(_name(world, sheet[row]), result, row) for row in rows]
+def panels(by: Mapping[str, Result], rows: Sequence[int]) -> boxes.Shown:
+    """What the mechanisms of CGNs make for some classes of their sheet: a block for each."""
+    blocks = {
+        title: [(_name(of.run.variant, worlds.find(of.run.variant).sheet[c]), of, c) for c in rows]
+        for title, of in by.items()
+    }
     with plt.rc_context(STYLE):
-        ablations.panels(named, list(ablations.PANELS), (7.6, 0.5 + 1.25 * len(rows)))
-    return boxes.show("panels", result)
+        ablations.panels(blocks, [name for name in ablations.PANELS if name != "premask"])
+    return boxes.show("panels", by.values())
 
 
-def counterfactuals(result: Result, n: int = 12) -> boxes.Shown:
-    """Counterfactuals with the names of their three classes."""
-    arrays = arrays_of(result)
-    columns = 6
+def counterfactuals(by: Mapping[str, Result], n: int = 6) -> boxes.Shown:
+    """Counterfactuals with the names of their three classes: a row for each CGN."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            n // columns, columns, figsize=(8.6, 1.95 * n / columns), layout="constrained"
+        _, axes = plt.subplots(
+            len(by), n, figsize=(WIDTH, 1.55 * len(by)), layout="constrained", squeeze=False
         )
-        for axis, image, classes in zip(
-            axes.flat, arrays["counterfactual"], arrays["classes"], strict=False
-        ):
-            tile(axis, image[None, None])
-            names = [_name(result.run.variant, int(c)) for c in classes]
-            axis.set_xlabel("\n".join(names), fontsize=9)
-        figure.supylabel("shape, texture, background", fontsize=9)
-    return boxes.show("counterfactuals", result)
+        for row, (title, result) in zip(axes, by.items(), strict=True):
+            arrays = arrays_of(result)
+            shown = zip(row, arrays["counterfactual"], arrays["classes"], strict=False)
+            for axis, image, classes in shown:
+                tile(axis, image[None, None])
+                names = [_name(result.run.variant, int(c)) for c in classes]
+                axis.set_xlabel("\n".join(names), fontsize=8)
+            row[0].set_title(title)
+    return boxes.show("counterfactuals", by.values())
 
 
 def _name(world: str, c: int) -> str:

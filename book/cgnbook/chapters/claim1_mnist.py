@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from cgnbook import boxes, digits, lottery
 from cgnbook.cited import cited
-from cgnbook.drawing import STYLE, arrays_of, tile
-from cgnbook.names import NAMES, NONE, key
+from cgnbook.drawing import CUES, STYLE, WIDTH, arrays_of, tile
+from cgnbook.names import NAMES, key
 from cgnbook.page import Page
 from cgnbook.records import AUTHORS, PUBLISHED, TRAINED
 from cgnbook.tables import pct
@@ -226,76 +226,64 @@ def quality(this: Page) -> pd.DataFrame:
     return table.sort_values("Data", key=lambda c: c.map(list(NAMES.values()).index), kind="stable")
 
 
-def by_recipe(this: Page) -> pd.DataFrame:
-    """Usable digits of each retraining beside the mean that the study tells of its own."""
-    means = this.told("edge-loss", metric="usable_digits").set_index("generator").value
-    rows = []
-    for (variant, recipe), of in retrained(this).groupby(["variant", "recipe"], sort=False):
-        known = variant == "colored" and recipe in means
-        rows.append(
-            {
-                "Data": NAMES[variant],
-                "CGNs": digits.RECIPES[recipe],
-                "Usable digits": ", ".join(map(str, of.usable)),
-                "Mean": f"{of.usable.mean():.1f}",
-                "Study, mean": f"{means[recipe]:.1f}" if known else NONE,
-                "Image read": ", ".join(map(pct, of.read)),
-            }
-        )
-    return pd.DataFrame(rows)
+def samples(here: Sequence[Result], there: Sequence[Result], n: int = 2) -> boxes.Shown:
+    """The study's Figure 1: original images, and counterfactuals of the same digits below them.
 
-
-def samples(results: Sequence[Result], shown: Sequence[int] = (0, 1, 2, 3)) -> boxes.Shown:
-    """The study's Figure 1: original images on the left, counterfactuals on the right.
-
-    results: one evaluation for each variant; three samples of each digit are shown.  Those that
-    the book keeps have no original images.
+    here, there: an evaluation for each variant, of this run and of the authors' networks, of which
+    the first four digits are kept.  n: samples of each.
     """
-    n, stored = len(results), [arrays_of(result) for result in results]
-    halves = {"real": "original", "counterfactual": "counterfactual"}
-    there = [name for name in halves if name in stored[0]]
+    rows = {"original": ("real", here), "this run": ("counterfactual", here)}
+    rows["authors'"] = "counterfactual", there
     with plt.rc_context(STYLE):
-        columns = len(there) * n
-        _, axes = plt.subplots(1, columns, figsize=(columns * 1.55, 2.6), layout="constrained")
-        for half, name in enumerate(there):
-            for i, (result, arrays) in enumerate(zip(results, stored, strict=True)):
-                images = arrays[name].reshape(10, 3, 32, 32, 3)[list(shown)]
-                axis = axes[half * n + i]
-                tile(axis, images)
-                axis.set_title(NAMES[result.run.variant], fontsize=10)
-                axis.set_xlabel(halves[name])
-    return boxes.show("samples", results)
+        _, axes = plt.subplots(len(VARIANTS), 1, figsize=(WIDTH, 5.6), layout="constrained")
+        for axis, variant in zip(axes, VARIANTS, strict=True):
+            shown = []
+            for name, results in rows.values():
+                (of,) = [arrays_of(r)[name] for r in results if r.run.variant == variant]
+                shown.append(of.reshape(10, 3, 32, 32, 3)[:4, :n].reshape(4 * n, 32, 32, 3))
+            tile(axis, np.stack(shown))
+            axis.set_yticks(np.arange(len(rows)) * 34 + 15.5, list(rows))
+            axis.tick_params(length=0)
+            axis.set_title(NAMES[variant])
+    return boxes.show("samples", here, there)
 
 
-def mechanisms(result: Result) -> boxes.Shown:
-    """What each mechanism of one CGN makes for the ten classes, and what they compose to."""
-    arrays = arrays_of(result)
-    rows = ("mask", "fg", "bg", "x_gen")
-    labels = ("mask $m$", "texture $f$", "background $b$", "composed")
+def mechanisms(results: Sequence[Result]) -> boxes.Shown:
+    """What each mechanism of a CGN makes for the ten classes, and what they compose to; a block
+    for each CGN."""
+    rows = {"mask": "mask", "fg": "texture", "bg": "backgr.", "x_gen": "composed"}
     with plt.rc_context(STYLE):
-        _, axes = plt.subplots(4, 1, figsize=(8.2, 3.5), layout="constrained")
-        for axis, name, label in zip(axes, rows, labels, strict=True):
-            tile(axis, arrays[name][None])
-            axis.set_ylabel(label, rotation=0, ha="right", va="center")
-        axes[0].set_title(NAMES[result.run.variant])
-    return boxes.show("mechanisms", result)
+        _, axes = plt.subplots(
+            len(results), 1, figsize=(WIDTH, 1.95 * len(results)), layout="constrained"
+        )
+        for axis, result in zip(np.atleast_1d(axes), results, strict=True):
+            arrays = arrays_of(result)
+            shape = arrays["x_gen"].shape  # a mask has one channel
+            tile(axis, np.stack([np.broadcast_to(arrays[name], shape) for name in rows]))
+            axis.set_yticks(np.arange(len(rows)) * 34 + 15.5, list(rows.values()))
+            axis.tick_params(length=0)
+            axis.set_title(NAMES[result.run.variant])
+    return boxes.show("mechanisms", results)
 
 
-def digit_quality(this: Page) -> boxes.Shown:
-    """Share of masks of each digit that the mask reader reads as that digit."""
-    metrics = [f"mask_read_{digit}" for digit in range(10)]
-    rows = this.live[this.live.metric.isin(metrics)]
-    table = rows.assign(value=100 * rows.value).pivot_table(
-        index="variant", columns="metric", values="value", sort=False
-    )
-    table = table.loc[[v for v in VARIANTS if v in table.index], metrics]
+def digit_quality(this: Page, results: Sequence[Result]) -> boxes.Shown:
+    """Share of masks of each digit that the mask reader reads as that digit, and such a mask.
+
+    results: an evaluation for each variant, whose masks are shown.
+    """
     with plt.rc_context(STYLE):
-        _, axis = plt.subplots(figsize=(8.2, 0.5 + 0.5 * len(table)), layout="constrained")
-        sns.heatmap(
-            table, vmin=0, vmax=100, annot=True, fmt=".0f", cmap="cividis", ax=axis,
-            yticklabels=[NAMES[v] for v in table.index], xticklabels=range(10),
-            cbar_kws={"label": "%"}, linewidths=1,
+        _, axes = plt.subplots(
+            2 * len(results), 1, figsize=(WIDTH, 1.9 * len(results)), layout="constrained",
+            height_ratios=(3, 1) * len(results),
         )  # fmt: skip
-        axis.set(xlabel="digit", ylabel="")
-        axis.tick_params(axis="y", rotation=0)
-    return boxes.show("digit-quality", rows)
+        for i, result in enumerate(results):
+            above, below = axes[2 * i : 2 * i + 2]
+            of = this.live[this.live.run == result.run.id].set_index("metric").value
+            shares = [100 * of[f"mask_read_{digit}"] for digit in range(10)]
+            above.bar(range(10), shares, 0.75, color=CUES["shape"], label=NAMES[result.run.variant])
+            above.axhline(50, color="0.5", lw=1, ls=":")
+            above.set(title=NAMES[result.run.variant], xlim=(-0.5, 9.5), ylim=(0, 100))
+            above.set(xticks=range(10), yticks=(0, 50, 100), ylabel="%")
+            tile(below, arrays_of(result)["mask"][None])
+        axes[0].text(9.5, 52, "usable", fontsize=9, color="0.4", ha="right", va="bottom")
+    return boxes.show("digit-quality", results)

@@ -10,7 +10,7 @@ import pandas as pd
 from cgnbook import ablations, boxes
 from cgnbook.ablations import Measured
 from cgnbook.cited import cited
-from cgnbook.drawing import STYLE
+from cgnbook.drawing import CUES, STYLE, WIDTH, legend, sign
 from cgnbook.names import NONE, REMOVED, formula
 from cgnbook.page import Page
 from cgnbook.records import FULL, TRAINED
@@ -206,33 +206,68 @@ def _cell(by: Mapping[str, Sequence[float]], metric: str, digits: int) -> str:
     return f"{shown} [{mean(within):.2f}]"
 
 
-def trends(this: Page) -> pd.DataFrame:
-    """Which of the paper's trends each source shows, with the relative change."""
-    found = verdicts(this)
-    return pd.DataFrame(
-        {"Trend in the paper": trend}
-        | {source: _held(verdict, trend) for source, verdict in found.items()}
-        for trend in TRENDS
-    )
+def trends(this: Page, *sources: boxes.Source) -> boxes.Shown:
+    """By how much each source's number moves in the paper's direction: a row for each trend.
 
-
-def _held(found: Verdict, trend: str) -> str:
-    if trend not in found.effects:
-        return NONE
-    percent = round(100 * found.effects[trend])  # to an int, which has no -0
-    sign = f"{percent:+d}" if percent else "0"
-    held = "yes" if trend in found.met else "undecided" if trend in found.undecided else "no"
-    return f"{held} ({sign}%)"
-
-
-def panels(results: Sequence[Result], row: int) -> boxes.Shown:
-    """One class in every ablation, of its first CGN: mask, premask, texture, background, image."""
-    first: dict[str, Result] = {}
-    for result in results:
-        if result.run.generator:  # BigGAN itself has no parts
-            first.setdefault(result.run.ablation, result)
-    rows = [(formula(REMOVED[name]), result, row) for name, result in first.items()]
-    names = [name for name in ablations.PANELS if name != "x_gt"]
+    What goes beyond the axis is written at its end.
+    """
+    found = {source: of for source, of in verdicts(this).items() if of.effects}
     with plt.rc_context(STYLE):
-        ablations.panels(rows, names, (7.0, 0.5 + 1.3 * len(rows)))
-    return boxes.show("ablation-panels", first.values())
+        figure, axis = plt.subplots(figsize=(WIDTH, 4.0), layout="constrained")
+        axis.axvspan(10, _END, color="0.93", lw=0)
+        axis.axvline(0, color="0.5", lw=0.8)
+        for lane, (source, of) in zip(np.linspace(-0.27, 0.27, len(found)), found.items(),
+                                      strict=True):  # fmt: skip
+            moved = [100 * sign_of * of.effects[t] for t, (*_, sign_of) in TRENDS.items()]
+            places = np.arange(len(TRENDS)) + lane
+            axis.plot(np.minimum(moved, _END), places, label=source, clip_on=False, **sign(source))
+            for value, y in zip(moved, places, strict=True):
+                if value > _END:
+                    axis.text(_END - 3, y, f"{value:.0f}", ha="right", va="center", fontsize=9)
+        for y, trend in enumerate(TRENDS):
+            if any(trend in of.undecided for of in found.values()):
+                axis.text(12, y + 0.2, "no room on the menagerie", va="center", fontsize=9,
+                          color="0.4")  # fmt: skip
+        names = [formula(t).replace("the inception score", "\nthe score").replace("the mask",
+                 "\nthe mask") for t in TRENDS]  # fmt: skip
+        axis.set_yticks(range(len(TRENDS)), names)
+        axis.tick_params(axis="y", length=0)
+        axis.set(xlim=(-15, _END), ylim=(len(TRENDS) - 0.5, -0.5))
+        axis.set_xlabel("change in the paper's direction, %")
+        legend(figure, list(found), columns=2)
+    return boxes.show("trends", this.live, this.reference, *sources)
+
+
+_END = 100
+
+
+def panels(by: Mapping[str, Sequence[Result]], row: int) -> boxes.Shown:
+    """One class in every ablation, of its first CGN: a block for each kind of evidence, first the
+    CGN with all losses.  Ringed: the part that a loss left out is about."""
+    blocks, shown = {}, []
+    for title, results in by.items():
+        first: dict[str, Result] = {}
+        for result in results:
+            if result.run.generator:  # BigGAN itself has no parts
+                first.setdefault(result.run.ablation, result)
+        blocks[title] = [(_without(name), first[name], row) for name in _RINGS if name in first]
+        shown += first.values()
+    rings = [ring for name, ring in _RINGS.items() if name in first]
+    at = {(i, _PARTS.index(part)): colour for i, (part, colour) in enumerate(rings) if part}
+    with plt.rc_context(STYLE):
+        ablations.panels(blocks, _PARTS, at)
+    return boxes.show("ablation-panels", shown)
+
+
+_PARTS = ("mask", "fg", "bg", "x_gen")
+_RINGS = {  # the part that each group of losses is about, and its colour
+    "none": ("", ""),
+    "shape": ("mask", CUES["shape"]),
+    "texture": ("fg", CUES["texture"]),
+    "background": ("bg", CUES["background"]),
+    "reconstruction": ("x_gen", "black"),
+}
+
+
+def _without(ablation: str) -> str:
+    return "all losses" if ablation == "none" else f"without {formula(REMOVED[ablation])}"

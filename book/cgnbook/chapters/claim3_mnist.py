@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import torch
 
 from cgnbook import boxes, digits
 from cgnbook.cited import cited
 from cgnbook.digits import RECIPES, Accuracies, accuracies, means
-from cgnbook.drawing import STYLE, bytes_of, sign, tile
+from cgnbook.drawing import GRID, STYLE, WIDTH, bytes_of, legend, sign, tile
 from cgnbook.names import NAMES, SETTINGS, key
 from cgnbook.page import Page
 from cgnbook.records import AUTHORS, PUBLISHED, TRAINED
@@ -259,34 +258,56 @@ def by_contrast(results: Iterable[Result], train_on: str) -> pd.DataFrame:
 
 
 def dots(this: Page) -> boxes.Shown:
-    """Test accuracy of every setting: a mark for each run here, and what others reported."""
+    """Test accuracy of every setting: a panel a variant, a mark for each run here, and what others
+    reported.  Below what was trained here on counterfactuals alone: which CGN made them."""
     told = this.told("mnist-classification", metric="test_accuracy")
-    of = {source: accuracies(frame, which) for source, (frame, which) in _frames(this)}
-    signs = {source: sign(source) for source in of}
+    frames = dict(_frames(this))
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.1), sharey=True, layout="constrained")
+        figure, axes = plt.subplots(
+            len(VARIANTS), 1, figsize=(WIDTH, 7.6), sharex=True, layout="constrained"
+        )
         for axis, variant in zip(axes, VARIANTS, strict=True):
-            axis.axvline(10, color="0.7", lw=1, ls=":")
-            for y, train_on in enumerate(TRAIN_SETS):
-                for shift, source in zip(np.linspace(-0.3, 0.3, len(of)), of, strict=True):
-                    values = of[source].get(variant, {}).get(train_on, [])
-                    color, marker = signs[source]
-                    axis.plot(
-                        [100 * value for value in values], np.full(len(values), y + shift), marker,
-                        color=color, ms=5.5, mec="white", mew=0.6, ls="none", label=source,
-                    )  # fmt: skip
-            axis.set(title=NAMES[variant], xlim=(0, 100), xlabel="test accuracy, %")
+            axis.axvline(10, color="0.5", lw=1, ls=":")
+            for source, (frame, which) in frames.items():
+                of = accuracies(frame, which).get(variant, {})
+                for y, train_on in enumerate(TRAIN_SETS):
+                    values = [100 * value for value in of.get(train_on, [])]
+                    axis.plot(values, [y + _LANES[source[:5]]] * len(values), label=source,
+                              **sign(source) | {"ms": 5.5})  # fmt: skip
+            _name_cgns(axis, this.reference[this.reference.variant == variant])
+            axis.set(title=NAMES[variant], xlim=(0, 100), ylim=(len(TRAIN_SETS) - 0.45, -0.55))
             axis.set_yticks(range(len(TRAIN_SETS)), [SETTINGS[t] for t in TRAIN_SETS])
-            axis.grid(axis="x", color="0.92")
-            axis.set_axisbelow(True)
-        axes[0].invert_yaxis()
-        handles = [
-            plt.Line2D([], [], color=c, marker=m, ls="none", label=s) for s, (c, m) in signs.items()
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
+            axis.tick_params(axis="y", length=0)
+            for y in range(1, len(TRAIN_SETS)):
+                axis.axhline(y - 0.5, color=GRID, lw=0.6)
+        axes[-1].text(11, 4.5, "chance", fontsize=9, color="0.4", va="bottom")
+        axes[-1].set_xlabel("test accuracy, %")
+        legend(figure, list(frames))
     return boxes.show(
         "robustness", this.live, this.reference, told[told.source.isin(["Paper", "Study"])]
     )
+
+
+# Above and below the middle of a row, what was told and what was run.
+_LANES = {"Paper": -0.3, "Study": -0.3, "Autho": -0.1, "Train": 0.08, "This ": 0.3}
+
+
+def _name_cgns(axis: plt.Axes, frame: pd.DataFrame) -> None:
+    """The number of each CGN trained here, below what learned from its counterfactuals alone."""
+    rows = frame[(frame.metric == "test_accuracy") & (frame.train_on == "cgn")]
+    rows = rows[rows.generator.str.startswith("trained")]
+    at = 100 * rows.groupby(rows.generator.str[-1]).value.mean().sort_values()
+    groups = (at.diff() > 4).cumsum()  # nearer than that, one name for both
+    for _, of in at.groupby(groups):
+        axis.annotate(
+            ", ".join(sorted(of.index)),
+            (of.mean(), TRAIN_SETS.index("cgn") + 0.08),
+            (0, -3.5),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=8,
+        )
 
 
 def shipped_records() -> dict[str, dict]:
@@ -299,7 +320,7 @@ def sheet(this: Page, nets: Mapping[str, CGN], n: int = 2) -> boxes.Shown:
     made = (f"`{of['run']}`, {of['device']}, {of['commit']}" for of in shipped_records().values())
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(
-            len(nets), 1, figsize=(8.2, 0.82 * n * len(nets) + 0.3), layout="constrained"
+            len(nets), 1, figsize=(WIDTH, 1.35 * len(nets)), layout="constrained"
         )
         for axis, (variant, net) in zip(axes, nets.items(), strict=True):
             y = torch.arange(10).repeat(n)
@@ -309,5 +330,5 @@ def sheet(this: Page, nets: Mapping[str, CGN], n: int = 2) -> boxes.Shown:
                 )
                 images = bytes_of(compose(mask, fg, bg))
             tile(axis, images.reshape(n, 10, *images.shape[1:]))
-            axis.set_ylabel(NAMES[variant], fontsize=12, fontweight="bold")
+            axis.set_title(NAMES[variant])
     return boxes.show("shipped", this.reference_of("claim-1-mnist", "edge-loss"), *made)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cgnbook import boxes, heads, records, reported
 from cgnbook.cited import cited
-from cgnbook.drawing import STYLE
+from cgnbook.drawing import CUES, STYLE, WIDTH, cue_legend, stack
 from cgnbook.heads import Measured
 from cgnbook.names import CLASSIFIERS, CONTROL, INVARIANT, NONE, PLAIN, SUBJECTS
 from cgnbook.page import Page
@@ -24,12 +24,7 @@ TRENDS = {  # what is higher than what
     "the shape head has more shape bias than the plain classifier": ("shape", "plain"),
     "the shape head has more shape bias than the texture head": ("shape", "texture"),
 }
-CUES = {  # Okabe and Ito's colours
-    "shape": "#0072B2",
-    "texture": "#E69F00",
-    "background": "#009E73",
-    "neither": "#BBBBBB",
-}
+ANSWERS = (*CUES, "neither")
 HEADS = ("plain", "shape", "texture", "bg")
 
 
@@ -188,26 +183,18 @@ def cue_shares(results: Sequence[Result]) -> boxes.Shown:
     by = heads.measured(records.frame(results))
     bars = [(PLAIN, "plain"), (CONTROL, "avg")]
     bars += [(INVARIANT, subject) for subject in ("shape", "texture", "bg", "avg")]
-    names = {CONTROL: "three heads, real images:\nmean of the heads"}
+    names = {PLAIN: "plain classifier", CONTROL: "three heads,\nno counterfactuals"}
     with plt.rc_context(STYLE):
-        _, axis = plt.subplots(figsize=(8.6, 3.3), layout="constrained")
+        figure, axis = plt.subplots(figsize=(WIDTH, 3.0), layout="constrained")
         for at, (train_on, subject) in enumerate(bars):
-            left = 0.0
-            known = {cue: c for cue, c in CUES.items() if f"cue_{cue}" in by[train_on][subject]}
-            for cue, colour in known.items():
-                share = 100 * np.mean(by[train_on][subject][f"cue_{cue}"])
-                label = cue if at == 0 else None
-                axis.barh(at, share, left=left, color=colour, label=label, height=0.72)
-                if share >= 6:
-                    ink = "black" if cue in ("texture", "neither") else "white"
-                    axis.text(left + share / 2, at, f"{share:.0f}", ha="center", va="center",
-                              color=ink, fontsize=9)  # fmt: skip
-                left += share
+            of = by[train_on][subject]
+            shares = {cue: np.mean(of[f"cue_{cue}"]) for cue in ANSWERS if f"cue_{cue}" in of}
+            stack(axis, at, shares)
         labels = [names.get(train_on, SUBJECTS[subject]) for train_on, subject in bars]
         axis.set_yticks(range(len(bars)), labels)
+        axis.tick_params(axis="y", length=0)
         axis.axhline(1.5, color="black", linewidth=0.8)
         axis.invert_yaxis()
-        axis.set_xlim(0, 100)
-        axis.set_xlabel("decisions on the cue conflict, % (mean over seeds)")
-        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
+        axis.set(xlim=(0, 100), xlabel="decisions on the cue conflict, %")
+        cue_legend(figure, {cue: cue for cue in ANSWERS})
     return boxes.show("cue-shares", results)

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from cgnbook import boxes, cited, records, reported
-from cgnbook.drawing import STYLE
 from cgnbook.names import NONE
 from cgnlib import experiments as e
 from cgnlib import paths, runs
@@ -18,7 +16,6 @@ COLUMNS = [
     *("benchmark", "metric", "value", "unit", "n"),
     *("cores", "memory_gib", "device", "torch", "commit", "finished"),
 ]
-MARKS = {e.Classifier: "o", e.ImageSet: "s", e.CGN: "^", e.GAN: "v"}
 ON_MNIST = ("claim-1-mnist", "claim-3-mnist", "edge-loss", "union-shares", "set-size")
 # The study's items of work, and the claim of this book that has the same runs.
 ITEMS = {
@@ -170,40 +167,6 @@ def hours(results: Sequence[Result]) -> dict[str, float]:
     done = with_results(results)
     expected = sum(jobs.expected_seconds(r.run) for r in done)
     return {"taken": sum(r.env["seconds"] for r in done) / 3600, "expected": expected / 3600}
-
-
-def work(result: Result) -> int:
-    """The images that passed through a run's net in training or were made by it; 0 for neither."""
-    match result.run:
-        case e.Classifier(recipe=recipe):
-            return recipe.epochs * result.metrics["train_images"]
-        case e.ImageSet():
-            return result.metrics["images"]
-        case e.CGN(recipe=recipe) | e.GAN(recipe=recipe):
-            return recipe.steps * recipe.batch
-    return 0
-
-
-def against_work(results: Sequence[Result], measured: pd.DataFrame) -> boxes.Shown:
-    """Left: the runs of the MNIST claims, seconds against images.  Right: three sizes, timed."""
-    done = with_results(results)
-    with plt.rc_context(STYLE):
-        _, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")
-        for kind, mark in MARKS.items():
-            points = [(work(r), r.env["seconds"]) for r in done if isinstance(r.run, kind)]
-            if points:
-                x, y = zip(*points, strict=True)
-                left.scatter(x, y, marker=mark, s=26, alpha=0.7, label=kind.kind)
-        left.set(xscale="log", yscale="log", xlabel="images seen or made", ylabel="seconds")
-        left.set_title("Runs of this book, one core each")
-        left.legend(frameon=False, fontsize=9)
-        for name, rows in _timed(measured).items():
-            right.plot(rows.n / rows.n.min(), rows.value / rows.value.min(), marker="o", label=name)
-        right.plot([1, 4], [1, 4], color="#777777", linestyle=":", label="linear")
-        right.set(xlabel="size, times the smallest", ylabel="time, times the smallest")
-        right.set_title("Three sizes, timed")
-        right.legend(frameon=False, fontsize=8)
-    return boxes.show("fig-cost", results, made_by())
 
 
 def on_gpu(profile: str = "full") -> dict[str, str | float]:

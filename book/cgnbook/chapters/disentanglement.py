@@ -6,11 +6,11 @@ from itertools import product
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib.lines import Line2D
 
 from cgnbook import boxes
 from cgnbook.cited import cited
-from cgnbook.drawing import STYLE, arrays_of, sign, tile
+from cgnbook.drawing import CUES, STYLE, WIDTH, arrays_of, legend, sign, tile
 from cgnbook.names import (
     CLASSIFIERS,
     CONTROL,
@@ -43,9 +43,21 @@ MEASURES = {  # of a classifier: who decides, and what is measured
     "shape_texture/bg_gap": "BG-gap: shape and texture heads",
     "avg/bg_gap": "BG-gap: mean of the heads",
 }
-_COLOURS = dict(
-    zip(ABLATIONS, ("#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7"), strict=True)
-)
+# Mark and colour of a CGN by the loss that it went without; a loss on a cue has the cue's colour.
+_LOOKS = {
+    "none": ("D", "black"),
+    "shape": ("o", CUES["shape"]),
+    "texture": ("s", CUES["texture"]),
+    "background": ("^", CUES["background"]),
+    "reconstruction": ("X", "0.5"),
+}
+# What is exchanged, and which of the other readings changes; those of shape first.
+LEAKS = [
+    *(("texture", "shape"), ("background", "shape")),
+    *(("shape", "texture"), ("background", "texture")),
+    *(("shape", "background"), ("texture", "background")),
+]
+_SPAN = "from the renderer to the CGN"
 
 
 def scores(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -171,39 +183,43 @@ def _ranks(of: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return tuple((v - v.mean()) / v.std() for v in (x, y))
 
 
-def matrices(numbers: pd.DataFrame) -> boxes.Shown:
-    """Share of readings that an exchanged class changes: the renderer above, a CGN below."""
+def moved(numbers: pd.DataFrame) -> boxes.Shown:
+    """Which reading changes when the class of another mechanism is exchanged: a panel a world, a
+    row for each pair, its colour the mechanism's; a tick for the renderer, a mark for a CGN."""
     found = scores(numbers)
     shown = found.groupby("variant", sort=False).head(2)
     with plt.rc_context(STYLE):
-        worlds = {v: WORLDS[v] for v in WORLDS if v in set(shown.variant)}
-        size = (2.3 * len(worlds), 4.6)
-        _, axes = plt.subplots(2, len(worlds), figsize=size, layout="constrained")
-        for column, (variant, title) in zip(axes.T, worlds.items(), strict=True):
-            pair = shown[shown.variant == variant].itertuples()
-            for axis, of in zip(column, pair, strict=True):
-                values = [
-                    [100 * getattr(of, f"moved_{a}_{b}") for b in MECHANISMS] for a in MECHANISMS
-                ]
-                sns.heatmap(
-                    values, vmin=0, vmax=100, annot=True, fmt=".0f", cmap="cividis", ax=axis,
-                    cbar=False, linewidths=1, square=True,
-                    xticklabels=MECHANISMS, yticklabels=MECHANISMS,
-                )  # fmt: skip
-                axis.tick_params(axis="x", rotation=35)
-                left = axis in axes[:, 0]
-                axis.tick_params(axis="y", rotation=0, left=left, labelleft=left)
-            column[0].set_title(title)
-        axes[0, 0].set_ylabel("renderer:\nmechanism")
-        axes[1, 0].set_ylabel("CGN:\nmechanism")
-    return boxes.show("matrices", numbers[numbers.run.isin(shown.index)])
+        figure, axes = plt.subplots(
+            2, 2, figsize=(WIDTH, 4.4), sharex=True, sharey=True, layout="constrained"
+        )
+        for axis, (variant, title) in zip(axes.flat, WORLDS.items(), strict=True):
+            of = shown[shown.variant == variant].set_index("name")
+            for y, (moved, read) in enumerate(LEAKS if len(of) else ()):
+                true, made = 100 * of[f"moved_{moved}_{read}"]
+                if np.isnan(made):  # a black background has no class to read
+                    continue
+                colour = CUES[moved]
+                axis.plot([true, made], [y, y], color=colour, lw=1.5, label=_SPAN)
+                axis.plot(true, y, "|", color="black", ms=9, mew=1.5, label=RENDERER)
+                axis.plot(made, y, "o", color=colour, ms=6, label="CGN")
+            axis.set(title=title, xlim=(-1, 60), ylim=(len(LEAKS) - 0.5, -0.5))
+            axis.set_yticks(range(len(LEAKS)), [f"{read}, by new {moved}" for moved, read in LEAKS])
+            axis.tick_params(axis="y", length=0)
+            axis.axhline(1.5, color="0.6", lw=0.6)
+            axis.grid(axis="x")
+        axes[1, 0].set_xlabel("readings changed, %")
+        looks = {RENDERER: ("|", 9), "CGN": ("o", 6)}
+        handles = [Line2D([], [], color="black", ls="none", marker=mark, ms=size, label=name)
+                   for name, (mark, size) in looks.items()]  # fmt: skip
+        figure.legend(handles=handles, loc="outside lower left", ncols=2, handletextpad=0.2)
+    return boxes.show("leaks", numbers[numbers.run.isin(shown.index)])
 
 
-def interventions(results: Sequence[Result], n: int = 6) -> boxes.Shown:
+def interventions(results: Sequence[Result], n: int = 4) -> boxes.Shown:
     """The same scenes with another shape, texture or background: a block for each CGN."""
     first = {r.run.variant: r for r in reversed(results) if r.run.behind}
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, 2, figsize=(9, 4.6), layout="constrained")
+        _, axes = plt.subplots(2, 2, figsize=(WIDTH, 4.5), layout="constrained")
         rows = ("base", *MECHANISMS)
         for axis, (variant, title) in zip(axes.flat, WORLDS.items(), strict=True):
             if variant not in first:
@@ -215,9 +231,8 @@ def interventions(results: Sequence[Result], n: int = 6) -> boxes.Shown:
             side = x.shape[2] + 2
             labels = ("scene", *(f"new {name}" for name in MECHANISMS))
             axis.set_yticks(np.arange(4) * side + side / 2, labels)
-            axis.tick_params(length=0)
+            axis.tick_params(length=0, labelleft=axis in axes[:, 0])
             axis.set_title(title)
-        figure.get_layout_engine().set(w_pad=0.12)
     return boxes.show("interventions", first.values())
 
 
@@ -230,19 +245,23 @@ def kinds(here: pd.DataFrame, there: pd.DataFrame, label: str) -> dict[str, pd.D
 
 
 def scatter(frames: Mapping[str, pd.DataFrame], *sources: boxes.Source) -> boxes.Shown:
-    """Robustness over disentanglement: a mark for each CGN.  frames: `points`, by their source."""
-    colours = dict(zip(NAMES, ("#0072B2", "#E69F00", "#009E73"), strict=True))
+    """Robustness over disentanglement: a panel a variant, a mark for each CGN.
+
+    frames: `points`, by their source.
+    """
     with plt.rc_context(STYLE):
-        _, axis = plt.subplots(figsize=(8.2, 4.2), layout="constrained")
-        for source, frame in frames.items():
-            for variant, of in frame.groupby("variant", sort=False):
-                axis.plot(100 * of.share, 100 * of.accuracy, sign(source)[1], ms=8,
-                          color=colours[variant], label=f"{NAMES[variant]}, {source}")  # fmt: skip
-        axis.margins(0.08)
-        axis.grid(alpha=0.25)
-        axis.set_xlabel("disentanglement, % of the renderer's")
-        axis.set_ylabel("test accuracy, %")
-        axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
+        figure, axes = plt.subplots(
+            1, len(NAMES), figsize=(WIDTH, 2.9), sharey=True, layout="constrained"
+        )
+        for axis, (variant, title) in zip(axes, NAMES.items(), strict=True):
+            for source, frame in frames.items():
+                of = frame[frame.variant == variant]
+                axis.plot(100 * of.share, 100 * of.accuracy, label=source, **sign(source))
+            axis.set(title=title, xlim=(-30, 112), ylim=(0, 100), xticks=(0, 50, 100))
+            axis.grid()
+        axes[0].set_ylabel("test accuracy, %")
+        axes[1].set_xlabel("disentanglement, % of the renderer's")
+        legend(figure, list(frames))
     return boxes.show("scatter", *sources)
 
 
@@ -258,22 +277,6 @@ def made_worse(numbers: pd.DataFrame) -> pd.DataFrame:
     return found.join(share, how="inner").reset_index()
 
 
-def worse_table(numbers: pd.DataFrame) -> pd.DataFrame:
-    """`made_worse` by the loss that was left out, in percent, over the CGNs; last, a classifier
-    with three heads that saw no counterfactuals."""
-    found = made_worse(numbers)
-    rows = [
-        {"Left out": REMOVED[ablation], "Disentanglement": spread(of.share)}
-        | {title: spread(of[measure]) for measure, title in MEASURES.items()}
-        for ablation, of in ((a, found[found.removed == a]) for a in ABLATIONS)
-        if len(of)
-    ]
-    control = {MEASURES[m]: spread(values) for m, values in _control(numbers).items()}
-    return pd.DataFrame(
-        [*rows, {"Left out": "no counterfactuals", "Disentanglement": NONE} | control]
-    )
-
-
 def _control(numbers: pd.DataFrame) -> Mapping[str, pd.Series]:
     of = numbers[numbers.train_on == CONTROL]
     return {m: of[of.metric == m].value for m in MEASURES}
@@ -283,25 +286,29 @@ def worse_scatter(numbers: pd.DataFrame) -> boxes.Shown:
     """What the classifiers go by, over the disentanglement of the CGN; dashed: without any."""
     found, control = made_worse(numbers), _control(numbers)
     shown = {
-        "shape/cue_shape": "decisions of the shape head\nby shape, cue conflict, %",
-        "shape_texture/bg_gap": "BG-gap of the shape and\ntexture heads, points",
+        "shape/cue_shape": "Shape head: decisions by shape on the cue conflict, %",
+        "shape_texture/bg_gap": "Shape and texture heads: BG-gap, points",
     }
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(shown), figsize=(9, 3.6), layout="constrained")
-        for axis, (measure, label) in zip(axes, shown.items(), strict=True):
-            for ablation, colour in _COLOURS.items():
+        figure, axes = plt.subplots(
+            len(shown), 1, figsize=(WIDTH, 5.4), sharex=True, layout="constrained"
+        )
+        for axis, (measure, title) in zip(axes, shown.items(), strict=True):
+            for ablation in ABLATIONS:
                 of = found[found.removed == ablation]
-                axis.plot(100 * of.share, 100 * of[measure], "o", ms=8, color=colour,
-                          label=formula(REMOVED[ablation]))  # fmt: skip
-            axis.axhline(100 * control[measure].mean(), color="#666666", linestyle="--",
+                marker, colour = _LOOKS[ablation]
+                axis.plot(100 * of.share, 100 * of[measure], marker, ms=8, color=colour,
+                          label=f"without {formula(REMOVED[ablation])}" if ablation != "none"
+                          else "all losses")  # fmt: skip
+            axis.axhline(100 * control[measure].mean(), color="0.4", linestyle="--",
                          label="no counterfactuals")  # fmt: skip
             axis.set_ylim(bottom=0)
-            axis.margins(x=0.08)
-            axis.grid(alpha=0.25)
-            axis.set_xlabel("disentanglement, % of the renderer's")
-            axis.set_ylabel(label)
+            axis.set_title(title, fontsize=10)
+            axis.grid()
+        axes[-1].set_xlabel("disentanglement of the CGN, % of the renderer's")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
+        figure.legend(handles, labels, loc="outside lower left", ncols=3, columnspacing=1,
+                      handletextpad=0.2)  # fmt: skip
     return boxes.show("ablated", numbers)
 
 

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.lines import Line2D
 
 from cgnbook import boxes
 from cgnbook.cited import cited
-from cgnbook.drawing import STYLE, sign
+from cgnbook.drawing import STYLE, WIDTH, legend, sign
 from cgnbook.names import NAMES, NONE, key
 from cgnbook.page import Page
 from cgnbook.records import FULL
-from cgnbook.tables import pct, spread
+from cgnbook.tables import pct
 from cgnbook.words import listed
 from cgnlib import experiments
 from cgnlib.experiments import VARIANTS
@@ -26,8 +25,6 @@ ALONE, BOTH, NO_RISE, NOT_RUN = (
 )
 STEPS, IMAGES = "mostly the steps", "mostly the images"
 COLUMNS = ["variant", "size", "per_shape", "epochs", "longer", "accuracy"]
-# Okabe and Ito's colours by counterfactuals a shape
-_COLOURS = {1: "#0072B2", 5: "#E69F00", 10: "#D55E00", 20: "#009E73"}
 
 
 @dataclass(frozen=True)
@@ -227,20 +224,6 @@ def by_rule(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Source", "Data", "Rise", "Ratio", "By the rule"])
 
 
-def accuracies(found: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy in percent: a row for each size and number of passes, a column a ratio."""
-    ratios, rows = sorted(found.per_shape.unique()), []
-    order = found.assign(place=found.variant.map(VARIANTS.index)).sort_values(
-        ["place", "longer", "size"], kind="stable"
-    )
-    for (variant, size, epochs), of in order.groupby(["variant", "size", "epochs"], sort=False):
-        row = {"Data": NAMES[variant], "Images": f"{size:,}", "Passes": str(epochs)}
-        for ratio in ratios:
-            row[f"{ratio} a shape"] = spread(of[of.per_shape == ratio].accuracy)
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
 def steps(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Accuracy in percent of the smallest set, of more passes over it, and of a larger set."""
     return pd.DataFrame(
@@ -260,35 +243,38 @@ def steps(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def curves(this: Page) -> boxes.Shown:
-    """Accuracy over size: a panel a variant, a colour a ratio, a mark and a line a source.
+    """Accuracy over the images seen in training: a panel a variant, a mark and a line a source.
 
-    Hollow: the smallest set with as many steps as the largest.  Mean over seeds.
+    A mark for each size and ratio, mean over seeds.  Ringed: the smallest set in more passes.
     """
     of_source = sources(this)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            1, len(VARIANTS), figsize=(9.2, 4.2), sharex=True, sharey=True, layout="constrained"
+            len(VARIANTS), 1, figsize=(WIDTH, 6.6), sharex=True, layout="constrained"
         )
         for axis, variant in zip(axes, VARIANTS, strict=True):
             for source, found in of_source.items():
-                of, mark = found[found.variant == variant], sign(source)[1]
-                for (ratio, longer), rows in of.groupby(["per_shape", "longer"]):
-                    means = 100 * rows.groupby("size").accuracy.mean()
-                    axis.plot(
-                        means.index, means, mark + ("" if longer else "-"), color=_COLOURS[ratio],
-                        ms=9 if longer else 6, mfc="none" if longer else None, lw=1, mew=1.4,
-                        alpha=0.5 if source == "Study" else 1,
-                    )  # fmt: skip
-            axis.set(xscale="log", title=NAMES[variant], xlabel="counterfactuals")
-            axis.grid(alpha=0.25)
-        axes[0].set(ylabel="test accuracy, %", ylim=(0, 100))
-        handles = [Line2D([], [], color=c, label=f"{r} a shape") for r, c in _COLOURS.items()]
-        handles += [
-            Line2D([], [], color="0.4", marker=sign(source)[1], label=source)
-            for source in of_source
-        ]
-        handles.append(
-            Line2D([], [], color="0.4", marker="o", mfc="none", ms=9, lw=0, label="more passes")
-        )
-        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+                of = found[found.variant == variant]
+                look = sign(source) | {"ms": 5.5}
+                seen = of.assign(seen=of["size"] * of.epochs)
+                usual = 100 * seen[~seen.longer].groupby("seen").accuracy.mean()
+                axis.plot(usual.index, usual, color=look["mec"], lw=0.8, label=f"{source}, mean")
+                for (ratio, longer), rows in seen.groupby(["per_shape", "longer"]):
+                    means = 100 * rows.groupby("seen").accuracy.mean()
+                    name = f"{source}, {ratio} a shape" + ", more passes" * longer
+                    axis.plot(means.index, means, **look, label=name)
+                    for at, value in means.items() if longer else ():
+                        axis.plot(at, value, **RING)
+                        few = rows.iloc[0]
+                        axis.annotate(
+                            f"{few['size']:,} images\n{few.epochs} times", (at, value), (5, -5),
+                            textcoords="offset points", va="top", fontsize=8,
+                        )  # fmt: skip
+            axis.set(xscale="log", title=NAMES[variant], ylim=(0, 100), ylabel="test accuracy, %")
+            axis.grid()
+        axes[-1].set_xlabel("images seen in training: size of the set times passes")
+        legend(figure, list(of_source))
     return boxes.show("set-size", this.live, this.reference, this.told("cf-count"))
+
+
+RING = {"marker": "o", "ms": 11, "mfc": "none", "mec": "black", "ls": "none", "label": "_ring"}

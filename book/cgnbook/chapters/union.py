@@ -10,10 +10,11 @@ import pandas as pd
 from cgnbook import boxes
 from cgnbook.cited import cited
 from cgnbook.digits import accuracies
-from cgnbook.drawing import STYLE
+from cgnbook.drawing import CUES as COLOURS
+from cgnbook.drawing import STYLE, WIDTH, cue_legend, sign, stack
 from cgnbook.names import NAMES, SETTINGS
 from cgnbook.page import Page
-from cgnbook.records import FULL
+from cgnbook.records import AUTHORS, FULL
 from cgnbook.tables import pct, spread
 from cgnlib import experiments
 from cgnlib.measures.naming import FOLLOWS, follows
@@ -30,9 +31,6 @@ NO_FALL, GATE, GENERAL, UNEXPLAINED, NOT_RUN = (
     "a fall that neither rule explains",
     "not run",
 )
-_COLOURS = {"shape": "#0072B2", "foreground": "#E69F00", "background": "#009E73"}
-_OTHER = "0.85"
-_LINES = (("#000000", "o"), ("#555555", "s"), ("#999999", "^"))  # by variant; hues are cues
 
 
 @dataclass(frozen=True)
@@ -205,17 +203,6 @@ def effects(of: Mapping[str, float], cue: str) -> dict[str, float] | None:
     }
 
 
-def crossed(frame: pd.DataFrame, cue: str) -> pd.DataFrame:
-    """Share of answers that name a cue, in percent: rows are images, columns classifiers."""
-    of = {t: m for t, m in means(frame).items() if effects(m, cue)}
-    rows = [
-        dict(zip(("Strokes", "Foreground", "Background"), map(ORIGINS.get, kind), strict=True))
-        | {SETTINGS[t]: pct(m[follows(kind, cue)]) for t, m in of.items()}
-        for kind in product(DOMAINS, repeat=len(PARTS))
-    ]
-    return pd.DataFrame(rows)
-
-
 def added(this: Page, cue: str) -> pd.DataFrame:
     """`effects` of every classifier in points: a row for each, with its source."""
     rows = []
@@ -235,27 +222,31 @@ def probes(this: Page) -> pd.DataFrame:
 
 
 def bars(this: Page) -> boxes.Shown:
-    """Shares of answers by cue: a panel a source, a pair of bars a classifier."""
+    """Shares of answers by cue in the reference run: a pair of bars a classifier, one for each kind
+    of image."""
+    of = means(this.reference)
+    words = {"shape": "the digit", "texture": "the stroke", "background": "the background"}
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1, len(this.ours), figsize=(9.2, 4.0), sharey=True, layout="constrained", squeeze=False
-        )
-        places = [3 * i + j for i in range(len(CLASSIFIERS)) for j in range(2)]
-        for axis, (title, frame) in zip(axes[0], this.ours.items(), strict=True):
-            _stack(axis, means(frame))
-            axis.set(title=title, xlim=(0, 100), xlabel="share of answers, %")
-            axis.set_yticks(
-                places, [f"{SETTINGS[t]}, {d}" for t in CLASSIFIERS for d in DOMAINS.values()]
-            )
-            axis.tick_params(axis="y", length=0)
-        axes[0, 0].invert_yaxis()
-        handles = [
-            plt.Rectangle((0, 0), 1, 1, color=_COLOURS.get(cue, _OTHER)) for cue in (*CUES, "")
-        ]
-        names = [f"the {cue}" for cue in CUES] + ["none of them"]
-        figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False,
-                      title="the answer names")  # fmt: skip
-    return boxes.show("bars", this.reference, this.live)
+        figure, axis = plt.subplots(figsize=(WIDTH, 4.3), layout="constrained")
+        places, labels = [], []
+        for i, train_on in enumerate(CLASSIFIERS):
+            axis.text(0, 3 * i - 0.65, f"learned from: {SETTINGS[train_on]}", fontweight="bold",
+                      va="center")  # fmt: skip
+            for j, (domain, title) in enumerate(DOMAINS.items()):
+                shares = _shares(of[train_on], domain)
+                stack(axis, 3 * i + j, {_CUE.get(name, name): s for name, s in shares.items()})
+                places.append(3 * i + j)
+                labels.append(f"{SETTINGS[train_on]}, {title}")
+        axis.set_yticks(places, labels)
+        axis.yaxis.set_major_formatter(lambda at, i: labels[i].partition(", ")[2])
+        axis.tick_params(axis="y", length=0)
+        axis.set(xlim=(0, 100), ylim=(places[-1] + 0.5, -1.1))
+        axis.set_xlabel("answers that name each cue, %")
+        cue_legend(figure, words | {"none": "none"})
+    return boxes.show("bars", this.reference)
+
+
+_CUE = {"foreground": "texture"}  # the stroke of a W-MNIST digit is a texture
 
 
 def by_share(this: Page) -> dict[str, dict[float, list[float]]]:
@@ -271,14 +262,6 @@ def by_share(this: Page) -> dict[str, dict[float, list[float]]]:
         outer = {0.0: ends[variant]["cgn"], 1.0: ends[variant]["original"]}
         found[variant] = dict(sorted((inner | outer).items()))
     return found
-
-
-def share_table(this: Page) -> pd.DataFrame:
-    """`by_share` in percent."""
-    return pd.DataFrame(
-        {"Data": NAMES[v]} | {f"{100 * s:.0f}% originals": spread(a) for s, a in of.items()}
-        for v, of in by_share(this).items()
-    )
 
 
 def by_look(this: Page) -> dict[float, dict[str, float]]:
@@ -322,44 +305,34 @@ def tipping(this: Page) -> boxes.Shown:
     """Accuracy over the share of originals, and which cue is followed where on W-MNIST."""
     looks = by_look(this)
     with plt.rc_context(STYLE):
-        _, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.2), layout="constrained")
-        for (variant, of), (colour, mark) in zip(by_share(this).items(), _LINES, strict=True):
-            mean = [100 * sum(a) / len(a) for a in of.values()]
-            lengths = [
-                [m - 100 * min(a) for m, a in zip(mean, of.values(), strict=True)],
-                [100 * max(a) - m for m, a in zip(mean, of.values(), strict=True)],
-            ]
+        figure, axes = plt.subplots(
+            2, 2, figsize=(WIDTH, 4.6), sharex=True, sharey=True, layout="constrained"
+        )
+        for axis, (variant, of) in zip(axes.flat, by_share(this).items(), strict=False):
             at = [100 * share for share in of]
-            left.errorbar(at, mean, lengths, color=colour, marker=mark, lw=1.2, capsize=3,
-                          label=NAMES[variant])  # fmt: skip
-        left.set(title="Accuracy on real test images", ylabel="per cent")
+            means = [100 * sum(a) / len(a) for a in of.values()]
+            axis.plot(at, means, color="black", lw=1, label="mean")
+            for share, accuracies_of in zip(at, of.values(), strict=True):
+                axis.plot([share] * len(accuracies_of), [100 * a for a in accuracies_of],
+                          **sign(AUTHORS) | {"ms": 5}, label=AUTHORS)  # fmt: skip
+            axis.set_title(f"{NAMES[variant]}: accuracy", fontsize=10)
+        last = axes.flat[-1]
         for cue, (domain, title) in product(("shape", "background"), DOMAINS.items()):
             values = [100 * of[follows([domain], cue)] for of in looks.values()]
-            right.plot([100 * s for s in looks], values, "o-" if domain == "real" else "s--",
-                       color=_COLOURS[cue], lw=1.2, mfc=None if domain == "real" else "white",
-                       label=f"the {cue}, {title}")  # fmt: skip
-        right.set(title="W-MNIST: answers that name", ylabel="share of answers, %")
-        for axis in (left, right):
-            axis.set(xlabel="originals in the training set, %", ylim=(0, 100))
-            axis.grid(alpha=0.25)
-        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15), "frameon": False}
-        below |= {"fontsize": 8.5, "columnspacing": 1.0, "handlelength": 1.8}
-        left.legend(ncols=3, **below)
-        right.legend(ncols=2, **below)
+            last.plot([100 * s for s in looks], values, "o-" if domain == "real" else "o--",
+                      color=COLOURS[cue], lw=1.2, ms=5, mfc=None if domain == "real" else "white",
+                      label=f"{cue}, {title}")  # fmt: skip
+        last.set_title("W-MNIST: answers", fontsize=10)
+        for axis in axes.flat:
+            axis.set(ylim=(0, 102), xticks=(0, 50, 100))
+            axis.grid()
+        for axis in axes[:, 0]:
+            axis.set_ylabel("%")
+        for axis in axes[1]:
+            axis.set_xlabel("originals learned from, %")
+        handles, names = last.get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower left", ncols=2, columnspacing=1.2)
     return boxes.show("tipping", this.reference_of("union-shares", "claim-3-mnist", "union"))
-
-
-def _stack(axis: plt.Axes, of: Mapping[str, Mapping[str, float]]) -> None:
-    for i, train_on in enumerate(CLASSIFIERS):
-        for j, domain in enumerate(DOMAINS):
-            at, left = 3 * i + j, 0.0
-            if train_on not in of:
-                axis.text(1, at, "not run", va="center", color="0.4", fontsize=9)
-                continue
-            for cue, share in _shares(of[train_on], domain).items():
-                colour = _COLOURS.get(cue, _OTHER)
-                axis.barh(at, 100 * share, left=left, height=0.85, color=colour, ec="white", lw=0.5)
-                left += 100 * share
 
 
 def _shares(of: Mapping[str, float], domain: str) -> dict[str, float]:

@@ -117,17 +117,17 @@ def test_without_a_probe_nothing_is_said_of_the_mechanisms():
 
 
 def test_panels_show_classes_by_parts(figures, sampled):
-    assert claim.panels(sampled("none"), (2, 7)).markup == "panels"
+    assert claim.panels({"here": sampled("none")}, (2, 7)).markup == "panels"
     (axis,) = figures[0].axes
-    assert sampled.levels(axis) == [[2, 12, 22, 32, 42, 52], [7, 17, 27, 37, 47, 57]]
+    assert sampled.levels(axis) == [[2, 22, 32, 42, 52], [7, 27, 37, 47, 57]]  # no premask
     assert [text.get_text() for text in axis.get_yticklabels()] == [CLASSES[2], CLASSES[7]]
     parts = [text.get_text() for text in axis.get_xticklabels()]
-    assert parts[0] == "mask $m$" and len(parts) == 6
+    assert parts == ["mask", "texture", "background", "composed", "BigGAN"]
 
 
 @pytest.mark.parametrize("n", [6, 12])
 def test_counterfactuals_carry_the_names_of_their_classes(n, figures, sampled):
-    assert claim.counterfactuals(sampled("none"), n).markup == "counterfactuals"
+    assert claim.counterfactuals({"here": sampled("none")}, n).markup == "counterfactuals"
     axes = figures[0].axes
     assert len(axes) == n
     for i, axis in enumerate(axes):
@@ -138,6 +138,6 @@ def test_counterfactuals_carry_the_names_of_their_classes(n, figures, sampled):
 
 def test_imagenet_classes_are_shown_by_number(sampled, figures):
     of_imagenet = experiments.grid("paper", "claim-1-imagenet")[0]
-    claim.panels(runs.Result(of_imagenet, sampled("none").folder), (0, 9))
+    claim.panels({"here": runs.Result(of_imagenet, sampled("none").folder)}, (0, 9))
     labels = [text.get_text() for text in figures[0].axes[0].get_yticklabels()]
     assert labels == ["15", "947"]

@@ -2,13 +2,14 @@
 
 import random
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from cgnbook import page
 from cgnbook.chapters import claim1_mnist as claim
-from cgnbook.names import NONE
 from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, Finding
+from cgnlib import experiments, runs
 from cgnlib.experiments import VARIANTS
 
 RANK = {NOT: 0, PARTLY: 1, REPRODUCED: 2}
@@ -150,17 +151,18 @@ JUDGED = [  # variant, generator, usable digits, share read
 ]
 
 
-def test_our_retrainings_stand_beside_the_studys(page_of):
-    """method 2.9, the study's file: 5.6 without the edge loss, 9.7 with it"""
-    rows = [
-        {"variant": v, "generator": g, "metric": metric, "value": float(value)}
-        for v, g, usable, share in JUDGED
-        for metric, value in (("usable_digits", usable), ("image_read", share))
-    ]
-    table = claim.by_recipe(page_of("claim-1-mnist", claim_1_mnist=pd.DataFrame(rows)))
-    assert table["Usable digits"].tolist() == ["10", "5, 6", "9", "8"]
-    assert table["Mean"].tolist() == ["10.0", "5.5", "9.0", "8.0"]
-    assert table["Study, mean"].tolist() == [NONE, "5.6", "9.7", NONE]
+def test_masks_stand_below_their_bars(figures, tmp_path):
+    this, results = page.tracked("claim-1-mnist", "mini"), []
+    for run in this.live[this.live.generator != "published"].run.unique():
+        folder = tmp_path / run
+        folder.mkdir()
+        np.savez(folder / "samples.npz", mask=np.full((10, 32, 32, 3), 9, np.uint8))
+        results.append(runs.Result(experiments.find("mini", run), folder))
+    claim.digit_quality(this, results)
+    above, below = figures[0].axes[:2]
+    want = this.live[(this.live.run == results[0].run.id) & (this.live.metric == "mask_read_3")]
+    assert above.patches[3].get_height() == pytest.approx(100 * want.value.iloc[0])
+    assert below.images[0].get_array().shape == (32, 10 * 34 - 2, 4)
 
 
 def test_the_table_has_a_row_for_each_cgn_and_the_ceiling_in_brackets():

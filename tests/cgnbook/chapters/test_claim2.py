@@ -4,12 +4,13 @@ from itertools import product
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
-from cgnbook import ablations, page
+from cgnbook import ablations, drawing, page
 from cgnbook.chapters import claim2 as claim
 from cgnbook.names import NONE, REMOVED
 from cgnbook.records import AUTHORS, TRAINED
-from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, UNRUN, Finding, Verdict
+from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, UNRUN, Finding
 
 ABLATIONS = ("shape", "texture", "background", "reconstruction", "none")
 BASE = {"inception_score": [90.0, 110.0], "mask_coverage": [0.3, 0.5]}  # means 100 and 0.4
@@ -253,21 +254,15 @@ def test_published_weights_have_a_row_where_they_were_run(page_of):
         assert row["This run (mini)"] == row["Paper"] == row["Study"] == NONE
 
 
-def test_trends_are_held_or_not_with_their_change(monkeypatch):
-    trends = list(claim.TRENDS)
-    effects = {trend: -0.256 if i % 2 else 0.5 for i, trend in enumerate(trends)}
-    judged = {
-        "Paper": Verdict(PARTLY, effects, (trends[0], trends[3]), (trends[4],)),
-        "Mine": UNRUN,
-    }
-    monkeypatch.setattr(claim, "verdicts", lambda this: judged)
-    made = claim.trends(None)
-    assert list(made.columns) == ["Trend in the paper", "Paper", "Mine"]
-    assert list(made["Trend in the paper"]) == trends
-    assert list(made["Paper"]) == [
-        "yes (+50%)", "no (-26%)", "no (+50%)", "yes (-26%)", "undecided (+50%)", "no (-26%)",
-    ]  # fmt: skip
-    assert list(made["Mine"]) == [NONE] * 6
+def test_trends_are_changes_in_the_papers_direction(figures):
+    this = page.tracked("claim-2", "mini")
+    claim.trends(this)
+    (axis,) = figures[0].axes
+    of = {line.get_label(): line.get_xdata() for line in axis.lines}
+    for source, verdict in claim.verdicts(this).items():
+        for x, (trend, (*_, sign)) in zip(of[source], claim.TRENDS.items(), strict=True):
+            assert x == pytest.approx(min(100, 100 * sign * verdict.effects[trend]))
+            assert (x >= 10) == (trend in verdict.met)  # those in the shade are met
 
 
 def test_the_facts_speak_of_the_losses_on_the_mask():
@@ -279,7 +274,11 @@ def test_the_facts_speak_of_the_losses_on_the_mask():
 
 def test_panels_show_one_class_of_the_first_cgn_of_each_setting(figures, sampled):
     results = [sampled("none"), sampled("texture", 100), sampled("biggan", 7)]
-    assert claim.panels(results, 3).markup == "ablation-panels"
+    assert claim.panels({"here": results}, 3).markup == "ablation-panels"
     (axis,) = figures[0].axes
-    assert sampled.levels(axis) == [[3, 13, 23, 33, 43], [103, 113, 123, 133, 143]]  # without x_gt
-    assert [text.get_text() for text in axis.get_yticklabels()] == ["none", "$L_{text}$"]
+    assert sampled.levels(axis) == [[3, 23, 33, 43], [103, 123, 133, 143]]
+    labels = [text.get_text() for text in axis.get_yticklabels()]
+    assert labels == ["all losses", "without $L_{text}$"]
+    (ring,) = axis.patches  # round the texture of the second row
+    assert to_hex(ring.get_edgecolor()) == drawing.CUES["texture"]
+    assert ring.get_xy() == pytest.approx((66 - 1.5, 66 - 1.5))

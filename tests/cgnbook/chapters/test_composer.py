@@ -7,7 +7,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
-from cgnbook import boxes
+from cgnbook import boxes, drawing
 from cgnbook.chapters import composer
 from cgnbook.composing import Answers, Parts, World
 from cgnlib import experiments
@@ -97,7 +97,7 @@ def figure(monkeypatch):
     """The figure that is shown, open until the end of the test."""
     kept = []
     monkeypatch.setattr(boxes, "box", lambda name, data, *sources, pictures: name)
-    monkeypatch.setattr(plt, "show", lambda: kept.append(plt.gcf()))
+    monkeypatch.setattr(drawing, "show", kept.append)
     yield kept
     plt.close("all")
 

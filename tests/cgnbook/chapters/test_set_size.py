@@ -171,25 +171,15 @@ def test_no_records_make_no_cells():
     assert set_size.cells(frame()).empty and set_size.effects(set_size.cells(frame())) == {}
 
 
-def test_the_table_has_accuracy_by_ratio():
-    table = set_size.accuracies(cells(by_size, longer=0.5))
-    assert list(table.columns) == ["Data", "Images", "Passes", "1 a shape", "10 a shape"]
-    assert table.to_numpy().tolist() == [
-        ["W-MNIST", "100", "10", "20.0–22.0 (2)", "20.0–22.0 (2)"],
-        ["W-MNIST", "1,000", "10", "80.0–82.0 (2)", "80.0–82.0 (2)"],
-        ["W-MNIST", "100", "100", "50.0", NONE],
-    ]
-
-
-def test_a_line_for_each_ratio_and_a_hollow_mark_for_more_steps(monkeypatch, page_of, figures):
+def test_a_mark_for_each_ratio_and_a_ring_for_more_passes(monkeypatch, page_of, figures):
     here = {"Study": told(), "This run (x)": cells(by_size, longer=0.5)}
     monkeypatch.setattr(set_size, "sources", lambda this: here)
     set_size.curves(page_of("set-size"))
-    colored, _, wildlife = figures[0].axes
-    assert (len(colored.lines), len(wildlife.lines)) == (3, 4 + 2 + 1)
-    hollow = [line for line in wildlife.lines if line.get_markerfacecolor() == "none"]
-    assert [line.get_ydata().tolist() for line in hollow] == [[50.0]]
-    assert {line.get_marker() for line in colored.lines} == {"s"} != {hollow[0].get_marker()}
+    wildlife = figures[0].axes[2]
+    (ring,) = [line for line in wildlife.lines if line.get_markerfacecolor() == "none"]
+    assert ([*ring.get_xdata()], [*ring.get_ydata()]) == ([100 * 100], [50.0])
+    names = {line.get_label() for line in wildlife.lines}
+    assert {"This run (x), 1 a shape", "This run (x), 10 a shape", "Study, mean"} <= names
     assert all(axis.get_ylim() == (0, 100) for axis in figures[0].axes)
 
 

@@ -116,14 +116,6 @@ def test_an_effect_belongs_to_the_part_that_makes_it():
     assert union.effects({}, "background") is None
 
 
-def test_crossed_images_have_a_row_each():
-    table = union.crossed(crossing_frame(cgn=lambda m, f, b: 0.3 * (b == "real")), "background")
-    assert list(table.columns) == ["Strokes", "Foreground", "Background", "CGN"]
-    assert len(table) == 8 and table.iloc[1, :3].tolist() == ["real", "real", "generated"]
-    assert set(table[table["Background"] == "real"]["CGN"]) == {"30.0"}
-    assert set(table[table["Background"] != "real"]["CGN"]) == {"0.0"}
-
-
 def test_what_a_part_adds_is_said_in_points(page_of):
     asked = crossing_frame(cgn=lambda m, f, b: 0.3 * (b == "real"), original=lambda *_: 0.5)
     table = union.added(page_of("union", asked, union=frame()), "background")
