@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from cgnbook import boxes, cited, records, reported
+from cgnbook import cited, records, reported
 from cgnbook.names import NONE
 from cgnlib import experiments as e
 from cgnlib import paths, runs
