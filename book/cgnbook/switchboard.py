@@ -78,7 +78,7 @@ def _panel(name: str, arrays: Mapping[str, np.ndarray], row: int, data: pd.DataF
     )
     of = data[data.ablation == name]
     sources = list(dict.fromkeys(data.source))
-    head = "".join(f'<th scope="col">{who}</th>' for who in ("", *sources))
+    head = "<td></td>" + "".join(f'<th scope="col">{who}</th>' for who in sources)
     body = "".join(
         f'<tr data-metric="{metric}"><th scope="row">{MEASURES[metric][0]}</th>'
         + "".join(f"<td>{_cell(of, metric, who)}</td>" for who in sources)

@@ -32,11 +32,8 @@
     (step) => enter(now.scene, step));
   const tip = element("p", { class: "gate-tip" });
   const said = element("p", { class: "live-said", "aria-live": "polite" });
-  const chips = Live.choices("gate-scene", scenes.map(({ ends: [real], classes }) => {
-    const small = real.cloneNode();
-    small.alt = "";
-    return [small, element("span", {}, classes[0])];
-  }), (scene) => enter(scene, now.step).then(rest));
+  const chips = Live.choices("gate-scene", scenes.map(({ ends: [real], classes }) =>
+    [real.cloneNode(), element("span", {}, classes[0])]), (scene) => enter(scene, now.step).then(rest));
   chips.forEach((chip, i) => chip.querySelector("input").setAttribute("aria-label", scenes[i].words));
 
   /* ---- pictures ---- */
