@@ -98,7 +98,7 @@ def verdicts(this: Page) -> Facts:
     found: Facts = {}
     for claim in welcome.judged(this):
         chapter = claim.page.partition("_")[2] + "-recipe" * claim.name.startswith("Claim 1b")
-        kinds = ("study", "authors", "trained", "live")
+        kinds = ("paper", "study", "authors", "trained", "live")
         for source, by in zip(kinds, claim.by.values(), strict=True):
             found[f"{source}-{chapter}"] = by
             for name, value in by.values.items():
