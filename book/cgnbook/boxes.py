@@ -85,7 +85,7 @@ def box(
     links = [carried.table(data, f"{stem}.csv", "Data", "rows")]
     if len(runs):
         links.append(carried.table(_with_needed(runs), f"{stem}-runs.csv", "Runs", "runs"))
-    kept = any(where.startswith("samples/") for _, _, where in flat)  # tracked: see `kept`
+    kept = flat and all(where.startswith("samples/") for *_, where in flat)  # tracked: see `kept`
     packed = carried.zipped(pictures) if pictures and not kept else b""
     if packed and len(packed) <= ROOM:
         words = f"Pictures, {len(pictures)} files, named as in the data"

@@ -148,6 +148,7 @@ def svg(figure: Figure) -> str:
     text = re.sub(r" *<metadata>.*?</metadata>\n", "", text, flags=re.S)
     text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.S)  # of lines: see the style sheet
     text = _FONT.sub(_font, _COLOUR.sub(_themed, text))
+    text = re.sub(r"font-family: [^;\"]*(; )?", "", text)
     text = _named(text)
     width, height = (72 * inches for inches in figure.get_size_inches())
     head = (

@@ -3,12 +3,20 @@
 import re
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import tracked
 
-from cgnbook import ablations, heads
-from cgnbook.chapters import claim3_backgrounds, claim3_mnist, disentanglement, set_size, union
-from cgnbook.chapters.explanations import of_cell
+from cgnbook import ablations, heads, lottery
+from cgnbook.chapters import (
+    claim3_backgrounds,
+    claim3_mnist,
+    disentanglement,
+    explanations,
+    set_size,
+    union,
+)
+from cgnbook.chapters.explanations import of_cell, of_published
 from cgnbook.digits import accuracies, cgns, means
 from cgnbook.names import CONTROL, INVARIANT, PLAIN
 from cgnbook.verdict import mean
@@ -258,7 +266,62 @@ def longer_training_leaks_no_less(f, this):
     return all(full >= mini for full, mini in pairs)
 
 
+def the_ratio_counts_on_c_mnist_with_the_authors_alone(f, this):
+    found = {s: {v: set_size.judge(e) for v, e in set_size.effects(of).items()}
+             for s, of in set_size.sources(this).items()}  # fmt: skip
+    both = [(s, v) for s, of in found.items() for v, said in of.items() if said == set_size.BOTH]
+    rest = {said for of in found.values() for said in of.values()} - {set_size.BOTH}
+    return both == [("Authors' weights", "colored")] and rest == {set_size.ALONE}
+
+
+def retrainings_spread_as_independent_digits_would(f, this):
+    kept = [k for k, n in lottery.study(this, "trained").items() for _ in range(n)]
+    share = f["usable-without"] / 10
+    return abs(np.std(kept) - (10 * share * (1 - share)) ** 0.5) < 0.2
+
+
+def all_are_near_an_empty_map(f, this):
+    found = explanations.against_study(this)
+    by = found.groupby(["variant", "train_on", "whose"]).value.mean().unstack()
+    moved = (by[explanations.SWAPPED] - by[this.label]).abs().max()
+    return (found.value - f["empty"] / 100).abs().max() < 0.07 and moved < 0.02
+
+
+def the_digit_comes_in_and_the_cues_stay_above_chance(f, this):
+    def change(of, variant, cue):
+        return [mean(of_cell(of, variant, t, f"{cue}_read")) for t in ("original", "cgn")]
+
+    frames = [of_published(this.reference), this.live]
+    cues = [(v, cue) for v in VARIANTS for cue in ("foreground", "background")]
+    fade = [change(of, v, c) for of in frames for v, c in cues if (v, c) != ("colored", cues[1][1])]
+    digits = [change(of, v, "digit") for of in frames for v in VARIANTS]
+    return all(a < b for a, b in digits) and all(a > b > 0.2 for a, b in fade)
+
+
+def one_cgn_differs_most_on_w_mnist(f, this):
+    apart = {name: value for name, value in f.items() if name.startswith("draw-apart")}
+    return max(apart, key=apart.get) == "draw-apart-wildlife"
+
+
 SENTENCES = [
+    ("13_set_size", "The size counts everywhere, the ratio only on C-MNIST with the",
+     the_ratio_counts_on_c_mnist_with_the_authors_alone),
+    ("13_set_size", "Accuracy follows the images seen in training, whether they are new",
+     steps_do_most),
+    ("05_claim1_mnist", "is about that of ten independent digits",
+     retrainings_spread_as_independent_digits_would),
+    ("11_explanations", "Hardly any classifier is far from a map that is empty everywhere",
+     all_are_near_an_empty_map),
+    ("11_explanations", "the digit comes in, the cues fade and do not vanish",
+     the_digit_comes_in_and_the_cues_stay_above_chance),
+    ("08_claim3_mnist", "one CGN differs from the next by up to", one_cgn_differs_most_on_w_mnist),
+    ("08_claim3_mnist", "A reader of the counterfactuals tells in", readers_tell_in_advance),
+    ("10_claim3_backgrounds", "three heads without counterfactuals lose as much as one",
+     the_control_minds_the_background_as_much),
+    ("09_claim3_shape_bias", "gains shape bias only after the longer training",
+     the_mean_of_heads_has_no_more_bias_but_follows_both_more),
+    ("09_claim3_shape_bias", "gains shape bias only after the longer training",
+     the_reference_mean_has_more_bias_than_plain),
     ("12_disentanglement", "The better a CGN keeps its mechanisms apart, the more of the conflicts",
      shape_heads_follow_separation),
     ("12_disentanglement", "four of the five kinds bring it down to a few points",
@@ -325,7 +388,7 @@ SENTENCES = [
      ensembles_are_level_on_real_images),
     ("11_explanations", "At `mini` no rise of it comes from the digit",
      no_rise_comes_from_the_digit),
-    ("11_explanations", "at `mini` the features of DC- and W-MNIST tell the background",
+    ("11_explanations", "At `mini` the features of DC- and W-MNIST tell the background",
      features_tell_the_cue_and_not_the_digit),
 ]  # fmt: skip
 

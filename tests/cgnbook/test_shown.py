@@ -148,14 +148,6 @@ def without_print(table):
     return table
 
 
-# Their pictures are tracked with the records of the reference run.
-KEPT = {
-    "fig-imagenet-counterfactuals-reference",
-    "fig-imagenet-panels-reference",
-    "fig-samples-reference",
-}
-
-
 def test_each_offers_its_pictures():
     carried = []
 
@@ -165,10 +157,6 @@ def test_each_offers_its_pictures():
             assert not pictures
             return
         wanted = set(data.value[data.series == "picture"])
-        if it.name in KEPT:
-            assert not pictures and f"{len(wanted)}, in the folders named above" in it.box.text
-            assert "book/records/samples/" in it.box.text
-            return
         if "not carried" in it.box.text:  # too large, which hangs on what was drawn
             assert not pictures
             assert f"{len(wanted)}, not carried here for their size" in it.box.text
@@ -244,6 +232,25 @@ def test_what_is_made_by_hand_has_a_name_that_the_build_finds():
             assert re.search(r"^:name: (fig|tab)-", block, re.M), block
         for head in re.findall(r"^(\|.*\|)\n\|[-| :]+\|$", text, re.M):
             assert not head.strip("| "), f"a table without a number: {head}"
+
+
+def test_a_drawing_has_the_colours_of_the_page_and_of_cues_alone():
+    found = 0
+
+    def check(it):
+        nonlocal found
+        for output in it.cell.outputs:
+            drawing = "".join(output.get("data", {}).get("image/svg+xml", ""))
+            found += bool(drawing)
+            bare = re.sub(
+                r"var\(--(cue-(shape|texture|background)|pst-[\w-]+), #\w+\)", "", drawing
+            )
+            bare = re.sub(r'href="[^"]*"', "", bare)
+            assert set(re.findall(r"#[0-9a-f]{3,6}\b(?!-)", bare)) <= {"#111"}  # on a light hue
+            assert "font-family" not in bare.partition(">")[2]
+            assert not re.search(r' id="(?![0-9a-f]{8}-)', bare)  # two on a page do not meet
+
+    assert not defects(check) and found
 
 
 # --- the numbers are those of the records
