@@ -9,7 +9,7 @@ from html import escape
 import pandas as pd
 import yaml
 
-from cgnbook import boxes, digits, forest, lottery, reported
+from cgnbook import boxes, digits, forest, kept, lottery, reported
 from cgnbook.chapters import (
     claim1_imagenet,
     claim1_mnist,
@@ -201,10 +201,12 @@ def tally(claims: Sequence[Claim]) -> dict[str, str]:
 
 
 def samples(results: Sequence[Result]) -> boxes.Shown:
-    """Originals and counterfactuals of the first CGN of each variant that was trained here."""
+    """Originals, and counterfactuals of the first CGN of each variant that was trained here and of
+    the authors'."""
     evaluated = [r for r in results if isinstance(r.run, Evaluation)]
     own = [r for r in evaluated if isinstance(r.run.generator, CGN)]
-    return claim1_mnist.samples([next(r for r in own if r.run.variant == v) for v in VARIANTS])
+    first = [next(r for r in own if r.run.variant == v) for v in VARIANTS]
+    return claim1_mnist.samples(first, kept.read("claim-1-mnist"))
 
 
 def _behind(this: Page) -> list[pd.DataFrame]:

@@ -91,16 +91,3 @@ def test_every_number_of_the_text_is_there():
     text = (paths.ROOT / "book/18_cost.md").read_text()
     found = cost.facts(cost.benchmarks()).keys() | {"taken", "expected"}
     assert set(re.findall(r"{glue:text}`([\w-]+)", text)) == found
-
-
-def test_work_is_counted_in_images():
-    declared = experiments.with_needs(experiments.grid("mini", "claim-3-mnist"))
-    made = {type(run): run for run in declared}
-    metrics = {"train_images": 7, "images": 9}
-    works = {
-        kind: cost.work(SimpleNamespace(run=run, metrics=metrics)) for kind, run in made.items()
-    }
-    cgn, classifier = made[experiments.CGN].recipe, made[experiments.Classifier].recipe
-    assert works[experiments.CGN] == cgn.steps * cgn.batch
-    assert works[experiments.Classifier] == 7 * classifier.epochs
-    assert works[experiments.ImageSet] == 9 and set(cost.MARKS) == set(works)
