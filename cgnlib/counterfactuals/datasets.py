@@ -12,12 +12,11 @@ from tqdm import tqdm
 from cgnlib.chance import generator
 from cgnlib.counterfactuals import draws
 from cgnlib.counterfactuals.digits import to_stored
-from cgnlib.counterfactuals.folder import QUALITY, Dataset, Writer, read_dataset, through_jpeg
+from cgnlib.counterfactuals.folder import MOST, QUALITY, Dataset, Writer, read_dataset, through_jpeg
 from cgnlib.errors import CGNError, reason
 from cgnlib.measures import metrics
 
 STRETCHES = ("minmax", "plain")
-MOST = 10**7  # images of a set, whose names have seven digits
 
 
 @torch.inference_mode()

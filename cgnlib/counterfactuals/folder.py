@@ -28,6 +28,8 @@ HEADER = ("", "im_name", "shape_cls", "texture_cls", "bg_cls")
 QUALITY = 75  # Pillow's default, which the published images have
 PROGRESS = "mean_masks.unfinished"  # mean masks with their index, while images are written
 PART = ".part"  # what a file is called until it is whole
+MOST = 10**7  # images of a set, whose names have seven digits
+NUMBERS = ("n", "num_classes")
 SHARE = re.compile(r"[01]\.\d{6}")
 
 
@@ -190,7 +192,7 @@ def read_spec(folder: Path) -> dict:
     except (OSError, ValueError, RecursionError) as error:
         raise CGNError(f"{folder} holds no data set of ours ({reason(error)})") from error
     says = isinstance(spec, dict) and isinstance(spec.get("name"), str)
-    if not says or not all(type(spec.get(k)) is int and spec[k] > 0 for k in ("n", "num_classes")):
+    if not says or not all(type(spec.get(k)) is int and 0 < spec[k] <= MOST for k in NUMBERS):
         raise CGNError(f"{folder / 'dataset.json'} does not say what the data set is")
     return spec
 

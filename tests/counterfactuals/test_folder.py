@@ -121,6 +121,7 @@ def change(folder, file, old, new):
         ("dataset.json", '"n": 4', '"m": 4', "does not say what"),
         ("dataset.json", '"n": 4', '"n": "4"', "does not say what"),
         ("dataset.json", '"n": 4', '"n": 0', "does not say what"),
+        ("dataset.json", '"n": 4', f'"n": {10**11}', "does not say what"),
         ("dataset.json", '"name": "ours"', '"name": 1', "does not say what"),
         ("dataset.json", '"num_classes": 10', '"num_classes": null', "does not say what"),
         ("dataset.json", "{", "[" * 100_000, "holds no data set"),
