@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from cgnbook import page, records
+from cgnbook import gate, page, records
 from cgnbook.chapters import (
     claim1_imagenet,
     claim1_mnist,
@@ -62,7 +62,7 @@ FACTS: dict[str, Callable[[page.Page], dict[str, object]]] = {
     "11_explanations": explanations.facts,
     "12_disentanglement": _of_disentanglement,
     "13_set_size": set_size.facts,
-    "14_union": union.facts,
+    "14_union": lambda this: union.facts(this) | gate.facts(),
     "16_discussion": lambda this: discussion.facts(this) | discussion.verdicts(this),
     "17_lessons": discussion.lessons,
 }

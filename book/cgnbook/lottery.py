@@ -53,7 +53,6 @@ def facts(this: Page) -> dict[str, object]:
     kept = this.told("edge-loss", generator="trained", metric="usable_digits").value.iloc[0]
     return found | {
         "lottery-tries": 1 / (float(kept) / 10) ** 10,  # as if digits survived independently
-        "lottery-trained-best": int(of.get_group("trained").usable.max()),
         "lottery-edge-accuracy": 100 * mean([mean(a) for a in of.get_group("edge").alone]),
         "lottery-told-accuracy": 100 * float(told.value.iloc[0]),
     }

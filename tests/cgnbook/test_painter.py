@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-import networks
 from cgnbook import painter
 from cgnlib import paths
 from cgnlib.nets import shipped
@@ -17,7 +16,7 @@ def soup() -> BeautifulSoup:
 
 
 def test_the_page_loads_what_is_there_or_built(soup):
-    made = {f"engine/{name}.js" for name in networks.NAMES}
+    made = {f"engine/{name}.js" for name in (*painter.ASKED, painter.MAKER)}
     loaded = [script["src"] for script in soup.find_all("script")]
     assert made < set(loaded) and loaded[-1] == "painter/painter.js"
     for path in {*loaded, *(link["href"] for link in soup.find_all("link"))} - made:

@@ -101,7 +101,7 @@ def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
         | {"verdict-study": BY_EYE, "short": short(sources["live"])}
         | {"effect": effect(sources["live"])}
         | {"effect-trained": effect(sources["reference"])}
-        | {f"reference-{cue}": 100 * share for cue, share in sources["reference"].items()}
+        | {"reference-shape": 100 * sources["reference"]["shape"]}
         | {"key-read": 100 * float(key), "ceiling": ceiling_in_words()}
         | {"profile": this.profile, "world": scale.name}
         | {"n-runs": this.live[this.live.removed == "none"].run.nunique()}

@@ -75,12 +75,6 @@ def readings(frame: pd.DataFrame, generator: str = "trained") -> tuple[Read, dic
     }, by["image_read_true"].groupby("variant").value.mean().to_dict()
 
 
-def usable(frame: pd.DataFrame, variant: str, generator: str = "trained") -> float:
-    """Usable digits of ten of a variant's CGNs, the mean over them; see `readings`."""
-    rows = _of(frame, generator)
-    return float(rows[(rows.metric == "usable_digits") & (rows.variant == variant)].value.mean())
-
-
 def _of(frame: pd.DataFrame, generator: str) -> pd.DataFrame:
     return frame[frame.generator.str.startswith(generator)]
 
@@ -171,7 +165,6 @@ def facts(this: Page) -> dict[str, object]:
         "short": short(rule(*by["live"])),
         "usable-without": float(told["trained"]),
         "usable-with": float(told["edge"]),
-        "usable-published": usable(reference, "colored", PUBLISHED),
         **lottery.facts(this),
         "n-runs": live.run[live.generator != PUBLISHED].nunique(),
         "n-images": int(live.n[live.metric == "image_read"].iloc[0]),

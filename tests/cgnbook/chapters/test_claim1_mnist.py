@@ -97,19 +97,6 @@ def test_the_variants_that_miss_the_rule_are_named():
     assert weak == "C-MNIST falls short, and W-MNIST cannot be judged"
 
 
-def test_usable_digits_are_those_of_a_variant_and_its_cgns():
-    rows = [
-        ("usable_digits", "colored", "published", 9.0),
-        ("usable_digits", "colored", "trained-0", 6.0),
-        ("usable_digits", "colored", "trained-1", 7.0),
-        ("usable_digits", "wildlife", "published", 4.0),
-        ("mask_iou", "colored", "published", 0.5),
-    ]
-    frame = pd.DataFrame(rows, columns=["metric", "variant", "generator", "value"])
-    assert claim.usable(frame, "colored", "published") == 9
-    assert claim.usable(frame, "colored") == 6.5
-
-
 def test_nothing_was_found_where_nothing_was_run():
     frame = page.tracked("claim-1-mnist", "mini").live
     assert claim.finding(frame[:0], "trained") == Finding(NOT_RUN)

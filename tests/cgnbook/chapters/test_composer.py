@@ -69,7 +69,8 @@ def test_the_page_is_hidden_until_its_script_runs_and_loads_only_files_of_the_bo
 
 
 def test_no_other_page_loads_the_script():
-    assert not list((ROOT / "book/_static").rglob("*.js"))  # the theme would, on every page
+    shared = {path.name for path in (ROOT / "book/_static").rglob("*.js")}
+    assert shared <= {"search.js", "terms.js"}  # the theme has these on every page
 
 
 def test_shares_have_a_row_for_each_subject():
