@@ -1,7 +1,7 @@
 """A figure as a table: every mark, bar, cell and picture that it holds, as it is drawn."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -34,8 +34,8 @@ def table(figure: Figure) -> pd.DataFrame:
     panels = [axis for axis in figure.axes if axis.get_label() != "<colorbar>"]
     names = _legend(figure)
     rows = [
-        [_shared(axis, panels, "get_title", -1), _shared(axis, panels, "get_xlabel", 1),
-         _shared(axis, panels, "get_ylabel", 0), *row]
+        [_shared(axis, panels, _title, -1), _shared(axis, panels, Axes.get_xlabel, 1),
+         _shared(axis, panels, Axes.get_ylabel, 0), *row]
         for axis in panels
         for row in _rows(axis, names)
     ]  # fmt: skip
@@ -164,7 +164,11 @@ def _look(artist: Artist) -> tuple:
     return (to_hex(colours[0]),) if len(colours) else ()
 
 
-def _shared(axis: Axes, panels: list[Axes], getter: str, towards: int) -> str:
+def _title(axis: Axes) -> str:
+    return axis.get_title("left") or axis.get_title()
+
+
+def _shared(axis: Axes, panels: list[Axes], getter: Callable[[Axes], str], towards: int) -> str:
     """A title or label of a panel, or the nearest that stands for it: above, below or left."""
     at = axis.get_subplotspec()
     line = [axis]
@@ -182,7 +186,7 @@ def _shared(axis: Axes, panels: list[Axes], getter: str, towards: int) -> str:
                 (p for p, s in others if s.rowspan.start == row and s.colspan.start < column),
                 key=lambda p: -p.get_subplotspec().colspan.start,
             )
-    texts = (getattr(p, getter)() for p in line)
+    texts = map(getter, line)
     return next((text.replace("\n", " ") for text in texts if text), "")
 
 

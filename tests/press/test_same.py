@@ -34,6 +34,7 @@ def executed(tmp_path, monkeypatch):
             content = {"spec": results.full_spec(run), "env": making, "metrics": numbers}
             for name, of in content.items():
                 (folder / f"{name}.json").write_text(json.dumps(of))
+            runs.adopt(run)
         this = page.gather("claim-3-mnist", list(map(runs.load, declared)))
         shown = [
             boxes.box("name", this.live, this.live),
