@@ -35,15 +35,20 @@ def copy_mathjax(app: Sphinx) -> None:
     (target / BUNDLE).write_bytes((source / BUNDLE).read_bytes())
 
 
-def drop_thebe(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
-    """Leave out every script of Thebe: its loader and the inline constants it reads."""
+def drop_scripts(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Leave out Thebe, its loader and the constants that it reads; and MathJax on a page without a
+    formula of its own, such as the first, for which Sphinx asks the chapters as well."""
+    unused = ["thebe"]
+    if app.builder.name == "html" and not app.env.domaindata["math"]["has_equations"].get(page):
+        unused.append("mathjax")
 
-    def is_thebe(script: object) -> bool:
+    def is_unused(script: object) -> bool:
         name = getattr(script, "filename", None) or script
-        return "thebe" in f"{name} {getattr(script, 'attributes', {})}".lower()
+        said = f"{name} {getattr(script, 'attributes', {})}".lower()
+        return any(word in said for word in unused)
 
     for kind in ("script_files", "css_files"):
-        context[kind] = [entry for entry in context.get(kind, []) if not is_thebe(entry)]
+        context[kind] = [entry for entry in context.get(kind, []) if not is_unused(entry)]
 
 
 def drop_icons(app: Sphinx, failure: Exception | None) -> None:
@@ -62,6 +67,6 @@ def setup(app: Sphinx) -> dict:
     """Called by Sphinx; the path of MathJax is relative to _static, so it fits every page."""
     app.config.mathjax_path = f"../{MATHJAX}/{BUNDLE}"
     app.connect("builder-inited", copy_mathjax)
-    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", drop_scripts, priority=900)
     app.connect("build-finished", drop_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -192,4 +192,4 @@ def test_no_page_weighs_more_than_three_megabytes(browser, name):
     """With every script that it loads, its own and the theme's; `browser`: the book is built."""
     scripts = {script["src"].partition("?")[0] for script in soup(HTML / name)("script", src=True)}
     files = [HTML / name, *((HTML / name).parent / script for script in scripts)]
-    assert sum(path.stat().st_size for path in files) < 3e6
+    assert sum(path.stat().st_size for path in files) < 3 * 2**20
