@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from torch import Tensor
 
 from cgnbook import drawn
@@ -63,6 +64,15 @@ SOURCES = {  # mark, filling and edge: hollow is what is told, full what was run
 DISPLAYED = 1.4  # pixels a point on a wide screen
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 _FONT = re.compile(r"font: ((?:italic |oblique )?(?:\d+ |bold )?)([\d.]+)px [^;\"]*")
+
+_ANCHORED = re.compile(r'<g id="anchor-(start|middle|end)-([-\d.]+)">(.*?)</g>', re.S)
+_LINE = re.compile(r'<text style="([^"]*)" transform="translate\(([-\d.]+) ([-\d.]+)\)">')
+_LOSS = re.compile(r"\bL_(\w+)")  # as a formula, in the letters of the page
+_SUBSCRIPT = (
+    r'<tspan font-style="italic">L</tspan><tspan font-size="7.5" dy="2">\1</tspan>'
+    '<tspan dy="-2">\u200b</tspan>'  # back up, for letters that follow
+)
+_ANCHORS = {"left": ("start", 0), "center": ("middle", 0.5), "right": ("end", 1)}
 
 
 def sign(source: str) -> dict[str, object]:
@@ -141,6 +151,7 @@ def show(figure: Figure) -> None:
 def svg(figure: Figure) -> str:
     """A figure as a drawing that takes ink, paper, the colours of the cues and the font from the
     page that it stands in; by itself it is black on white."""
+    _anchor(figure)
     with plt.rc_context(STYLE), io.StringIO() as file:
         figure.savefig(file, format="svg", dpi=144, metadata={"Date": None, "Creator": None})
         text = file.getvalue()
@@ -148,6 +159,8 @@ def svg(figure: Figure) -> str:
     text = re.sub(r" *<metadata>.*?</metadata>\n", "", text, flags=re.S)
     text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.S)  # of lines: see the style sheet
     text = _FONT.sub(_font, _COLOUR.sub(_themed, text))
+    text = _ANCHORED.sub(_aligned, text)
+    text = _LOSS.sub(_SUBSCRIPT, text)
     text = re.sub(r"font-family: [^;\"]*(; )?", "", text)
     text = _named(text)
     width, height = (72 * inches for inches in figure.get_size_inches())
@@ -183,6 +196,28 @@ def _font(found: re.Match) -> str:
     slant = "; font-style: italic" if {"italic", "oblique"} & set(words) else ""
     weight = next((f"; font-weight: {w}" for w in words if w.isdigit() or w == "bold"), "")
     return f"font-size: {found[2]}px{weight}{slant}"
+
+
+def _anchor(figure: Figure) -> None:
+    """Mark texts of several lines with where they are aligned, which matplotlib forgets: the page's
+    letters are narrower than those that it lays out."""
+    if not (texts := figure.findobj(lambda of: isinstance(of, Text) and "\n" in of.get_text())):
+        return
+    figure.draw_without_rendering()
+    for text in texts:
+        name, share = _ANCHORS[text.get_horizontalalignment()]
+        box = text.get_window_extent()
+        x = 72 / figure.dpi * (box.x0 + share * box.width)
+        text.set_gid(f"anchor-{name}-{x:.2f}")
+
+
+def _aligned(found: re.Match) -> str:
+    """The lines of a text, at its anchor."""
+    name, x, lines = found.groups()
+    lines = _LINE.sub(
+        rf'<text style="text-anchor: {name}; \1" transform="translate({x} \3)">', lines
+    )
+    return f"<g>{lines}</g>"
 
 
 def _named(text: str) -> str:

@@ -1,7 +1,5 @@
 """What the book calls things: data sets, training sets, classifiers, losses."""
 
-import re
-
 NAMES = {"colored": "C-MNIST", "double_colored": "DC-MNIST", "wildlife": "W-MNIST"}
 SETTINGS = {
     "original": "Original",
@@ -35,11 +33,6 @@ REMOVED = {
     "biggan": "BigGAN itself",
 }
 NONE = "–"
-
-
-def formula(removed: str) -> str:
-    """L_rec as a formula, for figures; tables have no formulas."""
-    return re.sub(r"L_(\w+)", r"$L_{\1}$", removed)
 
 
 def key(name: str) -> str:

@@ -68,3 +68,17 @@ def test_a_stack_has_a_number_where_it_has_room(axis):
     drawing.stack(axis, 0, {"shape": 0.5, "texture": 0.04, "neither": 0.46})
     assert [text.get_text() for text in axis.texts] == ["50", "46"]
     assert [patch.get_width() for patch in axis.patches] == pytest.approx([50, 4, 46])
+
+
+def test_lines_of_a_label_end_where_the_label_ends(axis):
+    axis.set_yticks([0.5], ["one\nanother, longer"])
+    line = r'<text style="text-anchor: (\w+);[^>]*translate\(([-\d.]+) '
+    (anchor, x), second = re.findall(line, drawing.svg(axis.figure))
+    assert second == (anchor, x) and anchor == "end"
+
+
+def test_a_loss_is_a_formula(axis):
+    axis.set_yticks([0.5], ["without L_rec"])
+    made = drawing.svg(axis.figure)
+    assert '<tspan font-style="italic">L</tspan>' in made and ">rec</tspan>" in made
+    assert "L_rec" not in made

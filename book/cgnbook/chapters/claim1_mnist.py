@@ -266,8 +266,8 @@ def digit_quality(this: Page, results: Sequence[Result]) -> boxes.Shown:
     """
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(
-            2 * len(results), 1, figsize=(WIDTH, 1.9 * len(results)), layout="constrained",
-            height_ratios=(3, 1) * len(results),
+            2 * len(results), 1, figsize=(WIDTH, 2.1 * len(results)), layout="constrained",
+            height_ratios=(3, 1.3) * len(results),
         )  # fmt: skip
         for i, result in enumerate(results):
             above, below = axes[2 * i : 2 * i + 2]
@@ -278,5 +278,5 @@ def digit_quality(this: Page, results: Sequence[Result]) -> boxes.Shown:
             above.set(title=NAMES[result.run.variant], xlim=(-0.5, 9.5), ylim=(0, 100))
             above.set(xticks=range(10), yticks=(0, 50, 100), ylabel="%")
             tile(below, arrays_of(result)["mask"][None])
-        axes[0].text(9.5, 52, "usable", fontsize=9, color="0.4", ha="right", va="bottom")
+            below.set_anchor("N")
     return boxes.show("digit-quality", results)

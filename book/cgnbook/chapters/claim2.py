@@ -11,7 +11,7 @@ from cgnbook import ablations, boxes
 from cgnbook.ablations import Measured
 from cgnbook.cited import cited
 from cgnbook.drawing import CUES, STYLE, WIDTH, legend, sign
-from cgnbook.names import NONE, REMOVED, formula
+from cgnbook.names import NONE, REMOVED
 from cgnbook.page import Page
 from cgnbook.records import FULL, TRAINED
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Mark, Verdict, judged, mean, told
@@ -228,8 +228,8 @@ def trends(this: Page, *sources: boxes.Source) -> boxes.Shown:
             if any(trend in of.undecided for of in found.values()):
                 axis.text(12, y + 0.2, "no room on the menagerie", va="center", fontsize=9,
                           color="0.4")  # fmt: skip
-        names = [formula(t).replace("the inception score", "\nthe score").replace("the mask",
-                 "\nthe mask") for t in TRENDS]  # fmt: skip
+        names = [t.replace("the inception score", "\nthe score").replace("the mask", "\nthe mask")
+                 for t in TRENDS]  # fmt: skip
         axis.set_yticks(range(len(TRENDS)), names)
         axis.tick_params(axis="y", length=0)
         axis.set(xlim=(-15, _END), ylim=(len(TRENDS) - 0.5, -0.5))
@@ -270,4 +270,4 @@ _RINGS = {  # the part that each group of losses is about, and its colour
 
 
 def _without(ablation: str) -> str:
-    return "all losses" if ablation == "none" else f"without {formula(REMOVED[ablation])}"
+    return "all losses" if ablation == "none" else f"without {REMOVED[ablation]}"

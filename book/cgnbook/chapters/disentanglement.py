@@ -19,7 +19,6 @@ from cgnbook.names import (
     NONE,
     REMOVED,
     SUBJECTS,
-    formula,
     key,
 )
 from cgnbook.page import Page
@@ -298,7 +297,7 @@ def worse_scatter(numbers: pd.DataFrame) -> boxes.Shown:
                 of = found[found.removed == ablation]
                 marker, colour = _LOOKS[ablation]
                 axis.plot(100 * of.share, 100 * of[measure], marker, ms=8, color=colour,
-                          label=f"without {formula(REMOVED[ablation])}" if ablation != "none"
+                          label=f"without {REMOVED[ablation]}" if ablation != "none"
                           else "all losses")  # fmt: skip
             axis.axhline(100 * control[measure].mean(), color="0.4", linestyle="--",
                          label="no counterfactuals")  # fmt: skip
