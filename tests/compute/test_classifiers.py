@@ -15,7 +15,7 @@ from stopping import StopAt
 from torch.multiprocessing import ProcessRaisedException
 from torchvision.models.resnet import Bottleneck, ResNet
 
-from cgnbook import heads, page
+from cgnbook import drawing, heads, page
 from cgnbook.chapters import claim3_backgrounds as backgrounds
 from cgnbook.chapters import claim3_shape_bias as shape_bias
 from cgnbook.chapters import out_of_distribution
@@ -404,7 +404,7 @@ def small_imagenet(tmp_path, monkeypatch, random_biggan, random_u2net):
 def shown(results, monkeypatch):
     """What the chapters show of the results is drawn, though no background is known here."""
     drawn = []
-    monkeypatch.setattr(plt, "show", lambda: drawn.append(plt.gcf()))
+    monkeypatch.setattr(drawing, "show", drawn.append)
     this = page.gather("claim-3-imagenet", results)
     shape_bias.cue_shares(results)
     backgrounds.background_lines(results)

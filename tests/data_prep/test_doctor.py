@@ -84,6 +84,7 @@ def test_space_is_wanted_for_what_is_still_to_come(no_data, computer, tmp_path):
     done.mkdir(parents=True)
     (done / "metrics.json").write_text('{"score": 1}')
     (done / "spec.json").write_text(json.dumps(declared[0].spec()))
+    (done / "artefacts.json").write_text("{}")
     again = doctor.examine("paper").disks[1]
     assert runs.own - again.own == pytest.approx(declared[0].bytes_left(), abs=1)
 
