@@ -278,7 +278,7 @@ def test_panels_show_one_class_of_the_first_cgn_of_each_setting(figures, sampled
     (axis,) = figures[0].axes
     assert sampled.levels(axis) == [[3, 23, 33, 43], [103, 123, 133, 143]]
     labels = [text.get_text() for text in axis.get_yticklabels()]
-    assert labels == ["all losses", "without $L_{text}$"]
+    assert labels == ["all losses", "without L_text"]
     (ring,) = axis.patches  # round the texture of the second row
     assert to_hex(ring.get_edgecolor()) == drawing.CUES["texture"]
     assert ring.get_xy() == pytest.approx((66 - 1.5, 66 - 1.5))
