@@ -220,10 +220,13 @@ def trends(this: Page, *sources: boxes.Source) -> boxes.Shown:
                                       strict=True):  # fmt: skip
             moved = [100 * sign_of * of.effects[t] for t, (*_, sign_of) in TRENDS.items()]
             places = np.arange(len(TRENDS)) + lane
-            axis.plot(np.minimum(moved, _END), places, label=source, clip_on=False, **sign(source))
+            shown = np.clip(moved, _START, _END)
+            axis.plot(shown, places, label=source, clip_on=False, **sign(source))
             for value, y in zip(moved, places, strict=True):
                 if value > _END:
                     axis.text(_END - 3, y, f"{value:.0f}", ha="right", va="center", fontsize=9)
+                elif value < _START:
+                    axis.text(_START + 3, y, f"{value:.0f}", va="center", fontsize=9)
         for y, trend in enumerate(TRENDS):
             if any(trend in of.undecided for of in found.values()):
                 axis.text(12, y + 0.2, "no room on the menagerie", va="center", fontsize=9,
@@ -232,13 +235,13 @@ def trends(this: Page, *sources: boxes.Source) -> boxes.Shown:
                  for t in TRENDS]  # fmt: skip
         axis.set_yticks(range(len(TRENDS)), names)
         axis.tick_params(axis="y", length=0)
-        axis.set(xlim=(-15, _END), ylim=(len(TRENDS) - 0.5, -0.5))
+        axis.set(xlim=(_START, _END), ylim=(len(TRENDS) - 0.5, -0.5))
         axis.set_xlabel("change in the paper's direction, %")
         legend(figure, list(found), columns=2)
     return boxes.show("trends", this.live, this.reference, *sources)
 
 
-_END = 100
+_START, _END = -15, 100
 
 
 def panels(by: Mapping[str, Sequence[Result]], row: int) -> boxes.Shown:

@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
@@ -10,7 +11,7 @@ from cgnbook import ablations, drawing, page
 from cgnbook.chapters import claim2 as claim
 from cgnbook.names import NONE, REMOVED
 from cgnbook.records import AUTHORS, TRAINED
-from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, UNRUN, Finding
+from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, UNRUN, Finding, Verdict
 
 ABLATIONS = ("shape", "texture", "background", "reconstruction", "none")
 BASE = {"inception_score": [90.0, 110.0], "mask_coverage": [0.3, 0.5]}  # means 100 and 0.4
@@ -261,8 +262,20 @@ def test_trends_are_changes_in_the_papers_direction(figures):
     of = {line.get_label(): line.get_xdata() for line in axis.lines}
     for source, verdict in claim.verdicts(this).items():
         for x, (trend, (*_, sign)) in zip(of[source], claim.TRENDS.items(), strict=True):
-            assert x == pytest.approx(min(100, 100 * sign * verdict.effects[trend]))
+            assert x == pytest.approx(np.clip(100 * sign * verdict.effects[trend], -15, 100))
             assert (x >= 10) == (trend in verdict.met)  # those in the shade are met
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_change_beyond_the_axis_leaves_the_figure_its_room(figures, monkeypatch):
+    signs = enumerate(claim.TRENDS.items())
+    far = {trend: 50 * sign * (-1) ** i for i, (trend, (*_, sign)) in signs}
+    found = Verdict(PARTLY, far, ())
+    monkeypatch.setattr(claim, "verdicts", lambda this: {"This run": found})
+    claim.trends(page.tracked("claim-2", "mini"))
+    drawing.svg(figures[0])
+    (axis,) = figures[0].axes
+    assert [text.get_text() for text in axis.texts] == ["5000", "-5000"] * 3
 
 
 def test_the_facts_speak_of_the_losses_on_the_mask():
