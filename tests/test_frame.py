@@ -20,8 +20,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TARGETS = {"venv", "runs", "chapters", "book", "test", "nbval", "lint", "bench", "clean"}
 CODE = ("cgnlib", "book/cgnbook", "book/_press", "data_prep", "benchmarks", "tests")
 
-HOSTS = (("py", "pi"), ("python", "hosted"), ("npm", "js"))  # in halves: this file is looked at too
-REGISTRY = re.compile(r"\b(?:" + "|".join(a + b + r"\.org" for a, b in HOSTS) + r"|deb\W" + "debian)")
+# Hosts of packages, in halves, since this file is looked at too.
+HOSTS = (("py", r"pi\.org"), ("python", r"hosted\.org"), ("npm", r"js\.org"), ("deb", r"\.debian"))
+REGISTRY = re.compile(rf"\b(?:{'|'.join(map(''.join, HOSTS))})")
 
 
 def requirements() -> list[Requirement]:
