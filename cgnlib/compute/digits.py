@@ -17,6 +17,7 @@ from cgnlib.data.images import Images, Union, load_set
 from cgnlib.data.variants import Variant
 from cgnlib.nets import mnist, weights
 from cgnlib.training.digits import train_cgn, train_classifier, train_gan
+from cgnlib.training.film import Film
 
 CHUNK = 500  # images that a classifier looks at at a time
 
@@ -40,10 +41,19 @@ def predict(net: mnist.CNN, data: Images | Variant) -> Tensor:
         return torch.cat([net(x).argmax(1) for x in batches]).cpu()
 
 
-def _trained(run: e.CGN | e.GAN, job: Job) -> Found:
-    train = train_cgn if isinstance(run, e.CGN) else train_gan
-    data = split_of(run, "train", generator(run.seed, "data")).to(job.device)
-    return keep(job, *train(data, run.recipe, run.seed, job.checkpoint))
+def _data(run: e.CGN | e.GAN, job: Job) -> Variant:
+    return split_of(run, "train", generator(run.seed, "data")).to(job.device)
+
+
+def _cgn(run: e.CGN, job: Job) -> Found:
+    film = Film(run.recipe.steps)
+    trained = train_cgn(_data(run, job), run.recipe, run.seed, job.checkpoint, film)
+    film.save(job.folder / "film.npz")
+    return keep(job, *trained)
+
+
+def _gan(run: e.GAN, job: Job) -> Found:
+    return keep(job, *train_gan(_data(run, job), run.recipe, run.seed, job.checkpoint))
 
 
 def _published(run: e.PublishedCGN, job: Job) -> Found:
@@ -123,9 +133,9 @@ def mix(original: Images, made: Images, share: float, rng: torch.Generator) -> l
 
 
 KINDS: dict[type, Callable[..., Found]] = {
-    e.CGN: _trained,
+    e.CGN: _cgn,
     e.PublishedCGN: _published,
-    e.GAN: _trained,
+    e.GAN: _gan,
     e.ImageSet: _set,
     e.Classifier: _classifier,
 }

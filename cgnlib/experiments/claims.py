@@ -9,7 +9,7 @@ from cgnlib.errors import CGNError
 from cgnlib.experiments.declared import Profile
 from cgnlib.experiments.digits import GAN, AnyCGN, Classifier, Crossing, DigitRun, Following
 from cgnlib.experiments.profiles import profile
-from cgnlib.experiments.recipes import ABLATIONS, EDGE
+from cgnlib.experiments.recipes import ABLATIONS, REMEDIES
 from cgnlib.experiments.run import VARIANTS, Run, with_needs
 from cgnlib.experiments.smallest import smallest
 from cgnlib.experiments.worlds import AnyPlain, Ensemble, WorldRun
@@ -50,10 +50,22 @@ def edge_loss(p: Profile) -> list[AnyRun]:
     """
     grid: list[AnyRun] = []
     for seed in p.digits.generator_seeds:
-        plain = p.cgn("colored", seed)
-        mended = replace(plain, name="edge", recipe=replace(plain.recipe, edge=EDGE))
+        mended = p.retrained("colored", "edge", seed)
         learns = p.classifier("colored", "cgn", seed, mended)
         grid += [p.evaluation(mended), learns, p.disentanglement("colored", mended)]
+    return grid
+
+
+def lottery(p: Profile) -> list[AnyRun]:
+    """How often a training loses digits: by the published recipe, and with what is to mend it.
+
+    Each CGN is judged, and two classifiers learn from what it makes.
+    """
+    grid: list[AnyRun] = []
+    for variant, remedy, seed in product(VARIANTS, REMEDIES, p.digits.retrainings):
+        cgn = p.retrained(variant, remedy, seed)
+        of_seed = (seed, seed + len(p.digits.generator_seeds))  # claim 3 may have both
+        grid += [p.evaluation(cgn), *(p.classifier(variant, "cgn", s, cgn) for s in of_seed)]
     return grid
 
 
@@ -203,6 +215,7 @@ CLAIMS: dict[str, Callable[[Profile], Sequence[AnyRun]]] = {
     "edge-loss": edge_loss,
     "claim-3-imagenet": claim_3_imagenet,
     "real-stimuli": real_stimuli,
+    "lottery": lottery,
     "explanations": explanations,
     "set-size": set_sizes,
     "union": union,

@@ -6,7 +6,7 @@ from typing import TypedDict
 from cgnlib.experiments import digits as on_digits
 from cgnlib.experiments import worlds as on_world
 from cgnlib.experiments.digits import CGN, GAN, AnyCGN, Classifier, Following, ImageSet
-from cgnlib.experiments.recipes import LITE0, TestsRecipe
+from cgnlib.experiments.recipes import LITE0, REMEDIES, TestsRecipe
 from cgnlib.experiments.run import Run
 from cgnlib.experiments.scales import DigitsScale, WorldScale
 from cgnlib.experiments.worlds import AnyPlain, Ensemble, Images, Mechanisms, PublishedMechanisms
@@ -64,6 +64,12 @@ class Profile:
 
     def cgn(self, variant: str, seed: int) -> CGN:
         return CGN(**self._on(variant), seed=seed, recipe=self.digits.cgn[variant])
+
+    def retrained(self, variant: str, remedy: str, seed: int) -> CGN:
+        """With one of REMEDIES, or none; without a name where that is the profile's recipe."""
+        cgn = self.cgn(variant, seed)
+        recipe = replace(cgn.recipe, **REMEDIES[remedy])
+        return cgn if recipe == cgn.recipe else replace(cgn, name=remedy, recipe=recipe)
 
     def published_cgn(self, variant: str) -> on_digits.PublishedCGN:
         """The authors' checkpoint, which the study used for all its MNIST numbers."""

@@ -42,7 +42,7 @@ _MINI = Profile(
             VARIANTS, r.GANRecipe(steps=1000, ngf=16, ndf=256, lr=5e-4, lr_critic=5e-4)),
         classifier=_ONE_PASS, original=replace(_ONE_PASS, epochs=4),
         oracle=_ONE_PASS, probe=replace(_ONE_PASS, epochs=4), reader=r.ReaderRecipe(renderings=3),
-        published=False, generator_seeds=(0,), seeds=(0, 1),
+        published=False, generator_seeds=(0,), retrainings=(0, 1, 2, 3), seeds=(0, 1),
         # a DC-MNIST classifier learns nothing for its first two thousand steps
         counterfactuals={"colored": 20_000, "double_colored": 40_000, "wildlife": 36_000},
         gan_images=6_000, sets=SetSizes((0, 1), (1, 10), {"colored": (1000, 4000, 20_000)}),
@@ -62,6 +62,7 @@ _MINI = Profile(
         "claim-1-mnist", "claim-1-imagenet", "claim-2", "claim-3-mnist", "claim-3-imagenet",
         "explanations", "set-size", "union", "head-maps", "disentanglement",
     ),
+    extra=("lottery",),
 )
 _FULL = Profile(
     name="full",
@@ -73,7 +74,8 @@ _FULL = Profile(
         classifier=r.ClassifierRecipe(), original=r.ClassifierRecipe(),
         oracle=r.ClassifierRecipe(), probe=r.ClassifierRecipe(),
         reader=r.ReaderRecipe(renderings=2),
-        published=True, generator_seeds=(0, 1, 2), seeds=(0, 1, 2, 3, 4),
+        published=True, generator_seeds=(0, 1, 2), retrainings=(0, 1, 2, 3, 4, 5),
+        seeds=(0, 1, 2, 3, 4),
         counterfactuals=dict.fromkeys(VARIANTS, 50_000), gan_images=50_000,
         # the study's; its million is declared for one counterfactual a shape alone
         sets=SetSizes(
@@ -93,6 +95,7 @@ _FULL = Profile(
     claims=(
         *_MINI.claims, "edge-loss", "real-stimuli", "union-shares", "ablated-robustness",
     ),
+    extra=("lottery",),
 )
 _PAPER = Profile(
     name="paper",
@@ -108,7 +111,7 @@ _PAPER = Profile(
         seeds=(0,), ensemble_seeds=(0, 1, 2), published=True, scenes=None, explained=0,
     ),
     claims=tuple(c for c in _FULL.claims if c not in ("head-maps", "ablated-robustness")),
-    extra=("study-files", "claim-3-on-imagenet"), precision="float32",
+    extra=("study-files", "claim-3-on-imagenet", "lottery"), precision="float32",
 )
 # fmt: on
 PROFILES = {profile.name: profile for profile in (_MINI, _FULL, _PAPER)}

@@ -1,6 +1,7 @@
 """How things are trained, made and judged: typed settings; the defaults are the published ones."""
 
 from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any
 
 from cgnlib.errors import CGNError
 from cgnlib.experiments.run import Recipe
@@ -29,7 +30,7 @@ class CGNRecipe(GANRecipe):
 
     mask: weight of the mask entropy.  layers, factors: of the Gram loss, layers of the net that
     `perceptual` names.  discriminator: `linear` or `conv`.  init, gain: of the weights.
-    edge: weight of the study's edge loss, which the paper has not.
+    edge: weight of the study's edge loss, border: of ours, which the paper has not.
     """
 
     mask: float
@@ -40,6 +41,7 @@ class CGNRecipe(GANRecipe):
     gain: float
     edge: float = 0.0
     perceptual: str = "vgg16"
+    border: float | None = None
 
 
 # fmt: off
@@ -52,6 +54,12 @@ PUBLISHED = {        #              steps   mask  layers       factors          
 }
 # fmt: on
 EDGE = 0.1  # the study's weight of its edge loss
+# What is tried against lost digits; `plain` is the published recipe.
+REMEDIES: dict[str, dict[str, Any]] = {
+    "plain": {"edge": 0.0},
+    "edge": {"edge": EDGE},
+    "border": {"edge": 0.0, "border": 0.5},
+}
 
 
 @dataclass(frozen=True)

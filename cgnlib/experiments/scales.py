@@ -24,7 +24,8 @@ class DigitsScale:
 
     digits, textures: which ones.  cgn, gan: recipes by variant.  published: whether the published
     checkpoints are used as well.  generator_seeds: how often CGNs and GANs are trained; seeds: how
-    often classifiers are, each on images of the next of these.
+    often classifiers are, each on images of the next of these.  retrainings: of a CGN, to see how
+    often one fails.
     original: the recipe on the original set alone.  oracle, probe: of the readers that know no
     shortcut.  counterfactuals, by variant, and gan_images: generated images for one classifier.
     oracle_renderings: how often each training digit is rendered for the unbiased reader;
@@ -44,6 +45,7 @@ class DigitsScale:
     reader: r.ReaderRecipe
     published: bool
     generator_seeds: tuple[int, ...]
+    retrainings: tuple[int, ...]
     seeds: tuple[int, ...]
     counterfactuals: dict[str, int]
     gan_images: int

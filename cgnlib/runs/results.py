@@ -1,9 +1,9 @@
 """What a finished run leaves, and whether a run is done.
 
 A run's folder, runs/<profile>/<id>/, holds spec.json, the artefacts of its kind (history.csv,
-decisions.csv, weights.safetensors, images.npy, samples.npz), env.json, artefacts.json, which states
-the sha256 of each of them, and metrics.json, written last and by rename: its presence means done;
-and a log of each attempt.
+decisions.csv, weights.safetensors, images.npy, samples.npz, film.npz), env.json, artefacts.json,
+which states the sha256 of each of them, and metrics.json, written last and by rename: its presence
+means done; and a log of each attempt.
 """
 
 import csv

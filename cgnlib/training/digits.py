@@ -21,13 +21,18 @@ from cgnlib.nets import mnist as nets
 from cgnlib.nets import perceptual
 from cgnlib.training import losses
 from cgnlib.training.checkpoints import Checkpoint
+from cgnlib.training.film import Film
 from cgnlib.training.loop import Loop
 
 
 def train_cgn(
-    data: Variant, recipe: CGNRecipe, seed: int, checkpoint: Checkpoint
+    data: Variant,
+    recipe: CGNRecipe,
+    seed: int,
+    checkpoint: Checkpoint,
+    film: Film | None = None,
 ) -> tuple[nets.CGN, list]:
-    """Train a CGN on one variant.
+    """Train a CGN on one variant; `film` looks at it meanwhile.
 
     Returns the net and its history, a row every 50 steps.
     Source: CGN paper, MNIST experiments; published configurations.
@@ -71,6 +76,8 @@ def train_cgn(
         }
         if recipe.edge:
             terms["edge"] = recipe.edge * losses.edge_mass(mask)
+        if recipe.border:
+            terms["border"] = recipe.border * losses.border_coverage(mask)
         _update(opt_g, sum(terms.values()), again=again)
         if again:
             loss = losses.discriminator_mse(score(x, y), fake)
@@ -81,8 +88,13 @@ def train_cgn(
         return terms | {"discriminator": loss, "mask_mean": mask.mean()}
 
     parts = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d}
-    parts |= {"rng": draws, "data": data.rng}
-    return net, _run(checkpoint, step, data, recipe.steps, recipe.batch, seed, parts)
+    film = film or Film(recipe.steps)
+    film.look(net, 0)
+    parts |= {"rng": draws, "data": data.rng, "film": film}
+    return net, _run(
+        checkpoint, step, data, recipe.steps, recipe.batch, seed, parts,
+        after_window=lambda step: film.look(net, step),
+    )  # fmt: skip
 
 
 def train_gan(

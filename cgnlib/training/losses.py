@@ -43,6 +43,15 @@ def edge_mass(mask: Tensor) -> Tensor:
     return 3 * (mask.sum() - 2 * centre) / (mask.numel() / mask.shape[1])
 
 
+def border_coverage(mask: Tensor, width: int = 3) -> Tensor:
+    """Mean of the mask within `width` pixels of the image's edge, where no digit reaches.
+
+    Ours: it asks for nothing but that the digit, and not what is around it, is the mask.
+    """
+    inside = mask[:, :, width:-width, width:-width]
+    return (mask.sum() - inside.sum()) / (mask.numel() - inside.numel())
+
+
 def gram(features: Tensor) -> Tensor:
     """Gram matrix of [B, C, H, W] features over positions, divided by C*H*W: [B, C, C]."""
     flat = features.flatten(2)

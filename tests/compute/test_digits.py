@@ -49,7 +49,7 @@ def eighth(monkeypatch, finished):
 
 COMMON = {"spec.json", "env.json", "artefacts.json", "metrics.json", "attempt-001.log"}
 FILES = {
-    e.CGN: COMMON | {"weights.safetensors", "history.csv"},
+    e.CGN: COMMON | {"weights.safetensors", "history.csv", "film.npz"},
     e.GAN: COMMON | {"weights.safetensors", "history.csv"},
     e.ImageSet: COMMON | {"images.npy", "labels.npy"},
     e.Classifier: COMMON | {"weights.safetensors", "history.csv", "decisions.csv"},

@@ -25,7 +25,13 @@ from cgnlib.experiments import (
     profile,
     with_needs,
 )
-from cgnlib.experiments.recipes import ClassifierRecipe, EnsembleRecipe, MechanismsRecipe, Patches
+from cgnlib.experiments.recipes import (
+    REMEDIES,
+    ClassifierRecipe,
+    EnsembleRecipe,
+    MechanismsRecipe,
+    Patches,
+)
 
 # method: the published configurations, w of VGG-16 layers 3, 8, 15, 22 and the weight of the mask
 WEIGHTS = {
@@ -55,7 +61,8 @@ def test_a_grid_is_of_one_declaration_and_needs_come_before_their_users(name):
 
 def test_all_is_the_sum_of_the_claims():
     ids = [run.id for run in grid("full")]
-    of_claims = [run.id for claim in e.CLAIMS for run in grid("full", claim)]
+    taken = (claim for claim in e.CLAIMS if claim in PROFILES["full"].claims)
+    of_claims = [run.id for claim in taken for run in grid("full", claim)]
     assert ids == list(dict.fromkeys(of_claims))  # runs that claims share come once
     assert len(ids) < len(of_claims)
     assert {c for p in PROFILES.values() for c in (*p.claims, *p.extra)} == set(e.CLAIMS)
@@ -65,9 +72,25 @@ def test_what_is_extra_is_asked_for_by_name_alone():
     every = {run.id for run in with_needs(grid("paper"))}
     for claim in PROFILES["paper"].extra:
         runs = grid("paper", claim)
-        assert runs and not every & {run.id for run in runs}
+        assert {run.id for run in runs} - every
         assert all(e.find("paper", run.id) == run for run in with_needs(runs))
-        assert not grid("full", claim)
+        assert bool(grid("full", claim)) == (claim in PROFILES["full"].extra)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_training_by_the_published_recipe_is_retrained_as_often_as_with_each_remedy(profile):
+    """Each judged, and with two classifiers; what other claims have is shared with them."""
+    runs = {run.id: run for run in with_needs(grid(profile, "lottery"))}
+    of = [run for run in runs.values() if type(run) is e.CGN]
+    times = len(PROFILES[profile].digits.retrainings)
+    assert len(of) == 3 * len(REMEDIES) * times
+    for variant in e.VARIANTS:
+        recipes = [cgn.recipe for cgn in of if cgn.variant == variant]
+        assert set(Counter(recipes).values()) == {times} and len(set(recipes)) == len(REMEDIES)
+        assert sum(not (recipe.edge or recipe.border) for recipe in recipes) == times
+    for cgn in of:
+        assert sum(type(r) is e.Classifier and r.behind == cgn for r in runs.values()) == 2
+    assert set(of) & set(with_needs(grid(profile)))
 
 
 def test_the_studys_files_are_measured_as_ours_are():

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from cgnlib.data.digits import digit_masks, load_digits
 from cgnlib.training import losses
 
 
@@ -68,6 +69,15 @@ def test_edge_mass_rewards_the_centre_and_punishes_the_border():
     centre[..., 10:20, 10:20] = 1
     border[..., :3, :] = 1
     assert losses.edge_mass(centre) < 0 < losses.edge_mass(border)
+
+
+def test_the_border_is_where_no_digit_reaches(rng):
+    mask = torch.rand(2, 1, 32, 32, generator=rng)
+    around = torch.ones(32, 32, dtype=torch.bool)
+    around[3:29, 3:29] = False
+    assert torch.isclose(losses.border_coverage(mask), mask[..., around].mean())
+    true = digit_masks(load_digits("mnist-5k", "train", "wildlife"), "wildlife")
+    assert losses.border_coverage(true.float()) < 0.01 < losses.border_coverage(~true)
 
 
 def slow_gram(features):
@@ -139,7 +149,8 @@ def test_every_loss_has_a_gradient(features):
     mask = torch.full((2, 1, 32, 32), 0.3, requires_grad=True)
     score = torch.zeros(2, requires_grad=True)
     maps = features[0].clone().requires_grad_()
-    losses.mask_entropy(mask).add(losses.edge_mass(mask)).backward()
+    for loss in (losses.mask_entropy, losses.edge_mass, losses.border_coverage):
+        loss(mask).backward()
     losses.generator_mse(score).add(losses.generator_bce(score)).backward()
     losses.gram_distance([maps], [features[1]], [1.0]).backward()
     assert all(t.grad.abs().sum() > 0 for t in (mask, score, maps))
