@@ -27,20 +27,36 @@ SETTINGS = ["train_on", "removed", "generator", "size", "per_shape", "epochs", "
 SETTINGS += ["row", "column"]
 DRAWS, SHARE = 24, 0.3
 CHANGES = (0.1, 0.01)  # of a value, at most; the second where the first is refused
+LARGE = (0.5,)  # for numbers that no small change moves, as those of ranks
 SEED = 29
 
 
 class Facts(dict[str, object]):
-    """Facts by name, of a page; what is added later hangs on no row."""
+    """Facts by name that know their rows, and keep them where | joins them with others."""
 
-    def __init__(self, this: "Page", of: Callable[["Page"], Mapping[str, object]]):
-        super().__init__(of(this))
-        self._this, self._of, self._own = this, of, dict(self)
+    def __init__(self, facts: Mapping[str, object], rows: Callable[[], Mapping[str, pd.DataFrame]]):
+        super().__init__(facts)
+        self._find = rows
 
     @functools.cached_property
     def rows(self) -> Mapping[str, pd.DataFrame]:
         """The numbers that a fact was made from, by its name, as far as found; takes seconds."""
-        return _rows(self._own, self._this, self._of)
+        return self._find()
+
+    def __or__(self, other: Mapping[str, object]) -> "Facts":
+        return Facts({**self, **other}, lambda: {**self.rows, **getattr(other, "rows", {})})
+
+    __ior__ = __or__
+
+    def __ror__(self, other: Mapping[str, object]) -> "Facts":
+        return Facts({**other, **self}, lambda: self.rows)
+
+    def told(self, name: str, form: Callable[[object], object] = lambda fact: fact) -> "Facts":
+        """The same facts otherwise named and put.  name: `reference-{}`, say."""
+        return Facts(
+            {name.format(of): form(fact) for of, fact in self.items()},
+            lambda: {name.format(of): rows for of, rows in self.rows.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,8 @@ def cited(facts: Callable[..., Mapping[str, object]]) -> Callable[..., Facts]:
 
     @functools.wraps(facts)
     def knowing(this: "Page", *more: object) -> Facts:
-        return Facts(this, lambda page: facts(page, *more))
+        base = facts(this, *more)
+        return Facts(base, lambda: _rows(base, this, lambda page: facts(page, *more)))
 
     return knowing
 
@@ -69,34 +86,42 @@ def _rows(
 ) -> dict[str, pd.DataFrame]:
     numbers, rng = this.numbers, np.random.default_rng(SEED)
     noise = rng.uniform(0.5, 1, len(numbers))
+    places, groups = np.arange(len(numbers)), _groups(numbers, TOGETHER)
+    units = _groups(numbers, [*TOGETHER, *SETTINGS])
 
-    def touched(there: np.ndarray) -> set[str] | None:
+    def touched(there: np.ndarray, changes: tuple[float, ...] = CHANGES) -> set[str] | None:
         """Which facts change with some rows, a mask; None where such numbers cannot be."""
-        for change in CHANGES:
-            values = numbers.value * (1 - change * noise * there)
+        for change in changes:
+            step = change * noise * there
+            values = numbers.value * (1 - step) + step * (numbers.value == 0)
             with suppress(ValueError, KeyError, AssertionError):
                 found = facts(replace(this, numbers=numbers.assign(value=values)))
                 return {name for name in base if _differ(base[name], found.get(name))}
         return None
 
-    def search(parts: list[np.ndarray], names: set[str]) -> Iterator[tuple[str, np.ndarray]]:
+    def search(
+        parts: list[np.ndarray], names: set[str], *changes: tuple[float, ...]
+    ) -> Iterator[tuple[str, np.ndarray]]:
         """Each fact with each part that it hangs on, by halves, of which one may be possible."""
-        changed = touched(np.isin(places, np.concatenate(parts)))
+        changed = touched(np.isin(places, np.concatenate(parts)), *changes)
         names = names if changed is None else names & changed
         if len(parts) == 1:
             yield from ((name, parts[0]) for name in names if changed is not None)
         elif names:
             half = len(parts) // 2
-            yield from search(parts[:half], names)
-            yield from search(parts[half:], names)
+            yield from search(parts[:half], names, *changes)
+            yield from search(parts[half:], names, *changes)
 
-    places = np.arange(len(numbers))
+    def find(names: set[str], *changes: tuple[float, ...]) -> None:
+        for name, part in search(groups, names, *changes) if names else ():
+            of[name] = of.get(name, np.zeros(len(numbers), bool)) | np.isin(places, part)
+
     of: dict[str, np.ndarray] = {}
-    for name, part in search(_groups(numbers, TOGETHER), set(base)):
-        of[name] = of.get(name, np.zeros(len(numbers), bool)) | np.isin(places, part)
-    exact = {name for name in of if isinstance(base[name], float)}  # words may hide a change
-    for _ in range(DRAWS):
-        units = _groups(numbers, [*TOGETHER, *SETTINGS])
+    floats = {name for name, fact in base.items() if isinstance(fact, float)}
+    find(set(base))
+    exact = floats & of.keys()  # words may hide a change
+    find(floats - exact, LARGE)
+    for _ in range(DRAWS if exact and len(units) > len(groups) else 0):
         drawn = [unit for unit in units if rng.random() < SHARE]
         there = np.isin(places, np.concatenate([*drawn, []]))
         if (changed := touched(there)) is not None:

@@ -127,31 +127,37 @@ def judged(this: Page) -> list[Claim]:
 
     this: the page of all claims, with the records named in BEHIND.
     """
+    return [judged_by(findings, of_claim(this, claim)) for findings, (claim, *_) in CLAIMS.items()]
+
+
+def judged_by(findings: Callable[[Page], dict[str, Finding]], this: Page) -> Claim:
+    """One of CLAIMS.  this: the page of its claim; see `of_claim`."""
+    _, name, text, heading = CLAIMS[findings]
     place = PLACES[experiments.profile(this.profile).world.name]
-    kinds = (*TOLD, AUTHORS, TRAINED, this.label)
-    return [
-        Claim(
-            name,
-            text.format(place=place),
-            page_of(findings.__module__),
-            heading,
-            {kind: found.get(kind, ABSENT.get(kind, NO_WEIGHTS)) for kind in kinds},
-        )
-        for findings, (claim, name, text, heading) in CLAIMS.items()
-        for found in [findings(of_claim(this, claim))]
-    ]
+    found = findings(this)
+    return Claim(
+        name,
+        text.format(place=place),
+        page_of(findings.__module__),
+        heading,
+        {
+            kind: found.get(kind, ABSENT.get(kind, NO_WEIGHTS))
+            for kind in (*TOLD, AUTHORS, TRAINED, this.label)
+        },
+    )
 
 
 def of_claim(this: Page, claim: str) -> Page:
     """The page of one claim, out of that of all."""
     ids = {run.id for run in experiments.grid(this.profile, claim)}
-    mine = (this.numbers.source != THIS) | this.numbers.run.isin(ids)
+    here = this.numbers.source == THIS
+    rows = this.numbers[~here | this.numbers.run.isin(ids)]
     return replace(
         this,
         claim=claim,
         grid=tuple(run for run in this.grid if run.id in ids),
         results=tuple(result for result in this.results if result.run.id in ids),
-        numbers=this.numbers[mine],
+        numbers=rows.assign(claim=rows.claim.mask(here, claim)),
     )
 
 

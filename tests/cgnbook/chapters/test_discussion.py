@@ -56,9 +56,9 @@ def test_the_study_s_single_runs(facts):
     assert facts["hours"] == 112 and facts["hours-described"] == 200
 
 
-def test_a_number_that_is_not_the_only_one_is_refused():
+def test_a_number_that_is_not_the_only_one_is_refused(this):
     with pytest.raises(ValueError, match="2 numbers"):
-        discussion._only("compute", row="total-1080-ti")
+        discussion._only(this, "compute", row="total-1080-ti")
 
 
 def test_the_fall_is_the_difference_of_accuracies(facts):
@@ -81,6 +81,6 @@ def test_an_empty_map_and_the_range_of_the_others():
     assert of == pytest.approx({"iou-empty": 40, "iou-least": 30, "iou-most": 50})
 
 
-def test_truth_leaks_less_than_a_cgn():
-    of = discussion.leaks("mini")
+def test_truth_leaks_less_than_a_cgn(this):
+    of = discussion.leaks(this, "mini")
     assert all(of[f"leak-{cue}-cgn"] > of[f"leak-{cue}-truth"] for cue in ("texture", "background"))
