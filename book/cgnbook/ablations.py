@@ -21,13 +21,13 @@ PANELS = {
     "x_gen": "composed",
     "x_gt": "BigGAN",
 }
-_PROBED = {
+READ = {
     "shape_read": "Shape",
     "texture_read": "Texture",
     "background_read": "Background",
     "all_read": "All three",
-    "mask_binary": "Mask binary",
 }
+_PROBED = READ | {"mask_binary": "Mask binary"}
 
 Measured = dict[str, dict[str, list[float]]]
 

@@ -23,5 +23,10 @@ def picture(pixels: np.ndarray, words: str) -> str:
     """A picture that a page carries.  pixels: [H, W, 3] or [H, W] bytes.  words: what it shows."""
     png = io.BytesIO()
     Image.fromarray(pixels).save(png, "png", optimize=True)
-    data = base64.b64encode(png.getvalue()).decode()
-    return f'<img alt="{words}" src="data:image/png;base64,{data}">'
+    return image(png.getvalue(), "png", words)
+
+
+def image(content: bytes, kind: str, words: str) -> str:
+    """A file of a picture that a page carries.  kind: of the file.  words: what it shows."""
+    data = base64.b64encode(content).decode()
+    return f'<img alt="{words}" src="data:image/{kind};base64,{data}">'

@@ -17,19 +17,10 @@ from cgnlib.experiments import ABLATIONS
 from cgnlib.runs import Result
 
 FILES = ("losses/losses.css", "losses/losses.js")
-PARTS = {
-    "mask": "mask",
-    "premask": "premask",
-    "fg": "texture",
-    "bg": "background",
-    "x_gen": "composed",
-}
+PARTS = {name: words for name, words in ablations.PANELS.items() if name != "x_gt"}
 # By metric, what it is called, its unit and its digits; first what a reader sees as intended.
 MEASURES = {
-    "shape_read": ("Shape read", 100, "{:.0f}%"),
-    "texture_read": ("Texture read", 100, "{:.0f}%"),
-    "background_read": ("Background read", 100, "{:.0f}%"),
-    "all_read": ("All three read", 100, "{:.0f}%"),
+    **{metric: (f"{part} read", 100, "{:.0f}%") for metric, part in ablations.READ.items()},
     "mask_coverage": ("Mask coverage", 1, "{:.2f}"),
     "inception_score": ("Inception score", 1, "{:.2f}"),
 }
@@ -87,7 +78,7 @@ def _panel(name: str, arrays: Mapping[str, np.ndarray], row: int, data: pd.DataF
     )
     return (
         f'<section class="losses-panel" data-without="{name}" aria-label="{_plain(name)}">'
-        f'<p class="losses-title">{title}</p><div class="losses-parts">{figures}</div>'
+        f'<p class="live-title">{title}</p><div class="losses-parts">{figures}</div>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></section>"
     )
 

@@ -27,7 +27,7 @@ def _evaluation(run: e.Evaluation, job: Job) -> Found:
         mask, fg, bg, _, _ = next(interventions(net, y, rng))
         x_gen = mnist.compose(mask, fg, bg)
         hard = mask > 0.5
-    read = _read(probe, _bare(hard)) == y
+    read = read_masks(probe, hard) == y
     digits = load_digits(run.digits, "train", run.variant)
     true = digit_masks(digits, run.variant)
     test = test_of(run)
@@ -38,7 +38,7 @@ def _evaluation(run: e.Evaluation, job: Job) -> Found:
         "mask_iou": metrics.nearest_iou(hard, y, true, digits.labels),
         "mask_iou_true": metrics.nearest_iou(test.mask, test.y, true, digits.labels),
         "mask_read": read,
-        "mask_read_true": _read(probe, _bare(test.mask)) == test.y,
+        "mask_read_true": read_masks(probe, test.mask) == test.y,
         "image_read": _read(oracle, x_gen) == y,
         "image_read_true": predict(oracle, test) == test.y,
     }
@@ -49,9 +49,9 @@ def _evaluation(run: e.Evaluation, job: Job) -> Found:
     return Found(found | {"usable_digits": usable})
 
 
-def _bare(mask: Tensor) -> Tensor:
-    """Hard masks as images, [B, 3, H, W] in -1...1."""
-    return mask.expand(-1, 3, -1, -1).float() * 2 - 1
+def read_masks(net: mnist.CNN, hard: Tensor) -> Tensor:
+    """The digits that a reader of bare masks names, [B].  hard: [B, 1, H, W], of bools."""
+    return _read(net, hard.expand(-1, 3, -1, -1).float() * 2 - 1)
 
 
 @torch.inference_mode()

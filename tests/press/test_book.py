@@ -1,5 +1,6 @@
 """The chapters keep the rules of the house, and a broken rule would be named."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -31,6 +32,17 @@ IGNORED: dict[str, int] = {
 }
 
 
+# Numbers of a text that tell no source: counted on the page itself, declared, or of what a chapter
+# reads beside its page.  All others do.
+UNCITED = {
+    "03_method": {"hidden", "seen", "paper-dc"},
+    "06_claim1_imagenet": {"key-read"},
+    "12_disentanglement": {"coverage"},
+    "14_union": {"apart", "gate-share", "gate-tip"},
+    "18_cost": {"expected", "taken"},
+}
+
+
 def test_every_notebook_in_the_book_is_a_page():
     found = {path for folder in (ROOT, ROOT / "book") for path in folder.glob("*.ipynb")}
     stray = found - set(notebooks(ROOT)) - {failed_of(page) for page in notebooks(ROOT)}
@@ -47,6 +59,31 @@ def test_ignored_cells_are_counted():
         for source in SOURCES
     }
     assert {name: n for name, n in counts.items() if n} == IGNORED
+
+
+@pytest.mark.parametrize("path", notebooks(ROOT), ids=lambda path: path.stem)
+def test_numbers_of_a_text_cite_themselves(path):
+    """Those that were measured or reported, which are no whole numbers."""
+    named = set(re.findall(r"\{glue:text\}`([\w-]+)", source_of(path).read_text()))
+    cells = nbformat.read(path, as_version=4).cells
+    glued = {
+        output.metadata.scrapbook.name: output
+        for cell in cells
+        for output in cell.get("outputs", [])
+        if "scrapbook" in output.get("metadata", {})
+    }
+    of = {name: glued[name] for name in named & glued.keys()}
+    measured = {name for name, output in of.items() if FRACTION.match(told(output))}
+    silent = {name for name in measured if not of[name].metadata.get("cited")}
+    assert silent == UNCITED.get(path.stem, set())
+
+
+FRACTION = re.compile(r"-?\d+\.\d|.*e-\d")
+
+
+def told(output) -> str:
+    """What a glued output says, as text."""
+    return next(iter(output.data.values()))
 
 
 def test_some_chapters_show_clocks():

@@ -30,7 +30,7 @@
     ...Array.from({ length: STEPS + 1 }, () => element("i"))));
   const slider = Live.slider("From the real background to the generated one", STEPS,
     (step) => enter(now.scene, step));
-  const tip = element("p", { class: "gate-tip" });
+  const tip = element("p", { class: "gate-tip live-title" });
   const said = element("p", { class: "live-said", "aria-live": "polite" });
   const chips = Live.choices("gate-scene", scenes.map(({ ends: [real], classes }) =>
     [real.cloneNode(), element("span", {}, classes[0])]), (scene) => enter(scene, now.step).then(rest));

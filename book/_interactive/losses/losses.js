@@ -19,7 +19,7 @@
       show(box.checked ? null : name);
       address.keep(box.checked ? 0 : i + 1);
     });
-    const words = root.querySelector(`[data-without="${name}"] .losses-title`).cloneNode(true);
+    const words = root.querySelector(`[data-without="${name}"] .live-title`).cloneNode(true);
     words.firstChild.remove(); // "Without "
     return [box, Live.element("label", {}, box, Live.element("span", {}, ...words.childNodes))];
   });

@@ -1,0 +1,133 @@
+"""Trainings of a CGN as films: what each draws at the same moments, beside its losses.
+
+The films are kept (data_prep/film.py): of each a picture with a row for each moment, which stands
+as a strip where no script runs, and of which the script of book/_interactive/film shows a row.
+"""
+
+import json
+from collections.abc import Iterator
+from math import log10
+
+import pandas as pd
+
+from cgnbook import boxes, live
+from cgnlib import experiments, paths
+from cgnlib.nets.mnist import N_CLASSES
+
+FILES = ("film/film.css", "film/film.js")
+# By loss, what it is called; those that only some trainings have are in the box.
+LOSSES = {
+    "adversarial": "generator",
+    "discriminator": "discriminator",
+    "perceptual": "Gram",
+    "mask": "mask entropy",
+}
+WIDE, HIGH, LEFT, UNDER = 300, 100, 30, 16  # of the plot: its size, and the room of its labels
+LEAST, MOST = 1e-3, 1.0  # of its axis of losses
+USABLE = 0.5  # of the masks of a digit, read as the digit
+
+
+def trainings() -> list[dict]:
+    """What is known of each film: its run, moments, losses, and which masks were read."""
+    return json.loads((paths.records() / "film/film.json").read_text())
+
+
+def usable(training: dict) -> list[list[bool]]:
+    """Whether a digit is usable, by moment and digit."""
+    return [[share >= USABLE for share in moment] for moment in training["read"]]
+
+
+def facts() -> dict[str, object]:
+    """How many trainings, with how many steps, and how many digits they keep."""
+    of = trainings()
+    kept = sorted(sum(usable(training)[-1]) for training in of)
+    [moments] = {len(training["steps"]) for training in of}
+    [profile] = {training["profile"] for training in of}
+    told = {"film-n": len(of), "film-moments": moments, "film-profile": profile}
+    return told | {"film-least": kept[0], "film-most": kept[-1]}
+
+
+def show() -> boxes.Shown:
+    """The films side by side, and the box of their losses."""
+    of = trainings()
+    keys = "".join(
+        f'<li><svg viewBox="0 0 30 8" aria-hidden="true">{_line([(0, 4), (30, 4)], loss)}</svg>'
+        f"{words}</li>"
+        for loss, words in LOSSES.items()
+    )
+    panels = "".join(map(_panel, of))
+    markup = f'<div class="film live">{panels}<ul class="film-key">{keys}</ul></div>'
+    runs = [experiments.find(training["profile"], training["run"]) for training in of]
+    return boxes.Shown(markup + live.loaded(*FILES) + boxes.box("film", table(of), runs))
+
+
+def table(of: list[dict]) -> pd.DataFrame:
+    """Every number that is drawn, and the losses that are not."""
+    columns = ["run", "commit", "finished", "what", "step", "value"]
+    return pd.DataFrame((row for training in of for row in _rows(training)), columns=columns)
+
+
+def _rows(training: dict) -> Iterator[list]:
+    about, losses = [training[name] for name in ("run", "commit", "finished")], training["losses"]
+    for name in sorted(losses.keys() - {"step"}):
+        for step, value in zip(losses["step"], losses[name], strict=True):
+            yield [*about, name, int(step), value]
+    for step, moment in zip(training["steps"], training["read"], strict=True):
+        yield from ([*about, f"masks read as {y}", step, share] for y, share in enumerate(moment))
+
+
+def title(training: dict) -> str:
+    """How a training differs from the others."""
+    recipe = "With the edge loss" if training["edge"] else "Without the edge loss"
+    return f"{recipe}, seed {training['seed']}"
+
+
+def _panel(training: dict) -> str:
+    """One training: what it keeps, its losses, and its strip."""
+    kept, steps = usable(training), training["steps"]
+    sheet = (paths.records() / f"film/{training['run']}.webp").read_bytes()
+    words = f"The digits 0 to 9 at {len(steps)} moments of a training, from noise to digits"
+    flags = " ".join("".join(str(int(is_kept)) for is_kept in moment) for moment in kept)
+    return (
+        f'<section class="film-training" aria-label="{title(training)}" '
+        f'data-steps="{" ".join(map(str, steps))}" data-usable="{flags}">'
+        f'<p class="live-title">{title(training)}: {sum(kept[-1])} of {N_CLASSES} usable</p>'
+        f'<figure class="live-still">{live.image(sheet, "webp", words)}'
+        f"<figcaption>Above step {steps[0]}, below step {steps[-1]:,}</figcaption></figure>"
+        f"{_plot(training)}</section>"
+    )
+
+
+def _plot(training: dict) -> str:
+    """The losses on a logarithmic axis over the steps."""
+    losses, end = training["losses"], training["steps"][-1]
+
+    def at(step: float, value: float) -> tuple[float, float]:
+        up = log10(min(max(value, LEAST), MOST) / LEAST) / log10(MOST / LEAST)
+        return LEFT + (WIDE - LEFT) * step / end, HIGH - UNDER - (HIGH - UNDER - 8) * up
+
+    ticks = [MOST / 10**power for power in range(round(log10(MOST / LEAST)) + 1)]
+    grid = "".join(
+        f'<path class="film-grid" d="M{LEFT} {at(0, tick)[1]:.1f}H{WIDE}"/>'
+        f'<text x="{LEFT - 4}" y="{at(0, tick)[1] + 4:.1f}" text-anchor="end">{tick:g}</text>'
+        for tick in ticks
+    )
+    lines = "".join(
+        _line(list(map(at, losses["step"], losses[name])), name)
+        for name in LOSSES
+    )  # fmt: skip
+    ends = (
+        f'<text x="{LEFT}" y="{HIGH - 2}">step 0</text>'
+        f'<text x="{WIDE}" y="{HIGH - 2}" text-anchor="end">{end:,}</text>'
+    )
+    words = f"Losses over the steps: {', '.join(LOSSES.values())}"
+    return (
+        f'<svg class="film-losses" viewBox="0 0 {WIDE} {HIGH}" role="img" aria-label="{words}" '
+        f'data-left="{LEFT}" data-foot="{HIGH - UNDER}">{grid}{lines}{ends}</svg>'
+    )
+
+
+def _line(points: list[tuple[float, float]], loss: str) -> str:
+    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    return f'<path data-loss="{loss}" d="M{path}"/>'
+

@@ -1,0 +1,76 @@
+"""Keep the films of some trainings of a CGN: what each drew meanwhile, and its losses.
+
+Of every class the first latent is shown; a reader of bare masks says of all of them whether they
+are the digit.  A film is written as one picture, a row for each moment and a column for each class,
+to book/records/film, and what is known of it to film.json there.
+
+    python -m cgnlib run cgn-colored-s0 reader-digits
+    python data_prep/film.py runs/mini/cgn-colored-s0 ...
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cgnlib import experiments, paths, runs
+from cgnlib.compute.masks import read_masks
+from cgnlib.compute.nets_of import net_of
+from cgnlib.errors import CGNError, ended
+from cgnlib.experiments import CGN
+from cgnlib.runs.results import Result
+
+TOLD = ("commit", "device", "torch", "finished")
+DIGITS = 4  # significant ones of a loss
+
+
+def training_of(folder: Path) -> Result:
+    """A finished training, wherever its folder lies.  Raises CGNError for another run."""
+    spec = json.loads((folder / "spec.json").read_text())
+    run = experiments.find(spec["profile"], folder.resolve().name)
+    declared = run.spec()
+    if not isinstance(run, CGN) or any(spec[name] != told for name, told in declared.items()):
+        raise CGNError(f"{folder} is no training of a CGN as it is declared")
+    return Result(run, folder)
+
+
+def film_of(result: Result) -> tuple[np.ndarray, dict]:
+    """The picture of a film, [T * 32, 10 * 32, 3] bytes, and what is known of it."""
+    run = result.run
+    probe = experiments.profile(run.profile).evaluation(run).probe
+    reader = net_of(probe, runs.load(probe).folder)
+    with np.load(result.folder / "film.npz") as film:
+        steps, masks, images = film["steps"], torch.from_numpy(film["masks"]), film["images"]
+    y = torch.arange(masks.shape[1]).repeat_interleave(masks.shape[2])
+    read = [read_masks(reader, mask.flatten(0, 1)[:, None] > 127) == y for mask in masks]
+    first = images[:, :, 0]
+    sheet = first.swapaxes(1, 2).reshape(-1, first.shape[1] * first.shape[3], 3)
+    history = result.history()
+    return sheet, {
+        "run": run.id, "spec": run.digest(), "profile": run.profile, "seed": run.seed,
+        "edge": run.recipe.edge, "reader": probe.id, "steps": steps.tolist(),
+        "read": [of.view(masks.shape[1:3]).float().mean(1).tolist() for of in read],
+        "losses": {name: [float(f"{row[name]:.{DIGITS}g}") for row in history]
+                   for name in history[0]},
+        **{name: result.env[name] for name in TOLD},
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", type=Path, nargs="+", help="of finished trainings")
+    kept = paths.records() / "film"
+    kept.mkdir(exist_ok=True)
+    films = list(map(film_of, map(training_of, parser.parse_args().folders)))
+    for sheet, about in films:
+        Image.fromarray(sheet).save(kept / f"{about['run']}.webp", quality=90, method=6)
+    told = [about for _, about in films]
+    (kept / "film.json").write_text(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(ended(main, "the same command starts again"))
