@@ -4,8 +4,8 @@ Of every class the first latent is shown; a reader of bare masks says of all of 
 are the digit.  A film is written as one picture, a row for each moment and a column for each class,
 to book/records/film, and what is known of it to film.json there.
 
-    python -m cgnlib run cgn-colored-s0 reader-digits
-    python data_prep/film.py runs/mini/cgn-colored-s0 ...
+    python -m cgnlib run lottery
+    python data_prep/film.py runs/mini/cgn-colored-plain-s0 ...
 """
 
 import argparse
@@ -52,7 +52,8 @@ def film_of(result: Result) -> tuple[np.ndarray, dict]:
     history = result.history()
     return sheet, {
         "run": run.id, "spec": run.digest(), "profile": run.profile, "seed": run.seed,
-        "edge": run.recipe.edge, "reader": probe.id, "steps": steps.tolist(),
+        "edge": run.recipe.edge, "border": run.recipe.border or 0.0,
+        "reader": probe.id, "masks": masks.shape[2], "steps": steps.tolist(),
         "read": [of.view(masks.shape[1:3]).float().mean(1).tolist() for of in read],
         "losses": {name: [float(f"{row[name]:.{DIGITS}g}") for row in history]
                    for name in history[0]},

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from cgnbook import gate, page, records
+from cgnbook import film, gate, page, records
 from cgnbook.chapters import (
     claim1_imagenet,
     claim1_mnist,
@@ -51,7 +51,7 @@ def _of_disentanglement(this: page.Page) -> dict[str, object]:
 
 
 FACTS: dict[str, Callable[[page.Page], dict[str, object]]] = {
-    "05_claim1_mnist": claim1_mnist.facts,
+    "05_claim1_mnist": lambda this: claim1_mnist.facts(this) | film.facts(),
     "06_claim1_imagenet": lambda this: claim1_imagenet.facts(
         this, records.read("disentanglement", "mini")
     ),

@@ -38,13 +38,21 @@ def usable(training: dict) -> list[list[bool]]:
 
 
 def facts() -> dict[str, object]:
-    """How many trainings, with how many steps, and how many digits they keep."""
+    """How many trainings of which scale, moments and masks; the usable digits that each ends with,
+    by the loss that it has."""
     of = trainings()
-    kept = sorted(sum(usable(training)[-1]) for training in of)
-    [moments] = {len(training["steps"]) for training in of}
-    [profile] = {training["profile"] for training in of}
-    told = {"film-n": len(of), "film-moments": moments, "film-profile": profile}
-    return told | {"film-least": kept[0], "film-most": kept[-1]}
+    shared = {f"film-{name}": {training[name] for training in of} for name in ("profile", "masks")}
+    shared["film-moments"] = {len(training["steps"]) for training in of}
+    return {
+        "film-n": len(of),
+        **{name: value for name, (value,) in shared.items()},
+        **{f"film-{remedy(training)}": sum(usable(training)[-1]) for training in of},
+    }
+
+
+def remedy(training: dict) -> str:
+    """The loss that it has besides those of the published recipe."""
+    return next((loss for loss in ("edge", "border") if training[loss]), "plain")
 
 
 def show() -> boxes.Shown:
@@ -78,8 +86,9 @@ def _rows(training: dict) -> Iterator[list]:
 
 def title(training: dict) -> str:
     """How a training differs from the others."""
-    recipe = "With the edge loss" if training["edge"] else "Without the edge loss"
-    return f"{recipe}, seed {training['seed']}"
+    of = remedy(training)
+    words = "With neither loss" if of == "plain" else f"With the {of} loss"
+    return f"{words}, seed {training['seed']}"
 
 
 def _panel(training: dict) -> str:
@@ -91,7 +100,7 @@ def _panel(training: dict) -> str:
     return (
         f'<section class="film-training" aria-label="{title(training)}" '
         f'data-steps="{" ".join(map(str, steps))}" data-usable="{flags}">'
-        f'<p class="live-title">{title(training)}: {sum(kept[-1])} of {N_CLASSES} usable</p>'
+        f'<p class="live-title">{title(training)}: {sum(kept[-1])} of {N_CLASSES} usable in the end</p>'
         f'<figure class="live-still">{live.image(sheet, "webp", words)}'
         f"<figcaption>Above step {steps[0]}, below step {steps[-1]:,}</figcaption></figure>"
         f"{_plot(training)}</section>"
@@ -130,4 +139,3 @@ def _plot(training: dict) -> str:
 def _line(points: list[tuple[float, float]], loss: str) -> str:
     path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     return f'<path data-loss="{loss}" d="M{path}"/>'
-

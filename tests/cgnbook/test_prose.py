@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tracked
 
-from cgnbook import ablations, heads, lottery
+from cgnbook import ablations, film, heads, lottery
 from cgnbook.chapters import (
     claim3_backgrounds,
     claim3_mnist,
@@ -303,8 +303,19 @@ def one_cgn_differs_most_on_w_mnist(f, this):
     return max(apart, key=apart.get) == "draw-apart-wildlife"
 
 
+def the_discriminator_is_ahead_where_digits_are_lost(f, this):
+    def ahead(training):
+        return training["losses"]["adversarial"][-1] / training["losses"]["discriminator"][-1]
+
+    lost, *others = sorted(film.trainings(), key=lambda training: sum(film.usable(training)[-1]))
+    return ahead(lost) > 3 > 2 > max(map(ahead, others))
+
+
 # What the record has to bear out, and the sentences that say so.
 SENTENCES = {
+    the_discriminator_is_ahead_where_digits_are_lost: [
+        ("05_claim1_mnist", "the discriminator stays far ahead of the generator"),
+    ],
     the_ratio_counts_on_c_mnist_with_the_authors_alone: [
         ("13_set_size", "The size counts everywhere, the ratio only on C-MNIST with the"),
     ],

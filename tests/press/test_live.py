@@ -1,4 +1,4 @@
-"""The switches of claim 2 and the gate in a real browser: pictures, answers and numbers are true.
+"""The switches of claim 2, the gate and the films in a real browser: what they show is true.
 
 `make browser` builds first.
 """
@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from browser import EVERY, HTML
+from PIL import Image
 
-from cgnbook import gate, kept, page, switchboard
+from cgnbook import film, gate, kept, page, switchboard
 from cgnbook.drawing import arrays_of
+from cgnlib import paths
 from cgnlib.data.images import to_signed
 from cgnlib.experiments import ABLATIONS
 from cgnlib.nets import shipped
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.browser
 
 LOSSES = "book/07_claim2.html"
 GATE = "book/14_union.html"
+FILM = "book/05_claim1_mnist.html"
 # The pixels of the picture or canvas that is found, bytes.
 PIXELS = """image => {
     const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
@@ -172,6 +175,67 @@ def test_a_phone_shows_the_gate_on_one_screen(opened_gate):
     assert box["height"] < 844 and box["width"] <= 390
 
 
+@pytest.fixture
+def films(tab, site):
+    """The chapter of the lottery, fresh."""
+    opening(tab, site + FILM).wait_for_selector(".film-bar")
+    return tab
+
+
+def test_a_film_shows_the_moment_that_the_slider_is_at(films):
+    slider = films.locator(".film-bar input")
+    for moment in (0, 9, 23):
+        slider.fill(str(moment))
+        sections = films.locator(".film-training").all()
+        for section, training in zip(sections, film.trainings(), strict=True):
+            with Image.open(paths.records() / f"film/{training['run']}.webp") as strip:
+                wanted = np.array(strip.convert("RGB"))[32 * moment : 32 * (moment + 1)]
+            shown = pixels(section.locator("canvas")).astype(int)
+            assert np.abs(shown - wanted).mean() < 1
+            lost = section.locator(".film-marks li").evaluate_all(
+                "all => all.map(mark => mark.dataset.lost === 'true')"
+            )
+            assert lost == [not usable for usable in film.usable(training)[moment]]
+            cursor = section.locator(".film-cursor").bounding_box()
+            box = section.locator(".film-grid").first.bounding_box()
+            share = training["steps"][moment] / training["steps"][-1]
+            assert cursor["x"] == pytest.approx(box["x"] + share * box["width"], abs=2)
+            assert f"{training['steps'][moment]:,} of" in films.locator(".film-step").inner_text()
+
+
+def test_a_film_works_by_keyboard_speaks_and_is_shared(films, site):
+    films.focus(".film-bar input")
+    films.keyboard.press("Home")
+    films.keyboard.press("ArrowRight")
+    films.wait_for_selector('.film[data-rests="1"]')
+    assert "digits usable" in films.locator(".film [aria-live]").inner_text()
+    assert films.url.endswith("#film=1")
+    opening(films, f"{site}{FILM}#film=7").wait_for_selector(".film-bar")
+    assert films.locator(".film-bar input").input_value() == "7"
+
+
+def test_a_film_plays_when_seen_where_motion_is_welcome(browser, site, films):
+    films.locator(".film").scroll_into_view_if_needed()
+    films.wait_for_timeout(1000)
+    assert films.locator(".film-bar input").input_value() == "23"  # it stands at its end
+    films.get_by_role("button", name="Play").click()
+    films.get_by_role("button", name="Pause").click()
+    assert int(films.locator(".film-bar input").input_value()) < 23
+    context = browser.new_context(reduced_motion="no-preference")
+    moving = context.new_page()
+    opening(moving, site + FILM).wait_for_selector(".film-bar")
+    moving.locator(".film").scroll_into_view_if_needed()
+    moving.get_by_role("button", name="Pause").wait_for()
+    moving.wait_for_selector('.film[data-rests="23"]')
+    context.close()
+
+
+def test_a_phone_shows_the_films_on_one_screen(films):
+    films.set_viewport_size({"width": 390, "height": 844})
+    box = films.locator(".film").bounding_box()
+    assert box["height"] < 844 and box["width"] <= 390
+
+
 def test_without_scripts_and_on_paper_everything_is_there(browser, site, losses):
     losses.emulate_media(media="print")
     assert losses.locator(".losses-panel:visible").count() == len(ABLATIONS)
@@ -184,6 +248,9 @@ def test_without_scripts_and_on_paper_everything_is_there(browser, site, losses)
     still.goto(site + GATE)
     assert still.locator(".gate .live-still img:visible").count() == 20
     assert still.locator(".gate .live-still td span").count() == 60
+    still.goto(site + FILM)
+    assert still.locator(".film .live-still img:visible").count() == len(film.trainings())
+    assert not still.locator(".film canvas").count()
     context.close()
 
 

@@ -1,0 +1,76 @@
+"""The films of trainings as the page carries them, and the record that they are drawn from."""
+
+import re
+
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+
+from cgnbook import film
+from cgnlib import experiments, paths
+from sources import ROOT
+
+KEPT = paths.records() / "film"
+
+
+@pytest.fixture(scope="module")
+def page() -> BeautifulSoup:
+    return BeautifulSoup(film.show().markup, "html.parser")
+
+
+@pytest.mark.parametrize("training", film.trainings(), ids=lambda training: training["run"])
+def test_a_film_is_of_a_declared_training_from_its_first_step_to_its_last(training):
+    run = experiments.find(training["profile"], training["run"])
+    assert (training["spec"], training["seed"]) == (run.digest(), run.seed)
+    steps = training["steps"]
+    assert steps == sorted(set(steps)) and (steps[0], steps[-1]) == (0, run.recipe.steps)
+    assert training["losses"]["step"][-1] == run.recipe.steps
+    assert [len(moment) for moment in training["read"]] == [10] * len(steps)
+    with Image.open(KEPT / f"{run.id}.webp") as strip:
+        assert strip.size == (10 * 32, len(steps) * 32)
+
+
+def test_the_record_is_small_and_has_no_file_besides():
+    of = {f"{training['run']}.webp" for training in film.trainings()} | {"film.json"}
+    assert {path.name for path in KEPT.iterdir()} == of
+    assert sum(path.stat().st_size for path in KEPT.iterdir()) < 400_000
+
+
+def test_a_training_loses_most_digits_and_others_hardly_any():
+    found = film.facts()
+    kept = [sum(film.usable(training)[-1]) for training in film.trainings()]
+    assert kept == [found[f"film-{film.remedy(training)}"] for training in film.trainings()]
+    assert found["film-n"] == len(kept) > 1 and min(kept) <= 5 < 8 <= max(kept)
+
+
+def test_the_page_has_a_strip_and_its_usable_digits_for_each_training(page):
+    sections = page.select(".film-training")
+    for section, training in zip(sections, film.trainings(), strict=True):
+        moments = [[share >= 0.5 for share in moment] for moment in training["read"]]
+        flags = section["data-usable"].split()
+        assert [[flag == "1" for flag in moment] for moment in flags] == moments
+        assert section["data-steps"].split() == [str(step) for step in training["steps"]]
+        assert f"{sum(moments[-1])} of 10 usable in the end" in section.p.text
+        assert section.img["alt"] and section.svg["aria-label"]
+        assert {path["data-loss"] for path in section.select("[data-loss]")} == {*film.LOSSES}
+    assert len({section["aria-label"] for section in sections}) == len(sections)
+    files = [s["src"] for s in page("script")] + [s["href"] for s in page("link")]
+    assert all((ROOT / "book/_interactive" / f.removeprefix("../")).is_file() for f in files)
+
+
+def test_losses_are_drawn_where_their_axis_has_them():
+    steps = [0.0, 50.0, 100.0]
+    losses = {name: [film.MOST, film.LEAST, 0.0] for name in film.LOSSES} | {"step": steps}
+    plot = BeautifulSoup(film._plot({"losses": losses, "steps": [0, 100]}), "html.parser")
+    points = re.findall(r"([\d.]+) ([\d.]+)", plot.select_one("[data-loss]")["d"])
+    (left, top), (middle, low), (right, lower) = (map(float, point) for point in points)
+    assert (left, middle, right) == (film.LEFT, (film.LEFT + film.WIDE) / 2, film.WIDE)
+    assert top < low == lower == film.HIGH - film.UNDER
+
+
+def test_the_box_has_every_number():
+    of = film.table(film.trainings())
+    first = film.trainings()[0]
+    mine = of[of.run == first["run"]].set_index(["what", "step"]).value
+    assert mine["masks read as 3", first["steps"][-1]] == first["read"][-1][3]
+    assert mine["adversarial"].tolist() == first["losses"]["adversarial"]
