@@ -25,6 +25,7 @@ export LOGNAME := $(or $(LOGNAME),$(USER),$(shell id -un 2>/dev/null),u$(shell i
 # Where uv is not to be had, or does not succeed, pip installs the same pins.
 PINNED := install -c constraints.txt -e
 comma := ,
+EXTRAS := archive browser editor slurm
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
@@ -40,7 +41,7 @@ install = { [ "$(INSTALLER)" = uv ] && $(PY) -m pip install -q -c constraints.tx
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv runs chapters edit guard book pdf archive test long rehearsal slice slurm browser nbval lint bench clean distclean
+.PHONY: help venv extras runs chapters edit guard book pdf archive test long rehearsal slice slurm browser nbval lint bench clean distclean
 
 help:  ## Print this list
 	@echo "Usage: make TARGET [PROFILE=mini|full|paper] [PYTHON=python3.12] [INSTALLER=uv|pip]"
@@ -55,6 +56,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(call install,'.[dev]')
 	@touch $@
 
+# What only some targets need, each once.
+$(VENV)/.with-%: $(VENV)/.installed
+	$(call install,'.[dev$(comma)$*]')
+	@touch $@
+
+extras: $(EXTRAS:%=$(VENV)/.with-%)  ## Install what edit, archive, browser and slurm need as well
+
 # Here one pool of processes computes them, and not a process for each, which would start for
 # seconds; on a cluster each is a job of the workflow (profiles/slurm).
 runs: venv  ## Compute every run that the chapters need and that is not there yet
@@ -63,8 +71,7 @@ runs: venv  ## Compute every run that the chapters need and that is not there ye
 chapters: runs  ## Execute the chapters that are not up to date, after the runs they need
 	$(SNAKEMAKE) chapters
 
-edit: venv  ## Open the chapters in JupyterLab, text and outputs as one notebook
-	$(call install,'.[dev$(comma)editor]')
+edit: $(VENV)/.with-editor  ## Open the chapters in JupyterLab, text and outputs as one notebook
 	$(PY) book/_press/surroundings.py jupyter-lab --allow-root
 
 guard: venv  ## Refuse stale, failed or never-run notebooks
@@ -77,8 +84,7 @@ book: runs  ## Runs, chapters, and the whole book, strictly built into _build/ht
 pdf: runs  ## Print the book with Chromium into _build/html/cgn-book.pdf, linked from its first page
 	$(SNAKEMAKE) pdf
 
-archive: pdf  ## Pack book, records, weights and provenance into one zip, for Zenodo and the like
-	$(call install,'.[dev$(comma)archive]')
+archive: pdf $(VENV)/.with-archive  ## Pack book, records, weights and provenance into one zip, for Zenodo and the like
 	$(PY) book/_press/archive.py --profile $(PROFILE)
 
 test: venv  ## Run the tests, the files spread over two processes
@@ -93,12 +99,10 @@ rehearsal: venv  ## Carry every run of PROFILE=full|paper, at its smallest, to t
 slice: venv  ## Rehearse full and paper with one run of each kind, numbers drawn for the others
 	$(PY) -m pytest -m rehearsal -n 2
 
-slurm: runs  ## Test the workflow on a Slurm cluster of one node, which root may install here
-	$(call install,'.[dev$(comma)slurm]')
+slurm: runs $(VENV)/.with-slurm  ## Test the workflow on a Slurm cluster of one node, which root may install here
 	$(PY) -m pytest -m slurm
 
-browser: book  ## Open the built book in Chromium, draw and paint, and a chapter in JupyterLab
-	$(call install,'.[dev$(comma)browser$(comma)editor$(comma)archive]')
+browser: book extras  ## Open the built book in Chromium, draw and paint, and a chapter in JupyterLab
 	$(PY) -m pytest -m browser
 
 nbval: runs guard  ## Run every committed notebook again and compare its outputs

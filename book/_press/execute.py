@@ -188,15 +188,16 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     failures = 0
     for number, notebook in enumerate(chosen, start=1):
         source = source_of(notebook)
-        print(f"[{number}/{len(chosen)}] {source.relative_to(root)}", end=" ", flush=True)
         start = time.monotonic()
         try:
             execute(source, args.profile, cwd=root)
         except Exception as error:
             failures += 1
-            print(f"FAILED  {explain(error)}  (see {failed_of(notebook).name})", flush=True)
+            said = f"FAILED  {explain(error)}  (see {failed_of(notebook).name})"
         else:
-            print(f"{time.monotonic() - start:.0f} s", flush=True)
+            said = f"{time.monotonic() - start:.0f} s"
+        # as one line, since several processes of a workflow write into one log
+        print(f"[{number}/{len(chosen)}] {source.relative_to(root)} {said}", flush=True)
     return 1 if failures else 0
 
 

@@ -48,6 +48,9 @@ class CGN(OnDigits):
         an_image = 0.0012 * (self.recipe.ngf / 16) ** 2 + PERCEPTUAL[self.recipe.perceptual]
         return self.images_seen() * an_image
 
+    def bytes_left(self) -> float:
+        return super().bytes_left() + 3e6  # its film
+
 
 class PublishedCGN(Run):
     """The authors' checkpoint: nothing is computed, it is checked and copied."""

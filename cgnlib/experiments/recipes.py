@@ -56,8 +56,8 @@ PUBLISHED = {        #              steps   mask  layers       factors          
 EDGE = 0.1  # the study's weight of its edge loss
 # What is tried against lost digits; `plain` is the published recipe.
 REMEDIES: dict[str, dict[str, Any]] = {
-    "plain": {"edge": 0.0},
-    "edge": {"edge": EDGE},
+    "plain": {"edge": 0.0, "border": None},
+    "edge": {"edge": EDGE, "border": None},
     "border": {"edge": 0.0, "border": 0.5},
 }
 

@@ -1,0 +1,113 @@
+"""The published recipe and what is tried against its lost digits, each trained over and over.
+
+At the scale of a first run, where a training takes minutes: the records of `lottery` at `mini`.
+"""
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from cgnbook import boxes
+from cgnbook.drawing import STYLE, WIDTH, sign
+from cgnbook.names import NAMES
+from cgnbook.records import THIS
+from cgnlib.experiments import CGN, VARIANTS, grid
+from cgnlib.experiments.recipes import REMEDIES
+from cgnlib.measures.decisions import wilson
+
+WORDS = {"plain": "as published", "edge": "edge loss", "border": "border loss"}
+KEYS = ["variant", "remedy", "seed"]
+ALL = 10  # digits
+WITHIN = 0.05  # of the best training of the variant; no published network is of this scale
+SURE = 0.05  # what chance must be less likely than
+
+
+@cache
+def _behind(profile: str) -> dict[str, tuple[str, str, int]]:
+    """KEYS of the CGN behind each declared run, by its id."""
+    found = {}
+    for run in grid(profile, "lottery"):
+        cgn = run.behind
+        assert isinstance(cgn, CGN)
+        for remedy, changed in REMEDIES.items():
+            if replace(cgn.recipe, **changed) == cgn.recipe:
+                found[run.id] = cgn.variant, remedy, cgn.seed
+    return found
+
+
+def trainings(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row for each CGN: KEYS, its usable digits, and the mean accuracy of the classifiers that
+    learned from it.  rows: records of `lottery` at one profile."""
+    (profile,) = rows.profile.unique()
+    told = pd.DataFrame(rows.run.map(_behind(profile)).tolist(), rows.index, KEYS)
+    every = told.join(rows[["metric", "value"]])
+    of = every.pivot_table("value", KEYS, "metric").reset_index()
+    order = {name: i for i, name in enumerate((*VARIANTS, *WORDS))}
+    of = of.sort_values(KEYS, key=lambda c: c.map(lambda v: order.get(v, v)), ignore_index=True)
+    names = {"usable_digits": "usable", "test_accuracy": "accuracy"}
+    return of.rename(columns=names)[[*KEYS, *names.values()]]
+
+
+def rule(of: pd.DataFrame, variant: str, remedy: str) -> bool:
+    """Whether a remedy ends the lottery of a variant: each of its trainings keeps all ten digits,
+    and the worst lies within WITHIN of the best that any training of the variant reaches."""
+    there = of[of.variant == variant]
+    mine = there[there.remedy == remedy]
+    enough = there.accuracy.max() - WITHIN
+    return bool((mine.usable == ALL).all() and (mine.accuracy >= enough).all())
+
+
+def smallest_seen(n: int) -> int:
+    """In how many of n trainings a remedy must keep all digits, where the published recipe does in
+    none of n, for chance to be ruled out by Fisher's exact test; n + 1 where it never is."""
+    chance = (2 * math.comb(n, k) / math.comb(2 * n, k) for k in range(n + 1))
+    return next((k for k, p in enumerate(chance) if p < SURE), n + 1)
+
+
+def facts(rows: pd.DataFrame) -> dict[str, object]:
+    """By variant and remedy: trainings, those that kept all digits with the interval of that share
+    in percent, mean digits, worst and best accuracy in percent; what ends the lottery."""
+    of = trainings(rows)
+    found: dict[str, object] = {}
+    for (variant, remedy), mine in of.groupby(["variant", "remedy"]):
+        kept, n = int((mine.usable == ALL).sum()), len(mine)
+        low, high = wilson(kept, n)
+        accuracy = 100 * mine.accuracy
+        name = f"retrained-{variant.replace('_', '-')}-{remedy}"
+        found |= {
+            f"{name}-n": n, f"{name}-kept": kept, f"{name}-low": 100 * low,
+            f"{name}-high": 100 * high, f"{name}-usable": mine.usable.mean(),
+            f"{name}-worst": accuracy.min(), f"{name}-best": accuracy.max(),
+            f"{name}-ends": "ends" if rule(of, variant, remedy) else "does not end",
+        }  # fmt: skip
+    n = min(of.groupby(["variant", "remedy"]).size())
+    return found | {"retrained-n": n, "retrained-seen": smallest_seen(n)}
+
+
+def drawn(rows: pd.DataFrame, name: str = "retrained") -> boxes.Shown:
+    """A panel a variant: left the usable digits of each training, right what is learned from it."""
+    of = trainings(rows)
+    variants = [v for v in VARIANTS if v in set(of.variant)]
+    with plt.rc_context(STYLE):
+        _, axes = plt.subplots(
+            len(variants), 2, figsize=(WIDTH, 0.5 + 1.5 * len(variants)),
+            sharey="row", sharex="col", squeeze=False, layout="constrained",
+        )  # fmt: skip
+        for (left, right), variant in zip(axes, variants, strict=True):
+            for y, remedy in enumerate(WORDS):
+                mine = of[(of.variant == variant) & (of.remedy == remedy)]
+                seen: dict[float, int] = {}
+                for usable in mine.usable:
+                    seen[usable] = seen.get(usable, 0) + 1
+                    left.plot(usable, y + 0.16 * (seen[usable] - 1), **sign(THIS))
+                right.plot(100 * mine.accuracy, [y] * len(mine), **sign(THIS))
+            left.set_yticks(range(len(WORDS)), list(WORDS.values()))
+            left.set(ylim=(len(WORDS) - 0.4, -0.5), xlim=(-0.5, 10.5), title=NAMES[variant])
+            for axis in (left, right):
+                axis.grid(axis="x")
+        axes[-1][0].set_xlabel("usable digits of ten")
+        axes[-1][1].set(xlabel="test accuracy, %", xlim=(0, 100))
+    return boxes.show(name, rows)
