@@ -1,7 +1,8 @@
 """Keep the films of some trainings of a CGN: what each drew meanwhile, and its losses.
 
-Of every class the first latent is shown; a reader of bare masks says of all of them whether they
-are the digit.  A film is written as one picture, a row for each moment and a column for each class,
+Of every class the first latent is shown; the reader of bare masks says of all of them whether they
+are the digit.  How many digits are usable in the end, by many more masks, the evaluation of the
+training says.  A film is written as one picture, a row for each moment and a column for each class,
 to book/records/film, and what is known of it to film.json there.
 
     python -m cgnlib run lottery
@@ -41,7 +42,8 @@ def training_of(folder: Path) -> Result:
 def film_of(result: Result) -> tuple[np.ndarray, dict]:
     """The picture of a film, [T * 32, 10 * 32, 3] bytes, and what is known of it."""
     run = result.run
-    probe = experiments.profile(run.profile).evaluation(run).probe
+    evaluation = experiments.profile(run.profile).evaluation(run)
+    probe = evaluation.probe
     reader = net_of(probe, runs.load(probe).folder)
     with np.load(result.folder / "film.npz") as film:
         steps, masks, images = film["steps"], torch.from_numpy(film["masks"]), film["images"]
@@ -53,6 +55,7 @@ def film_of(result: Result) -> tuple[np.ndarray, dict]:
     return sheet, {
         "run": run.id, "spec": run.digest(), "profile": run.profile, "seed": run.seed,
         "edge": run.recipe.edge, "border": run.recipe.border or 0.0,
+        "usable": runs.load(evaluation).metrics["usable_digits"],
         "reader": probe.id, "masks": masks.shape[2], "steps": steps.tolist(),
         "read": [of.view(masks.shape[1:3]).float().mean(1).tolist() for of in read],
         "losses": {name: [float(f"{row[name]:.{DIGITS}g}") for row in history]

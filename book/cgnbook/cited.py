@@ -44,7 +44,11 @@ class Facts(dict[str, object]):
         return self._find()
 
     def __or__(self, other: Mapping[str, object]) -> "Facts":
-        return Facts({**self, **other}, lambda: {**self.rows, **getattr(other, "rows", {})})
+        def rows() -> Mapping[str, pd.DataFrame]:
+            mine = {name: of for name, of in self.rows.items() if name not in other}
+            return mine | getattr(other, "rows", {})
+
+        return Facts({**self, **other}, rows)
 
     __ior__ = __or__
 

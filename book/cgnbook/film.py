@@ -24,7 +24,7 @@ LOSSES = {
 }
 WIDE, HIGH, LEFT, UNDER = 300, 100, 30, 16  # of the plot: its size, and the room of its labels
 LEAST, MOST = 1e-3, 1.0  # of its axis of losses
-USABLE = 0.5  # of the masks of a digit, read as the digit
+READABLE = 0.5  # of the masks of a digit, at least
 
 
 def trainings() -> list[dict]:
@@ -32,9 +32,9 @@ def trainings() -> list[dict]:
     return json.loads((paths.records() / "film/film.json").read_text())
 
 
-def usable(training: dict) -> list[list[bool]]:
-    """Whether a digit is usable, by moment and digit."""
-    return [[share >= USABLE for share in moment] for moment in training["read"]]
+def readable(training: dict) -> list[list[bool]]:
+    """Whether enough masks of a digit are read, by moment and digit."""
+    return [[share >= READABLE for share in moment] for moment in training["read"]]
 
 
 def facts() -> dict[str, object]:
@@ -46,7 +46,7 @@ def facts() -> dict[str, object]:
     return {
         "film-n": len(of),
         **{name: value for name, (value,) in shared.items()},
-        **{f"film-{remedy(training)}": sum(usable(training)[-1]) for training in of},
+        **{f"film-{remedy(training)}": training["usable"] for training in of},
     }
 
 
@@ -93,14 +93,15 @@ def title(training: dict) -> str:
 
 def _panel(training: dict) -> str:
     """One training: what it keeps, its losses, and its strip."""
-    kept, steps = usable(training), training["steps"]
+    read, steps = readable(training), training["steps"]
     sheet = (paths.records() / f"film/{training['run']}.webp").read_bytes()
+    end = f"{training['usable']} of {N_CLASSES} usable in the end"
     words = f"The digits 0 to 9 at {len(steps)} moments of a training, from noise to digits"
-    flags = " ".join("".join(str(int(is_kept)) for is_kept in moment) for moment in kept)
+    flags = " ".join("".join(str(int(is_read)) for is_read in moment) for moment in read)
     return (
         f'<section class="film-training" aria-label="{title(training)}" '
-        f'data-steps="{" ".join(map(str, steps))}" data-usable="{flags}">'
-        f'<p class="live-title">{title(training)}: {sum(kept[-1])} of {N_CLASSES} usable in the end</p>'
+        f'data-steps="{" ".join(map(str, steps))}" data-read="{flags}">'
+        f'<p class="live-title">{title(training)}: {end}</p>'
         f'<figure class="live-still">{live.image(sheet, "webp", words)}'
         f"<figcaption>Above step {steps[0]}, below step {steps[-1]:,}</figcaption></figure>"
         f"{_plot(training)}</section>"

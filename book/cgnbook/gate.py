@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cgnbook import boxes, live, painter
+from cgnbook import boxes, cited, live, painter
 from cgnlib import paths
 from cgnlib.data.images import to_signed
 from cgnlib.nets import shipped
@@ -65,11 +65,17 @@ def page() -> boxes.Shown:
 def facts() -> dict[str, object]:
     """What the text says of the third classifier and of the choice of the pictures."""
     of, union = about(), shipped.record(UNION)
+    asked = {
+        "who": f"Asked here, on {of['device']}, torch {of['torch']}",
+        "n": str(of["asked"]),
+        "rows": "tip and asked in gate.json",
+        "command": "python data_prep/gate.py",
+    }
     return {
         "gate-right": painter.right(UNION),
         "gate-asked": of["asked"],
-        "gate-tip": 100 * of["tip"] / of["asked"],
-        "gate-share": 100 * union["settings"]["share"],
+        "gate-tip": cited.Number(100 * of["tip"] / of["asked"], [asked]),
+        "gate-share": round(100 * union["settings"]["share"]),
     }
 
 

@@ -75,6 +75,31 @@ def test_a_fact_cites_what_it_was_made_from(this):
     assert [len(found.rows[name]) for name in ("mean", "ahead", "several")] == [3, 4, 5]
 
 
+def test_joined_facts_keep_their_rows_under_any_name(this):
+    found = {"before": 1} | facts(this, 1.0) | {"after": 2}
+    found |= facts(this, 3.0).told("{}-again", lambda fact: [fact])
+    assert [*found][:2] == ["before", "mean"] and found["mean-again"] == [3 * found["mean"]]
+    assert found.rows.keys() == {f"{name}{end}" for name in of(facts(this, 1.0))
+                                 for end in ("", "-again")}  # fmt: skip
+    assert found.rows["mean"].equals(found.rows["mean-again"])
+    assert "mean" not in (found | {"mean": 0.5}).rows
+
+
+def test_what_no_small_change_moves_is_found_and_so_is_nothing_at_all(this):
+    """What turns on an order, say, and what is zero."""
+    added = rows(OURS, "read", 0.9), rows(OURS, "leaked", 0.0, 0.0)
+    more = replace(this, numbers=pd.concat([this.numbers, *added], ignore_index=True))
+
+    @cited.cited
+    def asked(page):
+        value = page.numbers.groupby("metric").value.mean()
+        return {"over": float(value["read"] > 0.7), "leaks": value["leaked"]}
+
+    found = asked(more)
+    assert found == {"over": 1, "leaks": 0}
+    assert of(found) == {"over": {(OURS, "read")}, "leaks": {(OURS, "leaked")}}
+
+
 def test_a_source_says_who_how_large_and_how_again(this):
     ours, study = cited.sources(facts(this, 1.0).rows["ahead"])
     assert (ours["who"], ours["n"], ours["runs"]) == (OURS, "100", "3, seeds 0, 1, 2")

@@ -27,6 +27,7 @@ class Rows(torch.nn.Module):
 @dataclass
 class Done:
     folder: Path
+    metrics: dict[str, int]
 
 
 @pytest.fixture
@@ -45,14 +46,14 @@ def result(tmp_path, rng) -> Result:
 
 def test_a_film_becomes_a_strip_and_what_is_known_of_it(result, monkeypatch):
     monkeypatch.setattr(tool, "net_of", lambda run, folder: Rows())
-    monkeypatch.setattr(tool.runs, "load", lambda run: Done(result.folder))
+    monkeypatch.setattr(tool.runs, "load", lambda run: Done(result.folder, {"usable_digits": 9}))
     strip, about = tool.film_of(result)
     images = np.load(result.folder / "film.npz")["images"]
     for moment, y in ((0, 0), (1, 7)):
         cell = strip[32 * moment : 32 * (moment + 1), 32 * y : 32 * (y + 1)]
         assert np.array_equal(cell, images[moment, y, 0])
     assert about["read"] == [[1.0] + [0.0] * 9, [1.0] * 7 + [0.5] + [1.0] * 2]
-    assert about["masks"] == 4
+    assert (about["masks"], about["usable"]) == (4, 9)
     assert about["losses"] == {"step": [50.0], "adversarial": [0.1235]}
     assert (about["run"], about["spec"], about["steps"]) == (RUN.id, RUN.digest(), [0, 50])
 

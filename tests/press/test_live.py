@@ -195,7 +195,7 @@ def test_a_film_shows_the_moment_that_the_slider_is_at(films):
             lost = section.locator(".film-marks li").evaluate_all(
                 "all => all.map(mark => mark.dataset.lost === 'true')"
             )
-            assert lost == [not usable for usable in film.usable(training)[moment]]
+            assert lost == [not read for read in film.readable(training)[moment]]
             cursor = section.locator(".film-cursor").bounding_box()
             box = section.locator(".film-grid").first.bounding_box()
             share = training["steps"][moment] / training["steps"][-1]
@@ -208,7 +208,7 @@ def test_a_film_works_by_keyboard_speaks_and_is_shared(films, site):
     films.keyboard.press("Home")
     films.keyboard.press("ArrowRight")
     films.wait_for_selector('.film[data-rests="1"]')
-    assert "digits usable" in films.locator(".film [aria-live]").inner_text()
+    assert "digits read" in films.locator(".film [aria-live]").inner_text()
     assert films.url.endswith("#film=1")
     opening(films, f"{site}{FILM}#film=7").wait_for_selector(".film-bar")
     assert films.locator(".film-bar input").input_value() == "7"

@@ -22,7 +22,7 @@
       element("ol", { class: "film-marks", "aria-hidden": "true" }, ...marks)));
     box.classList.add("live-on");
     return { box, steps, view, marks, plot, cursor, strip: box.querySelector("img"),
-      usable: box.dataset.usable.split(" ").map((moment) => [...moment].map(Number)) };
+      read: box.dataset.read.split(" ").map((moment) => [...moment].map(Number)) };
   });
   const last = films[0].steps.length - 1;
   let now = last, playing = 0;
@@ -32,22 +32,22 @@
   const where = element("output", { class: "film-step" });
   const said = element("p", { class: "live-said", "aria-live": "polite" });
 
-  const digits = (usable) => {
-    const kept = usable.flatMap((is, digit) => (is ? [digit] : []));
-    return `${kept.length} of ${CLASSES} digits usable${kept.length ? `: ${kept.join(", ")}` : ""}`;
+  const digits = (read) => {
+    const kept = read.flatMap((is, digit) => (is ? [digit] : []));
+    return `${kept.length} of ${CLASSES} digits read${kept.length ? `: ${kept.join(", ")}` : ""}`;
   };
 
   function show(moment) {
     now = Math.min(moment, last);
     slider.value = now;
-    for (const { steps, view, marks, plot, cursor, strip, usable } of films) {
+    for (const { steps, view, marks, plot, cursor, strip, read } of films) {
       const { width } = plot.viewBox.baseVal, left = +plot.dataset.left;
       view.getContext("2d").drawImage(strip, 0, now * SIZE, view.width, SIZE, 0, 0, view.width, SIZE);
-      view.setAttribute("aria-label", `Step ${steps[now]}, ${digits(usable[now])}`);
+      view.setAttribute("aria-label", `Step ${steps[now]}, ${digits(read[now])}`);
       cursor.setAttribute("d", `M${left + ((width - left) * steps[now]) / steps[last]} 0V${plot.dataset.foot}`);
       marks.forEach((mark, digit) => {
-        mark.textContent = `${digit} ${usable[now][digit] ? "✓" : "✗"}`;
-        mark.dataset.lost = !usable[now][digit];
+        mark.textContent = `${digit} ${read[now][digit] ? "✓" : "✗"}`;
+        mark.dataset.lost = !read[now][digit];
       });
     }
     const step = (at) => films[0].steps[at].toLocaleString("en");
@@ -71,7 +71,7 @@
   function rest() {
     stop();
     said.textContent = `${where.textContent}. `
-      + films.map(({ box, usable }) => `${box.ariaLabel}: ${digits(usable[now])}.`).join(" ");
+      + films.map(({ box, read }) => `${box.ariaLabel}: ${digits(read[now])}.`).join(" ");
     address.keep(now);
     root.dataset.rests = now;
   }

@@ -1,12 +1,13 @@
 """Claim 1 on the ImageNet model: shape, texture and background can be chosen one by one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
 from cgnbook import ablations, boxes
-from cgnbook.cited import cited
+from cgnbook.cited import Facts, cited
 from cgnbook.drawing import STYLE, WIDTH, arrays_of, tile
 from cgnbook.page import Page
 from cgnbook.verdict import (
@@ -86,23 +87,34 @@ def findings(this: Page) -> dict[str, Finding]:
     return {"Study": EYE} | {source: finding(rows) for source, rows in this.ours.items()}
 
 
-@cited
-def facts(this: Page, scenes: pd.DataFrame) -> dict[str, object]:
-    """What the text says: verdicts, what the reader finds here (`effect`) and in the reference run,
-    and how often the shape of the key is read, in percent.
+def facts(this: Page, scenes: pd.DataFrame) -> Facts:
+    """What the text says: of this run and the reference run, and how often the shape of the key is
+    read, in percent.
 
     scenes: records of `disentanglement`, of which the key is read.
     """
+    [profile] = scenes.profile.unique()
+    rows = scenes.assign(source=f"Trained here ({profile})")
+    return _of_readings(this) | _of_the_key(replace(this, numbers=rows))
+
+
+@cited
+def _of_the_key(this: Page) -> dict[str, object]:
+    return {"key-read": 100 * float(this.numbers.set_index(["run", "metric"]).value[KEY])}
+
+
+@cited
+def _of_readings(this: Page) -> dict[str, object]:
+    """Verdicts, and what the reader finds here (`effect`) and in the reference run."""
     scale = experiments.profile(this.profile).world
     sources = {"live": readings(this.live), "reference": readings(this.reference)}
-    key = scenes.set_index(["run", "metric"]).value[KEY]
     return (
         {f"verdict-{source}": rule(read, ceiling()) for source, read in sources.items()}
         | {"verdict-study": BY_EYE, "short": short(sources["live"])}
         | {"effect": effect(sources["live"])}
         | {"effect-trained": effect(sources["reference"])}
         | {"reference-shape": 100 * sources["reference"]["shape"]}
-        | {"key-read": 100 * float(key), "ceiling": ceiling_in_words()}
+        | {"ceiling": ceiling_in_words()}
         | {"profile": this.profile, "world": scale.name}
         | {"n-runs": this.live[this.live.removed == "none"].run.nunique()}
         | {"n-images": scale.quality.evaluated}

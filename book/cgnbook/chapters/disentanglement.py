@@ -1,6 +1,7 @@
 """What the mechanisms keep apart, whether it makes classifiers robust, and where heads look."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import matplotlib.pyplot as plt
@@ -9,7 +10,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from cgnbook import boxes
-from cgnbook.cited import cited
+from cgnbook.cited import Facts, cited
 from cgnbook.drawing import CUES, STYLE, WIDTH, arrays_of, legend, sign, tile
 from cgnbook.names import (
     CLASSIFIERS,
@@ -328,19 +329,27 @@ def heads(numbers: pd.DataFrame, layer: str = "fine") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@cited
-def facts(this: Page, here: pd.DataFrame, looked: pd.DataFrame) -> dict[str, object]:
-    """What the text says: shares of what a perfect CGN would score, in percent; the correlations,
-    and how often chance gives as much; what the CGNs of this run move and vary.
+def facts(this: Page, here: pd.DataFrame, looked: pd.DataFrame) -> Facts:
+    """What the text says.  here: the `points` of this run.  looked: numbers of its head maps."""
+    return _of_cgns(this, here) | _of_heads(replace(this, numbers=looked))
 
-    here: the `points` of this run.  looked: the numbers of its head maps.
-    """
+
+@cited
+def _of_heads(this: Page) -> dict[str, object]:
+    """How much of an image the object covers, in percent, and whose head maps are looked at."""
+    covered = this.numbers[this.numbers.metric == "mask_coverage_true"].value.mean()
+    return {"coverage": float(100 * covered), "looked": this.numbers.profile.iloc[0]}
+
+
+@cited
+def _of_cgns(this: Page, here: pd.DataFrame) -> dict[str, object]:
+    """Shares of what a perfect CGN would score, in percent; the correlations, and how often chance
+    gives as much; what the CGNs of this run move and vary."""
     profile, full = experiments.profile(this.profile), experiments.profile(FULL)
     there = points(this.reference_of(*ON_DIGITS))
     rhos, chance = association(there)
     worse = made_worse(this.reference_of(*ON_ABLATED))
     here_of = first_shares(this.live).items()
-    covered = looked[looked.metric == "mask_coverage_true"].value.mean()
     return (
         {
             f"share-reference-{key(variant)}": 100 * float(share)
@@ -350,7 +359,6 @@ def facts(this: Page, here: pd.DataFrame, looked: pd.DataFrame) -> dict[str, obj
         | {"rhos": listed([f"{NAMES[v]} {rho:.2f}" for v, rho in rhos.items()])}
         | {"chance": rarely(chance), "rho-shape": rho_shape(worse), "n-cgns": len(worse)}
         | {"n-here": len(here), "n-there": len(there), "n-own": len(full.digits.generator_seeds)}
-        | {"coverage": float(100 * covered), "looked": looked.profile.iloc[0]}
         | {"profile": this.profile}
         | {"scenes-digits": profile.digits.scenes, "scenes-world": profile.world.scenes or 0}
         | of_cgns(scores(this.live))
