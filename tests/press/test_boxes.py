@@ -137,7 +137,8 @@ def test_each_box_is_named_and_numbered(page):
         *(f"Data and provenance of {name}" for name in ("Table 1", "Fig. 1", "Fig. 2", "Table 2")),
     ]
     assert [box.a["download"] for box in found] == [
-        "sum-mini.csv", "tab-c-by-hand.csv", "fig-d-by-hand.svg", "fig-b-mini.csv", "tab-a-mini.csv",
+        "sum-mini.csv", "tab-c-by-hand.csv", "fig-d-by-hand.svg", "fig-b-mini.csv",
+        "tab-a-mini.csv",
     ]  # fmt: skip
     for box in (found[0], *found[3:]):
         assert box.code.text == "python book/_press/execute.py index --profile full"
