@@ -111,13 +111,18 @@ def named(markup: str, name: str, chapter: str) -> str:
 
 
 def finish_boxes(app: Sphinx, doctree: nodes.document, page: str) -> None:
-    """Add the boxes of what is made by hand, and number all of them."""
+    """Add the boxes of what is made by hand, make its drawings a part of the page, and number all
+    boxes."""
     boxed = set(re.findall(r'data-of="([\w-]+)"', " ".join(r.astext() for r in raws(doctree))))
     for node in [*doctree.findall(nodes.table), *doctree.findall(nodes.figure)]:
         for name in node["names"][:1]:
             if name not in boxed and name[:4] in ("fig-", "tab-"):
                 box = nodes.raw("", by_hand(app, node, name, page), format="html")
                 node.parent.insert(node.parent.index(node) + 1, box)
+    for image in list(doctree.findall(nodes.image)):
+        if image["uri"].endswith(".svg"):
+            drawing = (Path(app.srcdir) / image["uri"]).read_text(encoding="utf-8")
+            image.replace_self(nodes.raw("", inlined(drawing, image.get("alt")), format="html"))
     for raw in raws(doctree):
         if found := re.search(r'data-of="((fig|tab)-[\w-]+)"', raw.astext()):
             kind, word = KINDS[found[2]]

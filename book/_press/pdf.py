@@ -71,6 +71,8 @@ def for_print(html: str) -> str:
         folded.unwrap()
     for citation in page.select(".bibtex-citation[id]"):  # ids that the bibliography has too
         del citation["id"]
+    for sheet in page.select('link[rel="stylesheet"][href^="../"]'):  # as seen from a chapter
+        sheet["href"] = sheet["href"].removeprefix("../")
     names = {tag["id"] for tag in page.find_all(id=True)}
     for link in page.find_all("a", href=True):
         target = destination(link.attrs.pop("href"), names)

@@ -12,6 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 import boxes
+from sources import ROOT
 
 BOX = (
     '<details class="evidence" data-name="made"><summary><span>Data and provenance</span></summary>'
@@ -35,7 +36,15 @@ BY_HAND = """
 * - *a*
   - b
 :::
+
+```{figure} d.svg
+:name: fig-d
+:alt: A dot
+
+Drawn by hand
+```
 """
+DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" class="plot"><circle r="1"/></svg>'
 CONF = """
 extensions = ["myst_nb", "boxes"]
 nb_execution_mode = "off"
@@ -79,6 +88,7 @@ def output(**data) -> dict:
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("book")
     (folder / "conf.py").write_text(CONF)
+    (folder / "d.svg").write_text(DRAWING)
     cells = [
         v4.new_markdown_cell(BY_HAND),
         code("fig-b", output(image_png=PIXEL), output(text_html=BOX)),
@@ -104,9 +114,11 @@ def test_tables_and_figures_are_counted_apart(page):
         for tag in page.select("figure[id], table[id]")
         if tag["id"].startswith(("fig-", "tab-"))
     }
-    assert numbers == {"fig-b": "Fig. 1", "tab-a": "Table 2", "tab-c": "Table 1"}
+    assert numbers == {
+        "fig-d": "Fig. 1", "fig-b": "Fig. 2", "tab-a": "Table 2", "tab-c": "Table 1",
+    }  # fmt: skip
     assert [link.text for link in page.select("a.reference.internal .std-numref")] == [
-        "Table 2", "Fig. 1", "Table 1",
+        "Table 2", "Fig. 2", "Table 1",
     ]  # fmt: skip
 
 
@@ -122,12 +134,13 @@ def test_each_box_is_named_and_numbered(page):
     found = page.select("details.evidence")
     assert [box.summary.span.text for box in found] == [
         "Data and provenance",
-        *(f"Data and provenance of {name}" for name in ("Table 1", "Fig. 1", "Table 2")),
+        *(f"Data and provenance of {name}" for name in ("Table 1", "Fig. 1", "Fig. 2", "Table 2")),
     ]
     assert [box.a["download"] for box in found] == [
-        "sum-mini.csv", "tab-c-by-hand.csv", "fig-b-mini.csv", "tab-a-mini.csv",
+        "sum-mini.csv", "tab-c-by-hand.csv", "fig-d-by-hand.svg", "fig-b-mini.csv",
+        "tab-a-mini.csv",
     ]  # fmt: skip
-    for box in (found[0], *found[2:]):
+    for box in (found[0], *found[3:]):
         assert box.code.text == "python book/_press/execute.py index --profile full"
     assert not page.select_one("#fig-b details")  # it stands below, not within
 
@@ -135,6 +148,23 @@ def test_each_box_is_named_and_numbered(page):
 def test_a_written_table_can_be_downloaded(page):
     link = page.select_one('a[download^="tab-c"]')["href"]
     assert b64decode(link.partition("base64,")[2]).decode() == "One,Two\na,b\n"
+
+
+def test_a_drawing_by_hand_is_a_part_of_the_page_and_can_be_downloaded(page):
+    drawing = page.select_one("#fig-d svg.plot")
+    assert drawing["aria-label"] == "A dot" and drawing.circle and not page.select("#fig-d img")
+    link = page.select_one('a[download^="fig-d"]')["href"]
+    assert b64decode(link.partition("base64,")[2]).decode() == DRAWING
+
+
+def test_drawings_by_hand_share_no_id_and_take_their_letters_from_the_page():
+    drawings = sorted((ROOT / "book/_static/figures").glob("cgn*.svg"))
+    soups = [BeautifulSoup(path.read_text(), "html.parser") for path in drawings]
+    ids = [tag["id"] for soup in soups for tag in soup.select("[id]")]
+    assert len(drawings) == 3 and len(ids) == len(set(ids))
+    for soup in soups:
+        inks = [tag["fill"] for tag in soup.select("text[fill], g[fill]:has(text)")]
+        assert inks and all("var(" in ink or ink == "#111" for ink in inks)
 
 
 def test_a_box_without_a_figure_keeps_its_files():

@@ -510,6 +510,7 @@ def test_a_printed_link_leads_into_the_book_or_to_the_web(href, leads):
 def test_what_is_printed_has_its_code_and_nothing_to_press():
     page = pdf.for_print(
         """<html data-theme="auto"><script src="a.js"></script>
+        <link href="../losses/losses.css" rel="stylesheet"/>
         <script>window.MathJax = {}</script><script src="tex-mml-chtml.js?mathjax"></script>
         <details class="hide"><summary>Show</summary><pre>x = 1</pre></details>
         <figure>Kept<details class="evidence"><p>Hidden data</p></details></figure>
@@ -521,6 +522,7 @@ def test_what_is_printed_has_its_code_and_nothing_to_press():
     assert not re.search("details|Show|Hidden|Press|base64|a[.]js", page)
     assert page.count("<script") == 2 and page.count('id="id1"') == 1
     assert '<a href="#id1">One</a>' in page and "<a>Data</a>" in page
+    assert 'href="losses/losses.css"' in page  # chapters lie in a folder, the one page does not
 
 
 def test_the_front_page_names_the_pdf_only_where_there_is_one():

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from cgnbook import ablations, boxes
@@ -161,16 +162,17 @@ def counterfactuals(by: Mapping[str, Result], n: int = 6) -> boxes.Shown:
     """Counterfactuals with the names of their three classes: a row for each CGN."""
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(
-            len(by), n, figsize=(WIDTH, 1.55 * len(by)), layout="constrained", squeeze=False
+            len(by), 1, figsize=(WIDTH, 1.5 * len(by)), layout="constrained", squeeze=False
         )
-        for row, (title, result) in zip(axes, by.items(), strict=True):
+        for axis, (title, result) in zip(axes[:, 0], by.items(), strict=True):
             arrays = arrays_of(result)
-            shown = zip(row, arrays["counterfactual"], arrays["classes"], strict=False)
-            for axis, image, classes in shown:
-                tile(axis, image[None, None])
-                names = [_name(result.run.variant, int(c)) for c in classes]
-                axis.set_xlabel("\n".join(names), fontsize=8)
-            row[0].set_title(title)
+            images, classes = arrays["counterfactual"][:n], arrays["classes"][:n]
+            tile(axis, images[None])
+            side = images.shape[2] + 2
+            names = ["\n".join(_name(result.run.variant, int(c)) for c in of) for of in classes]
+            axis.set_xticks(np.arange(len(names)) * side + side / 2 - 1, names, fontsize=8)
+            axis.tick_params(length=0)
+            axis.set_title(title)
     return boxes.show("counterfactuals", by.values())
 
 

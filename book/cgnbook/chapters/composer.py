@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cgnbook import boxes, composing, live
 from cgnbook.composing import CUES, Answers, Parts, World
-from cgnbook.drawing import STYLE, tile
+from cgnbook.drawing import STYLE, WIDTH, tile
 from cgnbook.names import NAMES
 from cgnbook.tables import pct
 from cgnlib import experiments
@@ -31,6 +31,7 @@ SUBJECTS = {
     "texture": ("Invariant classifier, texture head", "texture"),
     "bg": ("Invariant classifier, background head", "background"),
 }
+STILL = {"original": "saw originals", "cgn": "saw counter-\nfactuals"}  # of a picture, short
 FILES = ("composer/composer.css", "composer/composer.js")
 
 
@@ -45,9 +46,13 @@ def worlds(profile: str, digits: Sequence[Result], drawn: Sequence[Result]) -> l
     return shown
 
 
-def facts(profile: str) -> dict[str, str]:
-    """What the text says of the profile."""
-    return {"profile": profile, "purpose": experiments.profile(profile).purpose}
+def facts(profile: str, worlds: Iterable[World]) -> dict[str, object]:
+    """What the text says of the profile, and how many images its worlds hold."""
+    return {
+        "profile": profile,
+        "purpose": experiments.profile(profile).purpose,
+        "images": sum(len(world.parts.mask) ** 3 for world in worlds),
+    }
 
 
 def classes(name: str) -> dict[str, list[str]]:
@@ -108,13 +113,6 @@ def _described(world: World) -> dict:
     }
 
 
-def combinations(worlds: Iterable[World]) -> str:
-    """How many images each world of the page has, in words."""
-    return "\n".join(
-        f"{WORLDS[world.name]}: {len(world.parts.mask) ** 3:,} images" for world in worlds
-    )
-
-
 def shares(worlds: Iterable[World]) -> pd.DataFrame:
     """Right answers about images of one class alone, in percent; and of all images whose three
     classes differ, how many answers follow each cue."""
@@ -142,25 +140,27 @@ def sources(worlds: Iterable[World]) -> pd.DataFrame:
 def still(world: World, *behind: Result, seed: int = 0) -> boxes.Shown:
     """A composition for each shape, with textures and backgrounds in random order.
 
-    Below each column what every subject says of it.
+    Below each column what every subject says of it, in bold where it names the shape.
     """
     index = _drawn(world.parts.samples, seed)
     parts = [
         x[i] for x, i in zip((world.parts.mask, world.parts.fg, world.parts.bg), index, strict=True)
     ]
     rows = [parts[0].expand(-1, 3, -1, -1), *parts[1:], composing.compose(*parts)]
-    names = ("mask $m$", "texture $f$", "background $b$", "composed")
+    names = ["mask", "texture", "background", "composed"]
+    names += [STILL.get(subject, subject) for subject in world.answers]
     with plt.rc_context(STYLE):
-        _, axis = plt.subplots(figsize=(8.6, 4.3), layout="constrained")
+        _, axis = plt.subplots(figsize=(WIDTH, 2.5), layout="constrained")
         tile(axis, np.stack([row.permute(0, 2, 3, 1).numpy() for row in rows]))
         side = world.parts.mask.shape[-1] + 2
-        names += tuple(SUBJECTS[subject][0] for subject in world.answers)
         axis.set_yticks((np.arange(len(names)) + 0.5) * side, names)
-        axis.set_ylim((len(names)) * side, 0)
+        axis.set_ylim(len(names) * side, 0)
         for row, answers in enumerate(world.answers.values(), start=len(rows)):
             for column, label in enumerate(answers.label[index].tolist()):
                 said = classes(world.name)["shape"][label]
-                axis.text((column + 0.5) * side, (row + 0.5) * side, said, ha="center", va="center")
+                weight = "bold" if label == column else "normal"
+                axis.text((column + 0.5) * side, (row + 0.5) * side, said, ha="center",
+                          va="center", fontweight=weight)  # fmt: skip
         axis.tick_params(length=0)
     return boxes.show("composer", behind)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from cgnbook import boxes
-from cgnbook.drawing import STYLE, bytes_of, tile
+from cgnbook.drawing import STYLE, WIDTH, bytes_of, tile
 from cgnbook.names import NONE
 from cgnlib.nets import shipped
 
@@ -40,8 +40,8 @@ def renderings(rows: Iterable[tuple[str, Tensor]], *made_by: boxes.Source) -> bo
     """Rows of rendered images with their names.  Images: [N, 3, H, W] in -1...1."""
     rows = list(rows)
     stacked = np.stack([bytes_of(x) for _, x in rows])
-    size = (1.3 + 0.9 * stacked.shape[1], 0.2 + 0.9 * len(rows))
-    with plt.rc_context(STYLE | {"figure.dpi": 75}):  # about a pixel for a pixel: grain is dear
+    size = (WIDTH, (WIDTH - 1.2) * len(rows) / stacked.shape[1])
+    with plt.rc_context(STYLE):
         _, axis = plt.subplots(figsize=size, layout="constrained")
         tile(axis, stacked)
         side = stacked.shape[2] + 2

@@ -8,7 +8,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 from cgnbook import boxes, reported
-from cgnbook.drawing import STYLE, bytes_of, tile
+from cgnbook.drawing import STYLE, WIDTH, bytes_of, tile
 from cgnbook.names import NAMES
 from cgnlib import experiments
 from cgnlib.data.variants import Variant
@@ -110,15 +110,15 @@ def variants(
     a column for each digit.
     """
     with plt.rc_context(STYLE):
-        size = (8.2, 2.5 * len(splits) + 0.3)
+        size = (WIDTH, 1.45 * len(splits) + 0.2)
         figure, axes = plt.subplots(len(splits), 2, figsize=size, layout="constrained")
         for row, (name, pair) in zip(axes, splits.items(), strict=True):
             for axis, data in zip(row, pair, strict=True):
                 chosen = [(data.y == digit).nonzero()[:n, 0] for digit in range(5)]
                 tile(axis, np.stack([bytes_of(data.batch(i)[0]) for i in chosen], axis=1))
-            row[0].set_ylabel(NAMES[name], fontsize=15, fontweight="bold")
-        axes[0, 0].set_title("training", fontsize=15)
-        axes[0, 1].set_title("test", fontsize=15)
+            row[0].set_ylabel(NAMES[name], fontweight="bold")
+        axes[0, 0].set_title("training")
+        axes[0, 1].set_title("test")
         figure.get_layout_engine().set(wspace=0.04)
     return boxes.show("variants", *made_by)
 
@@ -129,11 +129,11 @@ def palettes(
     """Ten colours of 0...255 for the ten classes, in rows by the name of their palette."""
     swatches = np.array(list(colors.values()), np.uint8)[:, :, None, None]
     with plt.rc_context(STYLE):
-        _, axis = plt.subplots(figsize=(8.2, 0.4 + 0.43 * len(colors)), layout="constrained")
+        _, axis = plt.subplots(figsize=(WIDTH, 0.3 + 0.25 * len(colors)), layout="constrained")
         tile(axis, np.broadcast_to(swatches, (*swatches.shape[:2], 20, 32, 3)))
         axis.set_xticks(np.arange(10) * 34 + 15.5, range(10))
         axis.set_yticks(np.arange(len(colors)) * 22 + 9.5, colors)
-        axis.tick_params(length=0, labelsize=14, labeltop=True, labelbottom=False)
+        axis.tick_params(length=0, labeltop=True, labelbottom=False)
     return boxes.show("palettes", *made_by)
 
 
@@ -142,15 +142,15 @@ def textures(pair: Tensor, *made_by: boxes.Source) -> boxes.Shown:
     step = -(-pair.shape[2] // 96)  # grain makes large files: a pixel of several
     pair = pair[:, :, ::step, ::step]
     with plt.rc_context(STYLE):
-        _, axes = plt.subplots(2, 1, figsize=(6.2, 5.6), layout="constrained")
+        _, axes = plt.subplots(2, 1, figsize=(WIDTH, 4.4), layout="constrained")
         titles = ("object textures", "background textures")
         for axis, images, title in zip(axes, pair.numpy(), titles, strict=True):
             side = images.shape[1] + 6
             tile(axis, images.reshape(2, 5, *images.shape[1:]), gap=6)
             for label in range(10):
                 x, y = label % 5 * side + 14, label // 5 * side + 16
-                axis.text(x, y, label, ha="center", va="center", fontsize=12, bbox=_LABEL)
-            axis.set_title(title, fontsize=13)
+                axis.text(x, y, label, ha="center", va="center", bbox=_LABEL)
+            axis.set_title(title)
     return boxes.show("textures", *made_by)
 
 
@@ -163,6 +163,6 @@ def hidden_digits(x: Tensor, *made_by: boxes.Source) -> boxes.Shown:
     low, high = grey.amin((1, 2, 3), keepdim=True), grey.amax((1, 2, 3), keepdim=True)
     stretched = (grey - low) / (high - low) * 2 - 1
     with plt.rc_context(STYLE):
-        _, axis = plt.subplots(figsize=(8.2, 8.2 * 2 / len(x)), layout="constrained")
+        _, axis = plt.subplots(figsize=(WIDTH, WIDTH * 2 / len(x)), layout="constrained")
         tile(axis, np.stack([bytes_of(x), bytes_of(stretched)]))
     return boxes.show("hidden-digits", *made_by)

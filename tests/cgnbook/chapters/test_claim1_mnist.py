@@ -117,6 +117,7 @@ def test_the_recipe_is_judged_where_it_was_followed_and_the_study_counted(page_o
     assert found["Trained here (full)"].effects[0] == "C-MNIST 1 of 2"
     assert found["Trained here (full)"].outcome == PARTLY
     assert found["Study"].effects == ("C-MNIST 0 of 47 with ten usable digits",)
+    assert not found["Study"].marks  # it counted something else than the rule asks for
     assert found["This run (mini)"].unit == "mini trains by a recipe of its own"
     assert claim.as_published("full") and not claim.as_published("mini")
 

@@ -86,10 +86,7 @@ def test_shares_have_a_row_for_each_subject():
 
 
 def test_what_a_page_shows_is_named():
-    assert composer.combinations([world(), world(samples=1)]).splitlines() == [
-        "W-MNIST: 8,000 images",
-        "W-MNIST: 1,000 images",
-    ]
+    assert composer.facts("mini", [world(), world(samples=1)])["images"] == 9000
     assert composer.sources([world()]).values.tolist() == [["W-MNIST", CGN.id, "0"]]
 
 
@@ -110,4 +107,6 @@ def test_the_still_has_an_answer_below_each_picture(figure):
     index = composer._drawn(2, 0)
     wanted = [label for a in made.answers.values() for label in a.label[index].tolist()]
     assert [int(text.get_text()) for text in axis.texts] == wanted
+    bold = [text.get_fontweight() == "bold" for text in axis.texts]
+    assert bold == [label == i % 10 for i, label in enumerate(wanted)] and 0 < sum(bold) < 20
     assert [sorted(i.tolist()) for i in index] == [list(range(0, 20, 2))] * 3
