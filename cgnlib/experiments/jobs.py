@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgnlib import paths
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, ending
 from cgnlib.experiments.run import Run, with_needs
 
 START = 10.0  # seconds until a job computes
@@ -89,8 +89,8 @@ def is_finished(run: Run) -> bool:
     """
     folder = paths.runs(run.profile) / run.id
     try:
-        made = json.loads((folder / "spec.json").read_text())
-        numbers = json.loads((folder / "metrics.json").read_text())
+        made = json.loads(ending(folder / "spec.json").read_text())
+        numbers = json.loads(ending(folder / "metrics.json").read_text())
     except (OSError, ValueError, RecursionError):
         return False
     whole = isinstance(made, dict) and isinstance(numbers, dict)
