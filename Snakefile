@@ -27,6 +27,7 @@ try:
     RUNS = experiments.with_needs(experiments.grid(PROFILE))
     ASKED = {run.id: jobs.resources(run) for run in RUNS}
     CHAPTER = jobs.resources_of_chapter()
+    PLACE = {asked: asked.partition for asked in (*ASKED.values(), CHAPTER)}
 except CGNError as error:
     raise WorkflowError(str(error)) from None
 TEXTS = [ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md"))]
@@ -121,7 +122,7 @@ for run in RUNS:
         output: touch(*marks([run]))
         threads: needed.cores
         retries: needed.resumed and jobs.RETRIES + needed.resumed  # 0: the profile's own
-        resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus, **needed.partition
+        resources: mem_mb=needed.memory_mb, runtime=needed.minutes, gpu=needed.gpus, **PLACE[needed]
         shell: "{PYTHON:q} -m cgnlib run --profile {PROFILE} {rule}"
 
 for text in TEXTS:
@@ -129,5 +130,5 @@ for text in TEXTS:
         name: text.stem
         input: str(text), [str(path) for path in CODE], marks(runs_of(text))
         output: touch(str(EXECUTED / text.stem))
-        resources: mem_mb=CHAPTER.memory_mb, runtime=CHAPTER.minutes, **CHAPTER.partition
+        resources: mem_mb=CHAPTER.memory_mb, runtime=CHAPTER.minutes, **PLACE[CHAPTER]
         shell: "{PYTHON:q} book/_press/execute.py --profile {PROFILE} {rule}"

@@ -1,9 +1,12 @@
 """The exceptions that a reader is meant to see, and how others are quoted in it."""
 
+import errno
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 
 class CGNError(Exception):
@@ -33,6 +36,17 @@ def reason(error: BaseException) -> str:
     """The first line of another error's message, or its type where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def ending(path: Path) -> Path:
+    """The path of what has an end: a pipe or a device may have none, or be waited for for ever.
+
+    Raises OSError for these, and where nothing is there.
+    """
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "a pipe or a device, and no file", str(path))
+    return path
 
 
 @contextmanager

@@ -56,12 +56,17 @@ def gpus() -> int:
 def devices() -> int:
     """How many devices a training of a classifier uses: CGN_DEVICES, else all GPUs, else one CPU.
 
-    Raises CGNError when CGN_DEVICES is no number above 0.
+    Raises CGNError when CGN_DEVICES is no number above 0, or more than the GPUs or cores here.
     """
-    told = os.environ.get("CGN_DEVICES", "")
-    if told and not (told.isdecimal() and int(told)):
-        raise CGNError(f"CGN_DEVICES is {told!r}: set it to a number of devices, or unset it")
-    return int(told) if told else max(gpus(), 1)
+    if not (told := os.environ.get("CGN_DEVICES", "")):
+        return max(gpus(), 1)
+    most = gpus() or cores()
+    if not (re.fullmatch(r"\d{1,9}", told) and 0 < int(told) <= most):
+        raise CGNError(
+            f"CGN_DEVICES is {told!r}: set it to a number of devices, {most} at most here, or "
+            "unset it"
+        )
+    return int(told)
 
 
 def cards() -> range:

@@ -22,7 +22,7 @@ import machine
 import transfer
 from cgnlib import paths
 from cgnlib.data import digits, sources
-from cgnlib.errors import CGNError, legible, reason
+from cgnlib.errors import CGNError, ending, legible, reason
 from transfer import Unreachable
 
 IMAGES = (".jpeg", ".jpg", ".png")
@@ -41,6 +41,8 @@ def fetch(name: str, own: Path | None = None, keep: bool = False) -> Path:
     entry = sources.table()[name]
     if own is not None and not own.exists():
         raise CGNError(f"{own} does not exist: name the file that you have")
+    if own is not None:
+        ending(own)  # also what a shell makes of <(...): it is read more than once
     if own is not None and own.is_dir() and "file" in entry:
         raise CGNError(f"{own} is a folder: name the one file that {name} is, as it was downloaded")
     if "archive" in entry:

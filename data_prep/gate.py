@@ -10,6 +10,7 @@ to book/records/gate.npz and gate.json, with how many of the images asked were s
     python data_prep/gate.py
 """
 
+import argparse
 import json
 import sys
 from datetime import UTC, datetime
@@ -56,6 +57,9 @@ def ends() -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
 
 @torch.inference_mode()
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     x, cues = ends()
     net = shipped.load(UNION, CNN())
     said = [net(to_signed(x[:, i]).permute(0, 3, 1, 2)).argmax(1) for i in range(2)]

@@ -1,7 +1,9 @@
 """Every command of Python that README and the chapters print does what they say of it."""
 
 import re
+import runpy
 import shlex
+import sys
 
 import pytest
 
@@ -23,6 +25,10 @@ TOOLS = {
 }
 COMMAND = re.compile(r"(?:^|`)python ((?:-m )?[\w/.]+)([^`\n]*)", re.MULTILINE)
 TEXTS = (ROOT / "README.md", ROOT / "index.md", *sorted((ROOT / "book").glob("[0-9]*.md")))
+FOLDERS = ("book/_press", "data_prep", "benchmarks")
+SCRIPTS = [
+    p for f in FOLDERS for p in sorted((ROOT / f).glob("*.py")) if "__main__" in p.read_text()
+]
 PRINTED = sorted({m.groups() for text in TEXTS for m in COMMAND.finditer(text.read_text())})
 
 
@@ -51,3 +57,13 @@ def test_a_printed_command_is_understood(tool, words, capsys):
         assert code == 1 and re.fullmatch(r"error: run \S+ is not done: .*\n", said.err)
     else:
         assert (code, said.err) == (0, "") and said.out
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_a_script_begins_nothing_for_a_word_that_it_does_not_know(script, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(script), "--nosuch"])
+    monkeypatch.syspath_prepend(script.parent)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code == 2 or "name a tool of" in ended.value.code
+    assert "Traceback" not in capsys.readouterr().err

@@ -62,7 +62,7 @@ def test_each_dependency_is_bounded_and_pinned_within():
 def test_conda_has_the_same_pins():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     python, _, pip = environment["dependencies"]
-    assert python == "python=" + PROJECT["requires-python"].removeprefix(">=")
+    assert python == "python=" + re.search(r"3\.\d+", PROJECT["requires-python"])[0]
     wanted = {canonicalize_name(r.name) for r in requirements()}
     assert pins(pip["pip"]) == {name: CONSTRAINTS[name] for name in wanted}
     assert {line for line in pip["pip"] if "==" not in line} == {"-c constraints.txt", "-e ."}
@@ -219,7 +219,23 @@ def test_the_workflow_runs_the_same_script():
     commands = [step["run"] for step in steps if "run" in step]
     assert commands == [".ci/run", "make pdf"]  # the PDF goes into the folder that is published
     assert list(steps[-1]["with"].values()) == ["_build/html"]
-    assert workflow["jobs"]["publish"]["needs"] == "check"
+    assert workflow["jobs"]["publish"]["needs"] == ["check", "newest"]
+
+
+def test_the_workflow_tests_on_the_oldest_and_the_newest_python():
+    """Of those that pyproject.toml names, which are those that `make` takes."""
+    named = [line.rpartition(" ")[2] for line in PROJECT["classifiers"]]
+    least, beyond = re.findall(r"3\.(\d+)", PROJECT["requires-python"])
+    assert named == [f"3.{minor}" for minor in range(int(least), int(beyond))]
+    jobs = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text())["jobs"]
+    tested = [jobs[job]["steps"][1]["with"]["python-version"] for job in ("check", "newest")]
+    assert tested == [named[0], named[-1]] and jobs["newest"]["steps"][-1]["run"] == "make test"
+    makefile = (ROOT / "Makefile").read_text()
+    assert f"(3, {least}) <= sys.version_info < (3, {beyond})" in makefile
+    assert f"Python {named[0]} to {named[-1]} is needed" in makefile
+    assert (
+        f"Python {named[0]} to {named[-1]} and a package index" in (ROOT / "README.md").read_text()
+    )
 
 
 def test_pre_commit_uses_the_pinned_ruff():

@@ -165,7 +165,9 @@ def select(names: list[str], every: list[Path]) -> list[Path]:
         stem = Path(name).stem
         found = [notebook for notebook in every if notebook.stem == stem]
         if not found:
-            raise SystemExit(f"no chapter {name}; _toc.yml has {', '.join(n.stem for n in every)}")
+            raise SystemExit(
+                f"no chapter {name!r}; _toc.yml has {', '.join(n.stem for n in every)}"
+            )
         chosen += found
     return chosen or every
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from cgnlib import paths
 from cgnlib.data.images import to_signed
 from cgnlib.data.pictures import read_image
-from cgnlib.errors import CGNError, legible, reason
+from cgnlib.errors import CGNError, ending, legible, reason
 
 HEADER = ("", "im_name", "shape_cls", "texture_cls", "bg_cls")
 QUALITY = 75  # Pillow's default, which the published images have
@@ -181,14 +181,14 @@ def _held(folder: Path) -> set[str]:
 
 def _is_whole(path: Path) -> bool:
     """Whether a JPEG file has its end."""
-    with path.open("rb") as file:
+    with ending(path).open("rb") as file:
         file.seek(-min(2, path.stat().st_size), os.SEEK_END)
         return file.read() == b"\xff\xd9"
 
 
 def read_spec(folder: Path) -> dict:
     try:
-        spec = json.loads((folder / "dataset.json").read_text())
+        spec = json.loads(ending(folder / "dataset.json").read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise CGNError(f"{folder} holds no data set of ours ({reason(error)})") from error
     says = isinstance(spec, dict) and isinstance(spec.get("name"), str)
@@ -211,12 +211,12 @@ def kept_coverage(folder: Path, n: int) -> dict[int, str]:
     """The mean masks that are known, by image; a line that was cut off is as good as none."""
     path = folder / "mean_masks.txt"
     if path.exists():
-        lines = path.read_text(errors="replace").split("\n")
+        lines = ending(path).read_text(errors="replace").split("\n")
         if len(lines) != n or not all(map(SHARE.fullmatch, lines)):
             raise CGNError(f"{path} does not have a mean mask for each of {n} images: delete it")
         return dict(enumerate(lines))
     path = folder / PROGRESS
-    lines = path.read_text(errors="replace").split("\n") if path.exists() else []
+    lines = ending(path).read_text(errors="replace").split("\n") if path.exists() else []
     pairs = [line.split(" ") for line in lines if re.fullmatch(rf"\d+ {SHARE.pattern}", line)]
     return {int(i): share for i, share in pairs if int(i) < n}
 

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from cgnlib import processor
 from cgnlib.chance import generator
 from cgnlib.data.images import Images
-from cgnlib.errors import CGNError, reason
+from cgnlib.errors import CGNError, ending, reason
 
 Batch = tuple[Tensor, Tensor]  # images as a classifier takes them, and their labels
 Order = Iterable[tuple[int, Tensor]]  # steps, and the indices of their images
@@ -102,7 +102,7 @@ def read_image(path: Path) -> Image.Image:
     """An image in RGB.  Raises CGNError when the file is missing or damaged, or has more than 8
     bits a channel, which Pillow would clip to white."""
     try:
-        with Image.open(path) as image:
+        with Image.open(ending(path)) as image:
             if image.mode.startswith(("I", "F")):
                 raise ValueError(f"its channel, {image.mode}, has more than 8 bits")
             return image.convert("RGB")

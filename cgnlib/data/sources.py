@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from cgnlib import paths
-from cgnlib.errors import CGNError, MissingError, legible, reason
+from cgnlib.errors import CGNError, MissingError, ending, legible, reason
 
 ALWAYS = {"about": str, "licence": str, "urls": list}
 PART = {"name": str, "size": int}
@@ -127,7 +127,7 @@ def recorded(path: Path) -> str:
 
 def sha256(path: Path) -> str:
     """The sha256 of a file's content, computed once as long as the file does not change."""
-    state = path.stat()
+    state = ending(path).stat()
     return _sha256(path, state.st_mtime_ns, state.st_size)
 
 

@@ -10,12 +10,13 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cgnlib import paths
-from cgnlib.errors import CGNError
+from cgnlib.errors import CGNError, ending
 from cgnlib.experiments.run import Run, with_needs
 
 START = 10.0  # seconds until a job computes
@@ -38,9 +39,15 @@ class Resources:
 
     @property
     def partition(self) -> dict[str, str]:
-        """`slurm_partition`, where CGN_CPU_PARTITION or CGN_GPU_PARTITION names one."""
-        name = os.environ.get("CGN_GPU_PARTITION" if self.gpus else "CGN_CPU_PARTITION")
-        return {"slurm_partition": name} if name else {}
+        """`slurm_partition`, where CGN_CPU_PARTITION or CGN_GPU_PARTITION names one or more.
+
+        Raises CGNError where it says what names none.
+        """
+        variable = "CGN_GPU_PARTITION" if self.gpus else "CGN_CPU_PARTITION"
+        told = os.environ.get(variable, "").strip()
+        if told and not re.fullmatch(r"\w[\w.,-]*", told):
+            raise CGNError(f"{variable} is {told!r}: set it to a partition that `sinfo` shows")
+        return {"slurm_partition": told} if told else {}
 
 
 def expected_seconds(run: Run) -> float:
@@ -69,7 +76,7 @@ def _asked(minutes: int, cores: int = 1, memory_mb: int = 4_000, gpus: int = 0) 
     Raises CGNError where CGN_MAX_MINUTES, the longest time of a job, is no number above 0.
     """
     told = os.environ.get("CGN_MAX_MINUTES") or str(minutes)
-    if not (told.isdecimal() and int(told)):
+    if not (re.fullmatch(r"\d{1,9}", told) and int(told)):
         raise CGNError(f"CGN_MAX_MINUTES is {told!r}: set it to a number of minutes, or unset it")
     most = min(minutes, int(told))
     return Resources(cores, memory_mb, most, gpus, resumed=math.ceil(minutes / most) - 1)
@@ -82,8 +89,8 @@ def is_finished(run: Run) -> bool:
     """
     folder = paths.runs(run.profile) / run.id
     try:
-        made = json.loads((folder / "spec.json").read_text())
-        numbers = json.loads((folder / "metrics.json").read_text())
+        made = json.loads(ending(folder / "spec.json").read_text())
+        numbers = json.loads(ending(folder / "metrics.json").read_text())
     except (OSError, ValueError, RecursionError):
         return False
     whole = isinstance(made, dict) and isinstance(numbers, dict)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgnlib.errors import CGNError, reason
+from cgnlib.errors import CGNError, ending, reason
 
 COLUMNS = (
     *("subj", "session", "trial", "rt", "object_response", "category", "condition"),
@@ -134,7 +134,7 @@ def read(path: Path) -> Table:
     """
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with ending(path).open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             header = [name.strip().lower() for name in next(reader, [])]
             rows = [(reader.line_num, row) for row in reader if row]

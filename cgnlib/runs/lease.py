@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import SoftFileLease, Timeout
 
-from cgnlib.errors import CGNError, Interrupted
+from cgnlib.errors import CGNError, Interrupted, ending
 from cgnlib.runs.signals import Flag
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def leased(path: Path, name: str, stop: Flag) -> Iterator[Callable[[], None]]:
 def _fields(path: Path) -> dict[str, str]:
     """What the file of a lease says; nothing where there is none."""
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        lines = ending(path).read_text(errors="replace").splitlines()
     except OSError:
         return {}
     return dict(line.split("=", 1) for line in lines if "=" in line)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cgnlib import paths
 from cgnlib.data.sources import sha256
-from cgnlib.errors import CGNError, legible, reason
+from cgnlib.errors import CGNError, ending, legible, reason
 from cgnlib.experiments import Run
 from cgnlib.runs.inputs import checksums
 
@@ -47,7 +47,7 @@ class Result:
         """A row for each part of the training.  Raises CGNError where it cannot be read."""
         path = self.folder / "history.csv"
         try:
-            with path.open(newline="") as file:
+            with ending(path).open(newline="") as file:
                 rows = list(csv.DictReader(file))
                 return [{k: float(v) for k, v in row.items() if v} for row in rows]
         except (OSError, ValueError, TypeError, csv.Error) as error:
@@ -171,7 +171,7 @@ def logs_of(folder: Path) -> list[Path]:
 
 def _read_json(path: Path) -> dict:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(ending(path).read_text())
         if not isinstance(content, dict):
             raise ValueError("it does not hold an object")
         return content

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from cgnlib.errors import CGNError, ElsewhereError, Interrupted, reason
+from cgnlib.errors import CGNError, ElsewhereError, Interrupted, ending, reason
 
 logger = logging.getLogger(__name__)
 DIGEST = hashlib.sha256().digest_size
@@ -143,7 +143,7 @@ class Checkpoint:
 
 
 def _read(path: Path) -> dict:
-    content = memoryview(path.read_bytes())
+    content = memoryview(ending(path).read_bytes())
     if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
         raise ValueError("it is truncated or damaged")
     return torch.load(io.BytesIO(content[DIGEST:]), weights_only=True)

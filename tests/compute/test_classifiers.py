@@ -20,7 +20,7 @@ from cgnbook.chapters import claim3_backgrounds as backgrounds
 from cgnbook.chapters import claim3_shape_bias as shape_bias
 from cgnbook.chapters import out_of_distribution
 from cgnbook.names import NONE
-from cgnlib import compute, runs
+from cgnlib import compute, processor, runs
 from cgnlib import experiments as e
 from cgnlib.chance import seeded
 from cgnlib.compute import Job, classifiers, mechanisms
@@ -228,6 +228,7 @@ def test_a_stopped_run_ends_as_an_undisturbed_one(finished, tmp_path):
 @pytest.mark.slow
 def test_two_devices_leave_what_one_does(finished, tmp_path, monkeypatch):
     """Tests of each epoch included, which the first device takes."""
+    monkeypatch.setattr(processor, "cores", lambda: 2)
     monkeypatch.setenv("CGN_DEVICES", "2")
     try:
         found, history = trained(finished, tmp_path)

@@ -72,7 +72,9 @@ def test_classes_at_the_edges_of_a_range(name, category, there, not_there):
     [
         ({"count": 3, "classes": "1-4"}, r"4 classes of a and says 3"),
         ({"count": 3, "classes": "1, 2, 1"}, r"a class twice"),
-        ({"count": 2, "classes": "999, 1000"}, r"outside 0 to 999"),
+        ({"count": 2, "classes": "999, 1000"}, r"not classes of 0 to 999"),
+        ({"count": 0, "classes": "9-8"}, r"not classes of 0 to 999"),
+        ({"count": 1, "classes": "0-99999999999"}, r"not classes of 0 to 999"),  # more than memory
     ],
 )
 def test_a_damaged_list_is_refused(tmp_path, monkeypatch, row, message):
@@ -205,3 +207,11 @@ def test_a_list_of_another_form_is_one_line(content, tmp_path, monkeypatch):
         (tmp_path / f"{name}.json").write_bytes(content)
         with pytest.raises(CGNError, match=rf"{name}\.json is damaged .*install the package again"):
             read()
+
+
+def test_a_list_of_another_category_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(categories, "FOLDER", tmp_path)
+    monkeypatch.setattr(categories, "members", categories.members.__wrapped__)
+    (tmp_path / "imagenet_a.json").write_text('{"categories": {}}')
+    with pytest.raises(CGNError, match=r"imagenet_a\.json is damaged .*install the package again"):
+        categories.imagenet_a()

@@ -77,7 +77,10 @@ def test_no_job_asks_for_longer_than_the_cluster_allows(monkeypatch):
         assert jobs.resources_of_chapter().minutes == min(30, most)
 
 
-@pytest.mark.parametrize("told", ["0", "-5", "a day", "24:00:00", "1.5"])
+LONG = pytest.param("9" * 5000, id="many digits")  # more than Python takes for a number
+
+
+@pytest.mark.parametrize("told", ["0", "-5", "a day", "24:00:00", "1.5", LONG])
 def test_a_wrong_longest_time_is_an_error(told, monkeypatch):
     monkeypatch.setenv("CGN_MAX_MINUTES", told)
     with pytest.raises(CGNError, match=r"CGN_MAX_MINUTES is .*: set it to a number of minutes"):
@@ -92,6 +95,15 @@ def test_jobs_with_and_without_a_gpu_go_to_partitions_of_their_own(monkeypatch):
     assert (with_gpu.partition, without.partition) == ({"slurm_partition": "a100"}, {})
     monkeypatch.setenv("CGN_CPU_PARTITION", "thin")
     assert without.partition == {"slurm_partition": "thin"}
+    monkeypatch.setenv("CGN_CPU_PARTITION", " thin,thin-2.long\n")
+    assert without.partition == {"slurm_partition": "thin,thin-2.long"}
+
+
+@pytest.mark.parametrize("told", ["-p", "a b", "thin;ls", "'thin'", "{thin}"])
+def test_what_names_no_partition_is_an_error(told, monkeypatch):
+    monkeypatch.setenv("CGN_CPU_PARTITION", told)
+    with pytest.raises(CGNError, match=r"^CGN_CPU_PARTITION is .*: set it to a partition"):
+        assert jobs.resources_of_chapter().partition
 
 
 def test_the_larger_profile_costs_more():
@@ -257,7 +269,11 @@ def test_a_plan_follows_the_settings_of_the_cluster(monkeypatch):
     monkeypatch.setenv("CGN_MAX_MINUTES", "a day")
     code, said = snakemake("-n", "08_claim3_mnist")
     assert code != 0 and "CGN_MAX_MINUTES is 'a day': set it to a number" in said
-    assert "Traceback" not in said
+    monkeypatch.delenv("CGN_MAX_MINUTES")
+    monkeypatch.setenv("CGN_CPU_PARTITION", "a b")
+    code, refused = snakemake("-n", "08_claim3_mnist")
+    assert code != 0 and "CGN_CPU_PARTITION is 'a b': set it to a partition" in refused
+    assert "Traceback" not in said + refused
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import pytest
 
 from cgnlib import experiments as e
 from cgnlib import paths, rehearsal
+from cgnlib.errors import CGNError
 from cgnlib.experiments import jobs
 from cgnlib.experiments.smallest import smallest
 
@@ -35,6 +36,16 @@ def test_no_digest_is_that_of_a_declared_run(declared):
     cut = [smallest(run) for run in declared]
     assert {run.digest() for run in cut}.isdisjoint(run.digest() for run in declared)
     assert all(run.settings["rehearsal"] is True for run in cut)
+
+
+def test_only_1_asks_for_a_rehearsal(monkeypatch):
+    for told, meant in (("", False), (" ", False), ("0", False), ("1", True), ("1 ", True)):
+        monkeypatch.setenv(rehearsal.VARIABLE, told)
+        assert rehearsal.under_way() is meant, told
+    for told in ("no", "false", "yes", "2"):
+        monkeypatch.setenv(rehearsal.VARIABLE, told)
+        with pytest.raises(CGNError, match=f"CGN_REHEARSAL is '{told}': set it to 1, or unset it"):
+            e.grid("mini")
 
 
 def test_what_is_seen_is_little(declared):

@@ -163,9 +163,10 @@ def test_the_list_is_the_table_of_contents(book, capsys):
     assert capsys.readouterr().out.split() == ["chapter.ipynb", "book/b.ipynb"]
 
 
-def test_an_unknown_chapter_is_refused(book):
-    with pytest.raises(SystemExit, match="no chapter nosuch; _toc"):
-        execute.main(["nosuch"], root=book)
+@pytest.mark.parametrize("name", ["nosuch", "", "a\nb"])
+def test_an_unknown_chapter_is_refused_in_one_line(book, name):
+    with pytest.raises(SystemExit, match="^" + re.escape(f"no chapter {name!r}; _toc")):
+        execute.main([name], root=book)
 
 
 # --- the machine of whoever executes

@@ -368,7 +368,9 @@ def test_a_checkpoint_of_float32_does_not_go_on_in_bfloat16(tmp_path, monkeypatc
 # --- devices
 
 
-@pytest.mark.parametrize("told", ["0", "-1", "two", "1.5", " "])
+@pytest.mark.parametrize(
+    "told", ["0", "-1", "two", "1.5", " ", "9999", pytest.param("9" * 5000, id="many digits")]
+)
 def test_a_wrong_number_of_devices_is_an_error(told, monkeypatch):
     monkeypatch.setenv("CGN_DEVICES", told)
     with pytest.raises(CGNError, match=r"CGN_DEVICES is .*set it to a number") as error:
@@ -377,6 +379,7 @@ def test_a_wrong_number_of_devices_is_an_error(told, monkeypatch):
 
 
 def test_devices_are_those_that_are_told_or_in_sight(monkeypatch):
+    monkeypatch.setattr(processor, "cores", lambda: 3)
     for there, told, n in ((0, "", 1), (4, "", 4), (4, "2", 2), (0, "3", 3)):
         monkeypatch.setattr(processor, "gpus", lambda there=there: there)
         monkeypatch.setenv("CGN_DEVICES", told)
@@ -407,6 +410,7 @@ def test_what_goes_to_other_processes_can_be_pickled():
 def test_two_devices_learn_what_one_does(n, monkeypatch):
     """The last batch is two images, one a device; or one, and a device has none."""
     one, history = trained(n=n, exam=Exam())
+    monkeypatch.setattr(processor, "cores", lambda: 2)
     monkeypatch.setenv("CGN_DEVICES", "2")
     try:
         two, rows = trained(n=n, exam=InAPreparedProcess())
