@@ -1,6 +1,8 @@
 """Where things live: data, runs and records."""
 
+import errno
 import os
+import stat
 from pathlib import Path, PurePath
 
 from cgnlib.errors import CGNError
@@ -40,6 +42,32 @@ def is_data(path: PurePath | str) -> bool:
     `.DS_Store`, `._1.png` or `Thumbs.db`."""
     parts = PurePath(path).parts
     return not any(part.startswith(".") or part.lower() in LEFT_BEHIND for part in parts)
+
+
+def exists(path: Path) -> bool:
+    """Whether anything is there.  Raises OSError where one may not look: from Python 3.14 on
+    `Path.exists` and its like say no then, and what is not mine would be called missing."""
+    return bool(_mode(path))
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a file; raises as `exists` does."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_dir(path: Path) -> bool:
+    """Whether it is a folder; raises as `exists` does."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    """What kind of thing lies there, as `stat` says it; 0 for nothing."""
+    try:
+        return os.stat(path).st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return 0
+        raise
 
 
 def _place(variable: str, usual: str) -> Path:

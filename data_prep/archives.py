@@ -65,7 +65,7 @@ def compare_with_manifest(folder: Path) -> None:
 
     Raises CGNError for a file that is missing or has changed since it was unpacked.
     """
-    if not beside(folder).is_file():
+    if not paths.is_file(beside(folder)):
         return
     lines = beside(folder).read_text().splitlines()
     for line in tqdm(lines, disable=None, desc=folder.name, leave=False):

@@ -39,11 +39,11 @@ def fetch(name: str, own: Path | None = None, keep: bool = False) -> Path:
     place already.
     """
     entry = sources.table()[name]
-    if own is not None and not own.exists():
+    if own is not None and not paths.exists(own):
         raise CGNError(f"{own} does not exist: name the file that you have")
     if own is not None:
         ending(own)  # also what a shell makes of <(...): it is read more than once
-    if own is not None and own.is_dir() and "file" in entry:
+    if own is not None and paths.is_dir(own) and "file" in entry:
         raise CGNError(f"{own} is a folder: name the one file that {name} is, as it was downloaded")
     if "archive" in entry:
         _fetch_archive(name, entry, own, keep)
@@ -111,7 +111,7 @@ def count_images(folder: Path, expected: dict[str, int], said: Path | None = Non
 
 def _is_there(part: dict) -> bool:
     """Whether the file is in its place.  Raises CGNError where that is another one."""
-    path = next(filter(Path.is_file, _places(part)), None)
+    path = next(filter(paths.is_file, _places(part)), None)
     if path is None:
         return False
     with _advice(f": move {path} away to get it again"):
@@ -148,10 +148,10 @@ def _fetch_archive(name: str, entry: dict, own: Path | None, keep: bool) -> None
     target = entries.place(name)
     if target.is_symlink() and not target.exists():
         raise CGNError(f"{target} is a link to a folder that is gone: mend or remove it")
-    if target.exists():
+    if paths.exists(target):
         with _advice(f": move {target} away to get it again"):
             return count_images(target, entry["images"])
-    if own is not None and own.is_dir():
+    if own is not None and paths.is_dir(own):
         return _link(name, entry, own)
     (part,) = entries.downloads(name)
     if own is None and not entry["urls"]:
@@ -210,7 +210,7 @@ def _take_all(name: str, own: Path, missing: list[dict]) -> None:
     """Files of the user's: the one file itself, a folder, or an archive."""
     if "files" not in sources.table()[name]:
         return _take(name, own, missing[0])
-    if own.is_dir():
+    if paths.is_dir(own):
         return _take_from(name, own, missing, own)
     aside = paths.data() / entries.ARCHIVES / f"{name}.unpacked"
     shutil.rmtree(aside, ignore_errors=True)
@@ -231,7 +231,7 @@ def _take_from(name: str, folder: Path, missing: list[dict], own: Path) -> None:
         if "content" in part:
             names += digits.names_of(part["name"].removesuffix(".gz"))
         ends = tuple(f"/{wanted}" for wanted in names)
-        found = [path for inner, path in held if inner.endswith(ends) and path.is_file()]
+        found = [path for inner, path in held if inner.endswith(ends) and paths.is_file(path)]
         if not found:
             listed = " or ".join(dict.fromkeys(names))
             raise CGNError(f"{own} does not hold {listed}; {_another(name)}")

@@ -140,11 +140,11 @@ class Writer:
 
     def _refuse_another(self) -> None:
         folder, use = self.folder, "use another folder"
-        if not folder.exists():
+        if not paths.exists(folder):
             return
-        if not folder.is_dir():
+        if not paths.is_dir(folder):
             raise CGNError(f"{folder} is no folder: {use}")
-        if not (folder / "dataset.json").exists():
+        if not paths.exists(folder / "dataset.json"):
             if held := _held(folder) - {"dataset.json" + PART}:
                 raise CGNError(f"{folder} holds {min(held)} and is no data set: {use}")
             return
@@ -171,7 +171,7 @@ def _labels(names: list[str], classes: Tensor) -> str:
 
 
 def present(folder: Path) -> set[str]:
-    return _held(folder / "ims") if (folder / "ims").exists() else set()
+    return _held(folder / "ims") if paths.exists(folder / "ims") else set()
 
 
 def _held(folder: Path) -> set[str]:
@@ -198,8 +198,8 @@ def read_spec(folder: Path) -> dict:
 
 
 def refuse_foreign(folder: Path, names: list[str]) -> None:
-    for name, is_right in (("ims", Path.is_dir), ("labels.csv", Path.is_file)):
-        if (folder / name).exists() and not is_right(folder / name):
+    for name, is_right in (("ims", paths.is_dir), ("labels.csv", paths.is_file)):
+        if paths.exists(folder / name) and not is_right(folder / name):
             raise CGNError(f"{folder / name} is not what a data set has there: use another folder")
     ours = {"dataset.json", "labels.csv", "mean_masks.txt", PROGRESS, "ims", *map(file_of, names)}
     held = _held(folder) | present(folder)
@@ -210,13 +210,13 @@ def refuse_foreign(folder: Path, names: list[str]) -> None:
 def kept_coverage(folder: Path, n: int) -> dict[int, str]:
     """The mean masks that are known, by image; a line that was cut off is as good as none."""
     path = folder / "mean_masks.txt"
-    if path.exists():
+    if paths.exists(path):
         lines = ending(path).read_text(errors="replace").split("\n")
         if len(lines) != n or not all(map(SHARE.fullmatch, lines)):
             raise CGNError(f"{path} does not have a mean mask for each of {n} images: delete it")
         return dict(enumerate(lines))
     path = folder / PROGRESS
-    lines = ending(path).read_text(errors="replace").split("\n") if path.exists() else []
+    lines = ending(path).read_text(errors="replace").split("\n") if paths.exists(path) else []
     pairs = [line.split(" ") for line in lines if re.fullmatch(rf"\d+ {SHARE.pattern}", line)]
     return {int(i): share for i, share in pairs if int(i) < n}
 

@@ -114,7 +114,7 @@ def find_idx(name: str) -> Path:
     root = paths.data() / "mnist"
     for folder in (root, root / "MNIST" / "raw", paths.data() / "MNIST" / "raw"):
         for file in names_of(name):
-            if (folder / file).is_file():
+            if paths.is_file(folder / file):
                 return folder / file
     raise MissingError(
         f"{root / name}.gz is missing: get it with `python data_prep/fetch.py mnist`, set CGN_DATA "

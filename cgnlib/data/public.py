@@ -152,7 +152,7 @@ def look(name: str, check: bool = True) -> set[str]:
     Raises CGNError as `read` does, MissingError where the benchmark is not there at all.
     """
     layout, root = LAYOUTS[name], paths.data() / LAYOUTS[name].folder
-    if not root.is_dir():
+    if not paths.is_dir(root):
         raise MissingError(f"{root} is missing: {layout.get_it}")
     there = _class_folders(root)
     _compare(root, "folders", there, set(_classes(layout.labels)[1]), check)
@@ -166,7 +166,7 @@ def fingerprint(name: str) -> str:
     Taken anew only where a folder of the benchmark has changed.
     """
     root = paths.data() / LAYOUTS[name].folder
-    folders = sorted(filter(paths.is_data, os.listdir(root))) if root.is_dir() else []
+    folders = sorted(filter(paths.is_data, os.listdir(root))) if paths.is_dir(root) else []
     return _fingerprint(name, root, tuple((root / folder).stat().st_mtime_ns for folder in folders))
 
 

@@ -101,7 +101,7 @@ def look(name: str) -> tuple[Path, str]:
     """
     entry = table()[name]
     path = paths.data() / entry["file"]
-    if not path.is_file():
+    if not paths.is_file(path):
         where = f" (from {entry['urls'][0]})" if entry["urls"] else ""
         raise MissingError(f"{path} is missing: {get_it(name)}{where}")
     stated = entry["sha256"] or recorded(path)
@@ -121,7 +121,7 @@ def beside(path: Path) -> Path:
 def recorded(path: Path) -> str:
     """The checksum in the file beside `path`, empty where there is none."""
     record = beside(path)
-    words = record.read_text(errors="replace").split() if record.is_file() else []
+    words = record.read_text(errors="replace").split() if paths.is_file(record) else []
     return words[0] if words and re.fullmatch("[0-9a-f]{8,64}", words[0]) else ""
 
 

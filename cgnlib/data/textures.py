@@ -56,12 +56,12 @@ def _find(kind: str, category: str, label: int, number: int) -> Path:
     file = f"{category}_{number:04}.jpg"
     path = paths.data() / "dtd" / kind / f"{label}_{file}"
     whole = paths.data() / "torchvision" / "dtd" / "dtd" / "images" / category / file
-    if not path.is_file() and not whole.is_file():
+    if not paths.is_file(path) and not paths.is_file(whole):
         raise MissingError(
             f"texture {path} is missing: get it with `python data_prep/fetch.py dtd`, set "
             "CGN_DATA, or use --profile mini"
         )
-    return path if path.is_file() else whole
+    return path if paths.is_file(path) else whole
 
 
 def _prepare(path: Path) -> Tensor:

@@ -42,7 +42,7 @@ def look(name: str) -> Path:
     Raises MissingError where it is not there, CGNError for a record that is none.
     """
     path = file_of(name)
-    if not path.is_file():
+    if not paths.is_file(path):
         raise MissingError(f"{path} is missing: {_again(path)}")
     record(name)
     return path

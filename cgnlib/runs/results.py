@@ -79,7 +79,7 @@ def is_made(run: Run) -> bool:
     Raises CGNError where a folder of that name was made from another spec.
     """
     folder = folder_of(run)
-    if not (folder / "spec.json").exists():
+    if not paths.exists(folder / "spec.json"):
         return False
     made, wanted = _read_json(folder / "spec.json"), full_spec(run)
     if made != wanted:
@@ -89,7 +89,7 @@ def is_made(run: Run) -> bool:
             f"{folder} was made from another spec ({_difference(made, wanted)}): "
             "move it away, or set CGN_RUNS to another folder"
         )
-    return (folder / "metrics.json").exists()
+    return paths.exists(folder / "metrics.json")
 
 
 def load(run: Run) -> Result:
@@ -117,7 +117,7 @@ def _difference(made: dict, wanted: dict) -> str:
 def _check(run: Run, folder: Path) -> None:
     """Raises CGNError for an artefact that is not what was written."""
     again = _again(run, folder)
-    if not (folder / STATEMENT).exists():
+    if not paths.exists(folder / STATEMENT):
         raise CGNError(
             f"{folder / STATEMENT} is gone, or the run older than such files: {again}; if you "
             f"trust it as it is, python -m cgnlib adopt --profile {run.profile} {run.id}"
@@ -138,7 +138,7 @@ def unstated(run: Run) -> dict[str, str]:
     Raises CGNError where its numbers or its provenance cannot be read, and as `is_made` does.
     """
     folder = folder_of(run)
-    if not is_made(run) or (folder / STATEMENT).exists():
+    if not is_made(run) or paths.exists(folder / STATEMENT):
         return {}
     for name in ("metrics.json", "env.json"):
         if not _read_json(folder / name):
@@ -158,7 +158,7 @@ def sums(folder: Path) -> dict[str, str]:
 
 
 def _sum(path: Path) -> str:
-    if not path.is_dir():
+    if not paths.is_dir(path):
         return sha256(path)
     files = ((p.relative_to(path), p) for p in sorted(path.rglob("*")) if p.is_file())
     lines = (f"{name} {sha256(p)}\n" for name, p in files if paths.is_data(name))

@@ -207,15 +207,11 @@ def test_what_is_damaged_is_not_taken_as_it_is(name, fake, folder):
     assert not (place / "artefacts.json").exists()
 
 
-def test_runs_that_one_may_not_read_are_named(fake, folder, monkeypatch):
-    compute(simple())
-
-    def refuse(path):
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "exists", refuse)
-    with pytest.raises(CGNError, match=r"-s0/spec\.json cannot be read .*: ask its owner"):
-        runs.is_done(simple())
+def test_runs_that_one_may_not_read_are_named(closed, monkeypatch):
+    with closed("runs/mini") as folder:
+        monkeypatch.setenv("CGN_RUNS", str(folder.parent))
+        with pytest.raises(CGNError, match=r"-s0/spec\.json cannot be read .*: ask its owner"):
+            runs.is_done(simple())
 
 
 @pytest.mark.parametrize("blocked", [".", "mini", "mini/cgn-colored-s0", "mini/.locks"])
