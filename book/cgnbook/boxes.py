@@ -138,7 +138,7 @@ def _parts(source: Source) -> Iterator[tuple[str, object, str]]:
     elif "spec" not in source:
         yield "reported", source, ""
     else:
-        ran = source.source.isin((THIS, TRAINED, AUTHORS))
+        ran = source.source.str.startswith((THIS, TRAINED.split(" (")[0], AUTHORS))
         by = source[ran].groupby(["source", "profile", "claim"], sort=False)
         for (who, profile, claim), rows in by:
             tracked = who != THIS

@@ -10,14 +10,18 @@ from functools import cache
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from cgnbook import boxes
+from cgnbook import boxes, page
+from cgnbook.cited import cited
 from cgnbook.drawing import STYLE, WIDTH, sign
 from cgnbook.names import NAMES
+from cgnbook.page import Page
 from cgnbook.records import THIS
 from cgnlib.experiments import CGN, VARIANTS, grid
 from cgnlib.experiments.recipes import REMEDIES
 from cgnlib.measures.decisions import wilson
 
+CLAIM, PROFILE = "lottery", "mini"
+HERE = f"Trained here ({PROFILE})"
 WORDS = {"plain": "as published", "edge": "edge loss", "border": "border loss"}
 KEYS = ["variant", "remedy", "seed"]
 ALL = 10  # digits
@@ -25,11 +29,18 @@ WITHIN = 0.05  # of the best training of the variant; no published network is of
 SURE = 0.05  # what chance must be less likely than
 
 
+def opened() -> Page:
+    """The kept numbers; whatever the profile of the page that shows them, they are not its own."""
+    this = page.tracked(CLAIM, PROFILE)
+    source = this.numbers.source.replace(THIS, HERE)
+    return replace(this, numbers=this.numbers.assign(source=source))
+
+
 @cache
-def _behind(profile: str) -> dict[str, tuple[str, str, int]]:
+def _behind() -> dict[str, tuple[str, str, int]]:
     """KEYS of the CGN behind each declared run, by its id."""
     found = {}
-    for run in grid(profile, "lottery"):
+    for run in grid(PROFILE, CLAIM):
         cgn = run.behind
         assert isinstance(cgn, CGN)
         for remedy, changed in REMEDIES.items():
@@ -38,11 +49,11 @@ def _behind(profile: str) -> dict[str, tuple[str, str, int]]:
     return found
 
 
-def trainings(rows: pd.DataFrame) -> pd.DataFrame:
+def trainings(this: Page) -> pd.DataFrame:
     """A row for each CGN: KEYS, its usable digits, and the mean accuracy of the classifiers that
-    learned from it.  rows: records of `lottery` at one profile."""
-    (profile,) = rows.profile.unique()
-    told = pd.DataFrame(rows.run.map(_behind(profile)).tolist(), rows.index, KEYS)
+    learned from it."""
+    rows = this.numbers[this.numbers.claim == CLAIM]
+    told = pd.DataFrame(rows.run.map(_behind()).tolist(), rows.index, KEYS)
     every = told.join(rows[["metric", "value"]])
     of = every.pivot_table("value", KEYS, "metric").reset_index()
     order = {name: i for i, name in enumerate((*VARIANTS, *WORDS))}
@@ -67,10 +78,11 @@ def smallest_seen(n: int) -> int:
     return next((k for k, p in enumerate(chance) if p < SURE), n + 1)
 
 
-def facts(rows: pd.DataFrame) -> dict[str, object]:
+@cited
+def facts(this: Page) -> dict[str, object]:
     """By variant and remedy: trainings, those that kept all digits with the interval of that share
     in percent, mean digits, worst and best accuracy in percent; what ends the lottery."""
-    of = trainings(rows)
+    of = trainings(this)
     found: dict[str, object] = {}
     for (variant, remedy), mine in of.groupby(["variant", "remedy"]):
         kept, n = int((mine.usable == ALL).sum()), len(mine)
@@ -87,9 +99,9 @@ def facts(rows: pd.DataFrame) -> dict[str, object]:
     return found | {"retrained-n": n, "retrained-seen": smallest_seen(n)}
 
 
-def drawn(rows: pd.DataFrame, name: str = "retrained") -> boxes.Shown:
+def drawn(this: Page, name: str = "retrained") -> boxes.Shown:
     """A panel a variant: left the usable digits of each training, right what is learned from it."""
-    of = trainings(rows)
+    of = trainings(this)
     variants = [v for v in VARIANTS if v in set(of.variant)]
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(
@@ -102,12 +114,12 @@ def drawn(rows: pd.DataFrame, name: str = "retrained") -> boxes.Shown:
                 seen: dict[float, int] = {}
                 for usable in mine.usable:
                     seen[usable] = seen.get(usable, 0) + 1
-                    left.plot(usable, y + 0.16 * (seen[usable] - 1), **sign(THIS))
-                right.plot(100 * mine.accuracy, [y] * len(mine), **sign(THIS))
+                    left.plot(usable, y + 0.16 * (seen[usable] - 1), **sign(HERE))
+                right.plot(100 * mine.accuracy, [y] * len(mine), **sign(HERE))
             left.set_yticks(range(len(WORDS)), list(WORDS.values()))
             left.set(ylim=(len(WORDS) - 0.4, -0.5), xlim=(-0.5, 10.5), title=NAMES[variant])
             for axis in (left, right):
                 axis.grid(axis="x")
         axes[-1][0].set_xlabel("usable digits of ten")
         axes[-1][1].set(xlabel="test accuracy, %", xlim=(0, 100))
-    return boxes.show(name, rows)
+    return boxes.show(name, this.numbers[this.numbers.claim == CLAIM])

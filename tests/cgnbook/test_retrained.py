@@ -3,10 +3,18 @@
 import pandas as pd
 import pytest
 
-from cgnbook import retrained
+from cgnbook import page, retrained
 from cgnlib.experiments import Evaluation, grid
 
 KEPT = {"plain": (5, 7, 5, 6), "edge": (10, 10, 9, 10), "border": (10, 10, 10, 10)}
+
+
+def page_of(rows):
+    return page.Page("lottery", "mini", (), (), rows)
+
+
+def ends(rows, variant, remedy):
+    return retrained.rule(retrained.trainings(page_of(rows)), variant, remedy)
 
 
 @pytest.fixture
@@ -23,13 +31,13 @@ def rows():
             value -= 0.02  # the second classifier of a CGN
         found.append(
             {"run": run.id, "variant": run.variant, "generator": f"{remedy}-{cgn.seed}",
-             "seed": run.seed, "metric": metric, "value": value, "profile": "mini"}
+             "seed": run.seed, "metric": metric, "value": value, "claim": "lottery"}
         )  # fmt: skip
     return pd.DataFrame(found)
 
 
 def test_every_training_is_a_row_whose_classifiers_count_together(rows):
-    of = retrained.trainings(rows)
+    of = retrained.trainings(page_of(rows))
     assert len(of) == 3 * 3 * 4
     for remedy, kept in KEPT.items():
         mine = of[(of.variant == "wildlife") & (of.remedy == remedy)]
@@ -38,13 +46,17 @@ def test_every_training_is_a_row_whose_classifiers_count_together(rows):
 
 
 def test_a_remedy_ends_the_lottery_where_no_training_is_lost_and_none_far_behind(rows):
-    assert [retrained.rule(retrained.trainings(rows), "colored", r) for r in KEPT] == [0, 0, 1]
+    assert [ends(rows, "colored", remedy) for remedy in KEPT] == [
+        0,
+        0,
+        1,
+    ]
     behind = rows.run.str.startswith("classifier-colored-cgn-border-g3")
     rows.loc[behind, "value"] -= 0.04
-    assert retrained.rule(retrained.trainings(rows), "colored", "border")
+    assert ends(rows, "colored", "border")
     rows.loc[behind, "value"] -= 0.02
-    assert not retrained.rule(retrained.trainings(rows), "colored", "border")
-    assert retrained.rule(retrained.trainings(rows), "wildlife", "border")
+    assert not ends(rows, "colored", "border")
+    assert ends(rows, "wildlife", "border")
 
 
 def test_what_few_trainings_can_show():
@@ -53,7 +65,7 @@ def test_what_few_trainings_can_show():
 
 
 def test_the_facts_say_how_many_kept_all(rows):
-    found = retrained.facts(rows)
+    found = retrained.facts(page_of(rows))
     assert (found["retrained-n"], found["retrained-seen"]) == (4, 4)
     assert found["retrained-colored-edge-kept"] == 3 and found["retrained-colored-edge-n"] == 4
     assert found["retrained-colored-edge-low"] < 75 < found["retrained-colored-edge-high"]
@@ -62,7 +74,7 @@ def test_the_facts_say_how_many_kept_all(rows):
 
 
 def test_every_training_is_drawn(rows, figures):
-    retrained.drawn(rows)
+    retrained.drawn(page_of(rows))
     digits = [a for a in figures[0].axes if a.get_title(loc="left")]
     for axis in digits:
         drawn = sorted(float(line.get_xdata()[0]) for line in axis.lines)
