@@ -10,7 +10,7 @@ from typing import Any
 
 from cgnlib.experiments.digits import ImageSet
 from cgnlib.experiments.profiles import profile
-from cgnlib.experiments.recipes import ClassifierRecipe, ImagesRecipe, TestsRecipe
+from cgnlib.experiments.recipes import ClassifierRecipe, ImagesRecipe
 from cgnlib.experiments.run import Recipe, Run
 from cgnlib.experiments.worlds import OnWorld
 
@@ -19,9 +19,6 @@ SMALLEST = {
     "renderings": 1, "evaluated": 100, "embedded": 100, "train": 40, "val": 40,
 }  # fmt: skip
 OF_PHOTOGRAPHS = SMALLEST | {"batch": 2, "evaluated": 4, "train": 4, "val": 20}
-# Of fewer images that conflict a net that knows nothing may follow neither shape nor texture, and
-# then it has no shape bias.
-DECIDED = 64
 FROM_ALL = ("train", "val")  # of what there is, where nothing else is declared
 WHOLE_BATCHES = 2000  # of counterfactuals, 20 of which share a shape
 
@@ -39,8 +36,6 @@ def smallest(run: Run) -> Run:
             changed[name] = smallest(value)
         elif isinstance(value, ClassifierRecipe):
             changed[name] = replace(value, epochs=max(1, value.epochs // 10))
-        elif isinstance(value, TestsRecipe):
-            changed[name] = replace(value, val=DECIDED)
         elif isinstance(value, ImagesRecipe):
             changed[name] = replace(value, train=sizes["train"], val=sizes["train"])
         elif isinstance(value, Recipe):

@@ -1,5 +1,6 @@
 """Claim 3, shape bias: a head can be made to decide by shape."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -105,9 +106,10 @@ def facts(this: Page) -> dict[str, object]:
 
 
 def decided(by: Measured) -> dict[str, float]:
-    """Shape bias in percent: of the plain classifier, the shape head and the mean of the heads."""
+    """Shape bias in percent: of the plain classifier, the shape head and the mean of the heads; nan
+    for one that goes by neither shape nor texture in any image."""
     bias, names = biases(by), {"plain": "plain", "shape": "shape", "mean": "avg"}
-    return {f"bias-{name}": 100 * mean(bias[who]) for name, who in names.items()}
+    return {f"bias-{name}": 100 * mean(bias[who] or [math.nan]) for name, who in names.items()}
 
 
 def epochs(this: Page) -> dict[str, float]:

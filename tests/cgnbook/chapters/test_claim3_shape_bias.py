@@ -1,5 +1,7 @@
 """Claim 3, shape bias: the rule, its facts, tables and figure."""
 
+import math
+
 import pytest
 
 from cgnbook import heads, records
@@ -56,6 +58,12 @@ def test_the_facts(page_of, classifiers):
     assert (facts["verdict-reference"].outcome, facts["met-live"]) == (REPRODUCED, 0)
     decided = claim.decided(heads.measured(classifiers))
     assert decided == pytest.approx({"bias-plain": 25, "bias-shape": 75, "bias-mean": 50})
+
+
+def test_a_classifier_that_goes_by_neither_cue_has_no_shape_bias(classifiers):
+    undecided = classifiers[classifiers.metric != "avg/shape_bias"]
+    found = claim.decided(heads.measured(undecided))
+    assert math.isnan(found["bias-mean"]) and found["bias-plain"] == pytest.approx(25)
 
 
 def test_the_table(page_of, classifiers):
