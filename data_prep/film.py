@@ -2,8 +2,8 @@
 
 Of every class the first latent is shown; the reader of bare masks says of all of them whether they
 are the digit.  How many digits are usable in the end, by many more masks, the evaluation of the
-training says.  A film is written as one picture, a row for each moment and a column for each class,
-to book/records/film, and what is known of it to film.json there.
+training says.  What is known of each film is written to film.json in book/records/film; those of
+the seed of the first are pictures there, too: a row for each moment and a column for each class.
 
     python -m cgnlib run lottery
     python data_prep/film.py runs/mini/cgn-colored-plain-s0 ...
@@ -24,6 +24,7 @@ from cgnlib.compute.nets_of import net_of
 from cgnlib.errors import CGNError, ended
 from cgnlib.experiments import CGN
 from cgnlib.runs.results import Result
+from cgnlib.training.losses import border_coverage
 
 TOLD = ("commit", "device", "torch", "finished")
 DIGITS = 4  # significant ones of a loss
@@ -58,10 +59,16 @@ def film_of(result: Result) -> tuple[np.ndarray, dict]:
         "usable": runs.load(evaluation).metrics["usable_digits"],
         "reader": probe.id, "masks": masks.shape[2], "steps": steps.tolist(),
         "read": [of.view(masks.shape[1:3]).float().mean(1).tolist() for of in read],
+        "around": [[around(of) for of in moment] for moment in masks],
         "losses": {name: [float(f"{row[name]:.{DIGITS}g}") for row in history]
                    for name in history[0]},
         **{name: result.env[name] for name in TOLD},
     }  # fmt: skip
+
+
+def around(masks: torch.Tensor) -> float:
+    """How much of the image's border is mask.  masks: of one digit, [LATENTS, 32, 32] bytes."""
+    return round(float(border_coverage(masks[:, None] / 255)), 3)
 
 
 def main() -> None:
@@ -70,8 +77,9 @@ def main() -> None:
     kept = paths.records() / "film"
     kept.mkdir(exist_ok=True)
     films = list(map(film_of, map(training_of, parser.parse_args().folders)))
-    for sheet, about in films:
-        Image.fromarray(sheet).save(kept / f"{about['run']}.webp", quality=90, method=6)
+    seed = films[0][1]["seed"]
+    for sheet, about in ((sheet, about) for sheet, about in films if about["seed"] == seed):
+        Image.fromarray(sheet).save(kept / f"{about['run']}.webp", quality=70, method=6)
     told = [about for _, about in films]
     (kept / "film.json").write_text(json.dumps(told) + "\n")
 

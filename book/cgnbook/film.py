@@ -25,11 +25,24 @@ LOSSES = {
 WIDE, HIGH, LEFT, UNDER = 300, 100, 30, 16  # of the plot: its size, and the room of its labels
 LEAST, MOST = 1e-3, 1.0  # of its axis of losses
 READABLE = 0.5  # of the masks of a digit, at least
+INVERTED = 0.25  # of the image's border, where no digit reaches; true masks have a hundredth
+
+
+def kept() -> list[dict]:
+    """What is known of each film: its run, moments, losses, which masks were read, and how much of
+    them is around the digit."""
+    return json.loads((paths.records() / "film/film.json").read_text())
 
 
 def trainings() -> list[dict]:
-    """What is known of each film: its run, moments, losses, and which masks were read."""
-    return json.loads((paths.records() / "film/film.json").read_text())
+    """The films that are shown: those of the seed of the first."""
+    first, *others = kept()
+    return [first, *(training for training in others if training["seed"] == first["seed"])]
+
+
+def inverted(training: dict, moment: int) -> set[int]:
+    """The digits whose masks are what is around them."""
+    return {y for y, share in enumerate(training["around"][moment]) if share > INVERTED}
 
 
 def readable(training: dict) -> list[list[bool]]:
@@ -47,6 +60,23 @@ def facts() -> dict[str, object]:
         "film-n": len(of),
         **{name: value for name, (value,) in shared.items()},
         **{f"film-{remedy(training)}": training["usable"] for training in of},
+        **fate("plain"),
+        **fate("edge", "border"),
+    }
+
+
+def fate(*remedies: str) -> dict[str, int]:
+    """Of the masks of all trainings with some loss: how many end inverted, how many of these were
+    so at the first moment after the start, and how many others were."""
+    of = [training for training in kept() if remedy(training) in remedies]
+    pairs = [(inverted(training, 1), inverted(training, -1)) for training in of]
+    name = f"film-{'-'.join(remedies)}"
+    return {
+        f"{name}-n": len(of),
+        f"{name}-step": of[0]["steps"][1],
+        f"{name}-inverted": sum(len(end) for _, end in pairs),
+        f"{name}-early": sum(len(first & end) for first, end in pairs),
+        f"{name}-turned": sum(len(first - end) for first, end in pairs),
     }
 
 

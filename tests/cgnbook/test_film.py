@@ -79,3 +79,18 @@ def test_the_box_has_every_number():
     mine = of[of.run == first["run"]].set_index(["what", "step"]).value
     assert mine["masks read as 3", first["steps"][-1]] == first["read"][-1][3]
     assert mine["adversarial"].tolist() == first["losses"]["adversarial"]
+
+
+def test_the_fate_of_masks_is_counted_over_all_trainings(monkeypatch):
+    """Inverted: at the first moment and at the end, at the end alone, at the first alone, never."""
+
+    def training(edge, *moments):
+        around = [[0.6 if y in of else 0.01 for y in range(10)] for of in ((), *moments)]
+        return {"edge": edge, "border": 0.0, "steps": [0, 200, 4500], "around": around}
+
+    kept = [training(0.0, {1, 2}, {1, 3}), training(0.0, {4}, set()), training(0.1, set(), {5})]
+    monkeypatch.setattr(film, "kept", lambda: kept)
+    found = film.fate("plain")
+    assert [found[f"film-plain-{of}"] for of in ("n", "step")] == [2, 200]
+    assert [found[f"film-plain-{of}"] for of in ("inverted", "early", "turned")] == [2, 1, 2]
+    assert film.fate("edge", "border")["film-edge-border-early"] == 0

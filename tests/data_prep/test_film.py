@@ -53,6 +53,7 @@ def test_a_film_becomes_a_strip_and_what_is_known_of_it(result, monkeypatch):
         cell = strip[32 * moment : 32 * (moment + 1), 32 * y : 32 * (y + 1)]
         assert np.array_equal(cell, images[moment, y, 0])
     assert about["read"] == [[1.0] + [0.0] * 9, [1.0] * 7 + [0.5] + [1.0] * 2]
+    assert about["around"][1][:4] == [0.0, 0.092, 0.184, 0.276]  # 32 of 348 pixels a row
     assert (about["masks"], about["usable"]) == (4, 9)
     assert about["losses"] == {"step": [50.0], "adversarial": [0.1235]}
     assert (about["run"], about["spec"], about["steps"]) == (RUN.id, RUN.digest(), [0, 50])
