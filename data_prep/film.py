@@ -74,9 +74,9 @@ def around(masks: torch.Tensor) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+", help="of finished trainings")
+    films = list(map(film_of, map(training_of, parser.parse_args().folders)))
     kept = paths.records() / "film"
     kept.mkdir(exist_ok=True)
-    films = list(map(film_of, map(training_of, parser.parse_args().folders)))
     seed = films[0][1]["seed"]
     for sheet, about in ((sheet, about) for sheet, about in films if about["seed"] == seed):
         Image.fromarray(sheet).save(kept / f"{about['run']}.webp", quality=70, method=6)

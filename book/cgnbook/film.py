@@ -60,8 +60,11 @@ def facts() -> dict[str, object]:
         "film-n": len(of),
         **{name: value for name, (value,) in shared.items()},
         **{f"film-{remedy(training)}": training["usable"] for training in of},
-        **fate("plain"),
-        **fate("edge", "border"),
+        "film-first": of[0]["steps"][1],
+        **{f"film-plain-{name}": fact for name, fact in fate("plain").items()},
+        **{
+            f"film-loss-{name}": fate("edge", "border")[name] for name in ("n", "inverted", "early")
+        },
     }
 
 
@@ -70,13 +73,11 @@ def fate(*remedies: str) -> dict[str, int]:
     so at the first moment after the start, and how many others were."""
     of = [training for training in kept() if remedy(training) in remedies]
     pairs = [(inverted(training, 1), inverted(training, -1)) for training in of]
-    name = f"film-{'-'.join(remedies)}"
     return {
-        f"{name}-n": len(of),
-        f"{name}-step": of[0]["steps"][1],
-        f"{name}-inverted": sum(len(end) for _, end in pairs),
-        f"{name}-early": sum(len(first & end) for first, end in pairs),
-        f"{name}-turned": sum(len(first - end) for first, end in pairs),
+        "n": len(of),
+        "inverted": sum(len(end) for _, end in pairs),
+        "early": sum(len(first & end) for first, end in pairs),
+        "turned": sum(len(first - end) for first, end in pairs),
     }
 
 

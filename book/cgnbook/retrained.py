@@ -18,12 +18,13 @@ from cgnbook.page import Page
 from cgnbook.records import THIS
 from cgnlib.experiments import CGN, VARIANTS, grid
 from cgnlib.experiments.recipes import REMEDIES
-from cgnlib.measures.decisions import wilson
 
 CLAIM, PROFILE = "lottery", "mini"
 HERE = f"Trained here ({PROFILE})"
 WORDS = {"plain": "as published", "edge": "edge loss", "border": "border loss"}
 KEYS = ["variant", "remedy", "seed"]
+REMEDIED = ("edge", "border")
+ENDS = {True: "ends", False: "does not end"}
 ALL = 10  # digits
 WITHIN = 0.05  # of the best training of the variant; no published network is of this scale
 SURE = 0.05  # what chance must be less likely than
@@ -80,29 +81,23 @@ def smallest_seen(n: int) -> int:
 
 @cited
 def facts(this: Page) -> dict[str, object]:
-    """By variant and remedy: trainings, those that kept all digits with the interval of that share
-    in percent, mean digits, worst and best accuracy in percent; what ends the lottery."""
+    """Of C-MNIST: how many trainings of each recipe, the digits that one keeps on average, whether
+    a remedy ends the lottery, and how many trainings that keep all would rule out chance."""
     of = trainings(this)
-    found: dict[str, object] = {}
-    for (variant, remedy), mine in of.groupby(["variant", "remedy"]):
-        kept, n = int((mine.usable == ALL).sum()), len(mine)
-        low, high = wilson(kept, n)
-        accuracy = 100 * mine.accuracy
-        name = f"retrained-{variant.replace('_', '-')}-{remedy}"
-        found |= {
-            f"{name}-n": n, f"{name}-kept": kept, f"{name}-low": 100 * low,
-            f"{name}-high": 100 * high, f"{name}-usable": mine.usable.mean(),
-            f"{name}-worst": accuracy.min(), f"{name}-best": accuracy.max(),
-            f"{name}-ends": "ends" if rule(of, variant, remedy) else "does not end",
-        }  # fmt: skip
-    n = min(of.groupby(["variant", "remedy"]).size())
-    return found | {"retrained-n": n, "retrained-seen": smallest_seen(n)}
+    of = of[of.variant == "colored"]
+    usable = of.groupby("remedy").usable.mean()
+    n = int(of.groupby("remedy").size().min())
+    return (
+        {f"retrained-{remedy}": usable[remedy] for remedy in WORDS}
+        | {f"retrained-{remedy}-ends": ENDS[rule(of, "colored", remedy)] for remedy in REMEDIED}
+        | {"retrained-n": n, "retrained-seen": smallest_seen(n)}
+    )
 
 
 def drawn(this: Page, name: str = "retrained") -> boxes.Shown:
     """A panel a variant: left the usable digits of each training, right what is learned from it."""
     of = trainings(this)
-    variants = [v for v in VARIANTS if v in set(of.variant)]
+    variants = [v for v in VARIANTS if {*of.remedy[of.variant == v]} == {*WORDS}]
     with plt.rc_context(STYLE):
         _, axes = plt.subplots(
             len(variants), 2, figsize=(WIDTH, 0.5 + 1.5 * len(variants)),

@@ -90,7 +90,5 @@ def test_the_fate_of_masks_is_counted_over_all_trainings(monkeypatch):
 
     kept = [training(0.0, {1, 2}, {1, 3}), training(0.0, {4}, set()), training(0.1, set(), {5})]
     monkeypatch.setattr(film, "kept", lambda: kept)
-    found = film.fate("plain")
-    assert [found[f"film-plain-{of}"] for of in ("n", "step")] == [2, 200]
-    assert [found[f"film-plain-{of}"] for of in ("inverted", "early", "turned")] == [2, 1, 2]
-    assert film.fate("edge", "border")["film-edge-border-early"] == 0
+    assert film.fate("plain") == {"n": 2, "inverted": 2, "early": 1, "turned": 2}
+    assert film.fate("edge", "border") == {"n": 1, "inverted": 1, "early": 0, "turned": 0}

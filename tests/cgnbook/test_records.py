@@ -215,7 +215,8 @@ def test_what_is_written_is_read_again(commit, folder, monkeypatch):
     for run in grid("mini", "claim-3-mnist")[::4]:
         claims["claim-3-mnist"].append(finish_classifier(run))
     done = {result.run.id for results in claims.values() for result in results}
-    claims["set-size"] = [runs.load(r) for r in grid("mini", "set-size") if r.id in done]  # shared
+    for claim in ("set-size", "lottery"):  # share some
+        claims[claim] = [runs.load(r) for r in grid("mini", claim) if r.id in done]
     written = written_of("mini")
     assert written == {
         folder / f"{claim}-mini.csv": len(records.frame(results))
