@@ -53,7 +53,7 @@ def readable(training: dict) -> list[list[bool]]:
 def facts() -> dict[str, object]:
     """How many trainings of which scale, moments and masks; the usable digits that each ends with,
     by the loss that it has."""
-    of = trainings()
+    of, mended = trainings(), fate("edge", "border")
     shared = {f"film-{name}": {training[name] for training in of} for name in ("profile", "masks")}
     shared["film-moments"] = {len(training["steps"]) for training in of}
     return {
