@@ -62,9 +62,7 @@ def facts() -> dict[str, object]:
         **{f"film-{remedy(training)}": training["usable"] for training in of},
         "film-first": of[0]["steps"][1],
         **{f"film-plain-{name}": fact for name, fact in fate("plain").items()},
-        **{
-            f"film-loss-{name}": fate("edge", "border")[name] for name in ("n", "inverted", "early")
-        },
+        **{f"film-loss-{name}": mended[name] for name in ("n", "inverted", "early")},
     }
 
 
