@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from cgnbook import film, gate, page, records
+from cgnbook import film, gate, page, records, retrained
 from cgnbook.chapters import (
     claim1_imagenet,
     claim1_mnist,
@@ -50,8 +50,13 @@ def _of_disentanglement(this: page.Page) -> dict[str, object]:
     return disentanglement.facts(this, here, records.read("head-maps", "mini"))
 
 
+def _of_digits(this: page.Page) -> dict[str, object]:
+    again = retrained.facts(retrained.opened())
+    return claim1_mnist.facts(this) | film.facts() | again
+
+
 FACTS: dict[str, Callable[[page.Page], dict[str, object]]] = {
-    "05_claim1_mnist": lambda this: claim1_mnist.facts(this) | film.facts(),
+    "05_claim1_mnist": _of_digits,
     "06_claim1_imagenet": lambda this: claim1_imagenet.facts(
         this, records.read("disentanglement", "mini")
     ),
@@ -94,7 +99,7 @@ def page_of(chapter: str) -> page.Page:
     claim, *beside = PAGES[chapter]
     if claim != "all":
         return page.tracked(claim, "mini", *beside)
-    live = pd.concat([records.read(name, "mini") for name in experiments.CLAIMS])
+    live = pd.concat([records.read(name, "mini") for name in experiments.profile("mini").claims])
     return page.opened(claim, "mini", live.drop_duplicates(["run", "metric"]), *beside)
 
 

@@ -214,8 +214,9 @@ def _needed(runs: pd.DataFrame) -> list[Run]:
 @cache
 def _declared(profile: str) -> tuple[dict[str, Run], dict[str, set[str]]]:
     """Every declared run of a profile by its id, and the ids of each claim."""
-    of = {claim: {r.id for r in experiments.grid(profile, claim)} for claim in experiments.CLAIMS}
-    return {run.id: run for run in with_needs(experiments.grid(profile))}, of
+    of = {claim: experiments.grid(profile, claim) for claim in experiments.CLAIMS}
+    every = {run.id: run for runs in of.values() for run in with_needs(runs)}
+    return every, {claim: {run.id for run in runs} for claim, runs in of.items()}
 
 
 def _commands(runs: pd.DataFrame) -> str:

@@ -171,7 +171,11 @@ def test_each_offers_its_pictures():
 
 def test_each_names_runs_that_are_declared_and_a_command():
     every = {
-        name: {run.id for run in experiments.with_needs(experiments.grid(name))}
+        name: {
+            run.id
+            for claim in experiments.CLAIMS
+            for run in experiments.with_needs(experiments.grid(name, claim))
+        }
         for name in experiments.PROFILES
     }
 
