@@ -20,14 +20,7 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import pandas as pd
-import rocrate
 import yaml
-from rocrate.model import ContextEntity
-from rocrate.model.entity import Entity
-from rocrate.rocrate import ROCrate
-from rocrate_validator.models import Severity, ValidationSettings
-from rocrate_validator.services import validate
-from rocrate_validator.utils.http import HttpRequester
 
 import pdf
 from cgnbook import records
@@ -35,6 +28,17 @@ from cgnlib import experiments, rehearsal, runs
 from cgnlib.errors import CGNError
 from cgnlib.experiments import CLAIMS, PROFILES
 from sources import ROOT
+
+try:
+    import rocrate
+    from rocrate.model import ContextEntity
+    from rocrate.model.entity import Entity
+    from rocrate.rocrate import ROCrate
+    from rocrate_validator.models import Severity, ValidationSettings
+    from rocrate_validator.services import validate
+    from rocrate_validator.utils.http import HttpRequester
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {error.name} is not installed: make archive, or pip install -e '.[archive]'")
 
 CONFORMS = "https://w3id.org/ro/wfrun/process/0.5"  # Process Run Crate, of RO-Crate 1.1
 HTML = Path("_build/html")
