@@ -7,7 +7,8 @@ import pytest
 
 from cgnlib import experiments, runs
 
-archive = pytest.importorskip("archive", reason="needs the extra `archive`")
+pytest.importorskip("rocrate_validator", reason="needs the extra `archive`")
+archive = pytest.importorskip("archive")
 
 pytestmark = pytest.mark.browser  # of the book that `make book` built
 
