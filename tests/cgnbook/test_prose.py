@@ -326,7 +326,7 @@ def neither_loss_ends_the_lottery(f, this):
 # What the record has to bear out, and the sentences that say so.
 SENTENCES = {
     masks_are_inverted_in_the_first_steps: [
-        ("05_claim1_mnist", "By the published recipe in the first steps, when textures are"),
+        ("05_claim1_mnist", "By the published recipe in the first steps."),
         ("05_claim1_mnist", "the first step decides nothing"),
         ("05_claim1_mnist", "They tip later"),
     ],
