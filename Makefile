@@ -11,8 +11,9 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=3000 \
 # What a user has set for all of Snakemake or Python changes nothing here (nor do the settings that
 # book/_press/surroundings.py keeps away from pages).  In a container there may be no home, none
 # that can be written to, and no name: all that asks for these then gets some.
-unexport SNAKEMAKE_PROFILE BASH_ENV
-unexport PYTHONWARNINGS PYTHONOPTIMIZE PYTHONSTARTUP PYTHONDONTWRITEBYTECODE
+unexport SNAKEMAKE_PROFILE PYTHONWARNINGS PYTHONOPTIMIZE PYTHONSTARTUP BASH_ENV
+# uv leaves it to Python to compile modules; at every start anew, those of torch take it 20 seconds.
+unexport PYTHONDONTWRITEBYTECODE
 ifneq ($(shell [ -d "$$HOME" ] || { mkdir -p _build/home && echo none; }),)
 export HOME := $(CURDIR)/_build/home
 endif

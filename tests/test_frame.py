@@ -134,6 +134,7 @@ def test_make_gives_a_home_and_a_name_to_those_who_have_none(tmp_path):
 
 def test_make_does_not_hear_what_a_user_tells_snakemake_and_python(tmp_path):
     told = ("SNAKEMAKE_PROFILE", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "BASH_ENV")
+    told += ("PYTHONDONTWRITEBYTECODE",)
     said = make(tmp_path, "show", recipe="env", **dict.fromkeys(told, "/dev/null"), CGN_RUNS="r")
     names = {line.partition("=")[0] for line in said.splitlines()}
     assert "CGN_RUNS" in names and names.isdisjoint(told)
