@@ -21,6 +21,12 @@ torch.set_num_threads(1)
 os.environ["CGN_PRECISION"] = "float32"  # to compare with plain loops; test_precision asks for more
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: of two processes, none has a long one alone in the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _module_begins_alike():
     """What draws from the global generator does not depend on which file went before."""

@@ -91,8 +91,20 @@ def _test(condition: str, split: str, n: int, seed: int) -> Stimuli:
     data = menagerie.Menagerie(split, n, seed)
     return Stimuli(
         condition, [f"{split}-{seed}-{i}" for i in range(n)], menagerie.CLASSES, data.y,
-        partial(_rendered, data), texture=data.texture, background=data.background,
+        _Drawn(data), texture=data.texture, background=data.background,
     )  # fmt: skip
+
+
+class _Drawn:
+    """The images of a test, rendered when it is first taken: an exam is taken after each epoch."""
+
+    def __init__(self, data: menagerie.Menagerie):
+        self.data = data
+        self.kept: list[Tensor] = []
+
+    def __call__(self) -> Iterator[Tensor]:
+        self.kept = self.kept or list(_rendered(self.data))
+        return iter(self.kept)
 
 
 def _rendered(data: menagerie.Menagerie) -> Iterator[Tensor]:

@@ -14,6 +14,8 @@ from cgnlib import chance, experiments, runs
 from cgnlib.experiments import PROFILES, Run, grid, with_needs
 from cgnlib.runs import process
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = json.loads(Path(__file__).with_name("golden.json").read_text())
 SMALL = {
     "steps": 3, "epochs": 1, "decay_every": 1, "size": 200, "evaluated": 40, "embedded": 200,

@@ -26,6 +26,8 @@ from cgnlib.runs.signals import SIGNALS, signals_set
 from cgnlib.training import loop
 from cgnlib.training.checkpoints import Checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 class After:
     """Asks to stop when it was looked at so often."""

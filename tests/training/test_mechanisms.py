@@ -30,6 +30,8 @@ from cgnlib.training.checkpoints import Checkpoint
 from cgnlib.training.mechanisms import loss_terms, train_mechanisms
 from cgnlib.training.patches import draw_windows, texture_grid
 
+pytestmark = pytest.mark.slow
+
 TINY = replace(
     BIGGAN_MENAGERIE,
     output_dim=32,

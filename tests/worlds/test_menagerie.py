@@ -36,6 +36,15 @@ def test_tests_are_the_splits_under_the_names_of_the_benchmarks(chunks, shown):
         assert torch.equal(x, data.batch(torch.arange(9))[0]) and torch.equal(x, again)
 
 
+def test_the_images_of_a_test_are_rendered_once(chunks, monkeypatch):
+    test, drawn = WORLD.validation(TRAINING), []
+    render = Menagerie.batch
+    monkeypatch.setattr(Menagerie, "batch", lambda *of: drawn.append(of) or render(*of))
+    for _ in range(3):
+        assert [len(x) for x in test.batches()] == [4, 4, 1]
+    assert len(drawn) == 3
+
+
 def test_objects_are_the_same_before_other_backgrounds(shown):
     """The background gap compares the same objects, masks and all."""
     original, same, rand = WORLD.tests(TESTS)[1:]
