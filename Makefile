@@ -8,6 +8,8 @@ SNAKEMAKE := $(PY) -m snakemake --cores all --config profile=$(PROFILE) --
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=3000 \
 	--nbval-kernel-startup-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
+MARKS := _build/chapters/$(PROFILE)
+
 # What a user has set for all of Snakemake or Python changes nothing here (nor do the settings that
 # book/_press/surroundings.py keeps away from pages).  In a container there may be no home, none
 # that can be written to, and no name: all that asks for these then gets some.
@@ -107,9 +109,11 @@ slurm: runs $(VENV)/.with-slurm  ## Test the workflow on a Slurm cluster of one 
 browser: book extras  ## Open the built book in Chromium, draw and paint, and a chapter in JupyterLab
 	$(PY) -m pytest -m browser
 
+# What says the same is up to date: `book` does not execute it once more.
 nbval: runs guard  ## Run every committed notebook again and compare its outputs
 	notebooks=$$($(PY) book/_press/execute.py --list) && \
-		$(PY) book/_press/surroundings.py pytest -p no:cacheprovider $(NBVAL) $$notebooks
+		$(PY) book/_press/surroundings.py pytest -p no:cacheprovider $(NBVAL) $$notebooks && \
+		mkdir -p $(MARKS) && (cd $(MARKS) && basename -s .ipynb $$notebooks | xargs touch)
 
 lint: venv  ## Check the code with ruff, and the types of what is declared and run with mypy
 	$(PY) -m ruff check .
