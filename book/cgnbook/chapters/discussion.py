@@ -128,14 +128,13 @@ def kept(this: Page) -> Found:
 
 
 def verdicts(this: Page) -> Facts:
-    """What each source found about each claim: `live-claim2` is a badge, `live-claim2-met` one of
-    the values that it was made from, and `...-signed` the same in whole points with its sign."""
+    """What the verdict of each source on each claim was made from, as `live-claim2-met`;
+    `...-signed` is the same in whole points with its sign."""
     found = Facts({}, dict)
     for findings, (claim, *_) in welcome.CLAIMS.items():
         page = welcome.of_claim(this, claim)
         values = _values(_on(page, _told(page), page.reference, page.live), findings)
         found |= values | values.told("{}-signed", lambda value: signed(value / 100))
-        found |= _by_source(page, findings)
     return found
 
 
