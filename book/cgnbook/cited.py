@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 
 from cgnbook import records
-from cgnlib import experiments
+from cgnbook.names import NAMES
 
 if TYPE_CHECKING:
     from cgnbook.page import Page
 
 # Rows that are alike in these are cited together.
 TOGETHER = ["source", "profile", "claim", "table", "metric", "variant"]
-# Then rows that differ in these are told apart, by so many draws of a share of them.
+# Then rows that differ in these are told apart, first by so many draws of a share of them.
 SETTINGS = ["train_on", "removed", "generator", "size", "per_shape", "epochs", "share"]
 SETTINGS += ["row", "column"]
 DRAWS, SHARE = 24, 0.3
@@ -131,6 +131,18 @@ def _rows(
         if (changed := touched(there)) is not None:
             for name in exact - changed:
                 of[name] &= ~there
+    # what chance has left is asked about unit by unit, for facts that share none at once
+    doubtful = [(unit, {name for name in exact if of[name][unit].any()}) for unit in units]
+    while doubtful := [pair for pair in doubtful if pair[1]]:
+        asked, later, busy = [], [], set[str]()
+        for unit, names in doubtful:
+            (later if names & busy else asked).append((unit, names))
+            busy |= set() if names & busy else names
+        changed = touched(np.isin(places, np.concatenate([unit for unit, _ in asked])))
+        for unit, names in asked:
+            for name in names - (names if changed is None else changed):
+                of[name][unit] = False
+        doubtful = later
     return {name: numbers[rows] for name, rows in of.items() if rows.any()}
 
 
@@ -159,7 +171,7 @@ def _measured(who: str, profile: str, rows: pd.DataFrame) -> dict[str, str]:
     claims = sorted(rows.claim.unique())
     return {
         "who": who,
-        "scale": f"{profile}: {experiments.profile(profile).purpose}",
+        "scale": f"{profile}, {', '.join(NAMES.get(of, of) for of in rows.variant.unique())}",
         "runs": f"{len(runs)}, seeds {', '.join(map(str, seeds))}",
         "n": " or ".join(f"{n:,}" for n in sorted({int(float(n)) for n in rows.n if n})),
         "rows": f"{len(rows)} of {', '.join(_names(rows))} in "

@@ -75,6 +75,21 @@ def test_a_fact_cites_what_it_was_made_from(this):
     assert [len(found.rows[name]) for name in ("mean", "ahead", "several")] == [3, 4, 5]
 
 
+def test_no_row_is_cited_by_chance(this):
+    """Facts of three rows each, which few draws leave alone."""
+    added = [rows(OURS, "read", i / 99, generator=f"trained-{i}") for i in range(1, 61)]
+    more = replace(this, numbers=pd.concat(added, ignore_index=True))
+
+    @cited.cited
+    def by_three(page):
+        return {f"from-{i}": page.numbers.value[i : i + 3].mean() for i in range(0, 60, 3)}
+
+    found = by_three(more).rows
+    assert {name: list(of.index) for name, of in found.items()} == {
+        f"from-{i}": [i, i + 1, i + 2] for i in range(0, 60, 3)
+    }
+
+
 def test_joined_facts_keep_their_rows_under_any_name(this):
     found = {"before": 1} | facts(this, 1.0) | {"after": 2}
     found |= facts(this, 3.0).told("{}-again", lambda fact: [fact])
@@ -103,10 +118,8 @@ def test_what_no_small_change_moves_is_found_and_so_is_nothing_at_all(this):
 def test_a_source_says_who_how_large_and_how_again(this):
     ours, study = cited.sources(facts(this, 1.0).rows["ahead"])
     assert (ours["who"], ours["n"], ours["runs"]) == (OURS, "100", "3, seeds 0, 1, 2")
-    assert (
-        ours["scale"].startswith("full: ")
-        and ours["rows"] == "3 of test_accuracy in claim-3-mnist-full.csv"
-    )
+    assert ours["scale"] == "full, W-MNIST"
+    assert ours["rows"] == "3 of test_accuracy in claim-3-mnist-full.csv"
     assert ours["command"].endswith(
         "--profile full test_accuracy-s0 test_accuracy-s1 test_accuracy-s2"
     )
