@@ -97,7 +97,7 @@ test: venv  ## Run the tests, the files spread over two processes
 long: venv  ## Run the tests that are long by nature: hundreds of kills, the paper's sizes
 	$(PY) -m pytest -n 2 -m long
 
-rehearsal: venv  ## Carry every run of PROFILE=full|paper, at its smallest, to the last page
+rehearsal: venv  ## Carry every run of PROFILE, at its smallest, to the last page
 	$(PY) book/_press/rehearse.py $(PROFILE)
 
 slice: venv  ## Rehearse full and paper with one run of each kind, numbers drawn for the others

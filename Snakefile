@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from snakemake.exceptions import WorkflowError
 
-from cgnlib import experiments
+from cgnlib import experiments, paths
 from cgnlib.errors import CGNError
 from cgnlib.experiments import jobs
 
@@ -27,6 +27,7 @@ try:
     RUNS = experiments.with_needs(experiments.grid(PROFILE))
     ASKED = {run.id: jobs.resources(run) for run in RUNS}
     CHAPTER = jobs.resources_of_chapter()
+    paths.data(), paths.runs(PROFILE)  # whether they can be places
     PLACE = {asked: asked.partition for asked in (*ASKED.values(), CHAPTER)}
 except CGNError as error:
     raise WorkflowError(str(error)) from None

@@ -98,7 +98,7 @@ def _positive(text: str) -> int:
 
 
 def _chosen(args: argparse.Namespace) -> list[experiments.Run]:
-    experiments.profile(args.profile)
+    paths.data(), paths.runs(args.profile)  # one error, where they can be no places
     chosen = []
     for what in args.what:
         if what == "all" or what in experiments.CLAIMS:

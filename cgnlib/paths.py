@@ -77,4 +77,6 @@ def _place(variable: str, usual: str) -> Path:
     path = os.path.expandvars(os.path.expanduser(told))
     if path.startswith("~") or "$" in path:
         raise CGNError(f"{variable} is {told!r}, which names no folder: set it to a path")
+    if os.path.isfile(ROOT / path):
+        raise CGNError(f"{variable} is {told!r}, which is a file: set it to the path of a folder")
     return ROOT / path

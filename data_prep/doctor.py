@@ -157,7 +157,7 @@ def text(report: Report) -> str:
     for disk in report.disks:
         lines.append(
             f"  disk for {disk.what}: {disk.free / 1e9:.1f} GB free, about "
-            f"{disk.needed / 1e9:.1f} needed, {'' if disk.writable else 'not '}writable: "
+            f"{disk.own / 1e9:.1f} needed, {'' if disk.writable else 'not '}writable: "
             f"{disk.folder}"
         )
     if report.ok:

@@ -42,8 +42,10 @@ def test_what_systems_leave_behind_is_no_data():
         assert not paths.is_data(name), name
 
 
-@pytest.mark.parametrize("told", ["~nobody-of-that-name/data", "$NOT_SET_ANYWHERE/data"])
+@pytest.mark.parametrize(
+    "told", ["~nobody-of-that-name/data", "$NOT_SET_ANYWHERE/data", "pyproject.toml"]
+)
 def test_a_place_that_names_no_folder_is_an_error(told, monkeypatch):
     monkeypatch.setenv("CGN_DATA", told)
-    with pytest.raises(CGNError, match=r"CGN_DATA is .*: set it to a path"):
+    with pytest.raises(CGNError, match=r"CGN_DATA is .*: set it to (a|the) path"):
         paths.data()

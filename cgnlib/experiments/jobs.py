@@ -93,7 +93,7 @@ def is_finished(run: Run) -> bool:
         numbers = json.loads(ending(folder / "metrics.json").read_text())
     except (OSError, ValueError, RecursionError):
         return False
-    whole = isinstance(made, dict) and isinstance(numbers, dict)
+    whole = isinstance(made, dict) and isinstance(numbers, dict) and bool(numbers)
     whole = whole and (folder / "artefacts.json").exists()
     return whole and all(made.get(key) == value for key, value in run.spec().items())
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from cgnlib.errors import CGNError, reason
@@ -23,7 +23,8 @@ def save(net: nn.Module, path: Path) -> None:
 def write(state: Mapping[str, Tensor], path: Path) -> None:
     """As `save`, of named tensors."""
     part = path.with_suffix(".part")
-    save_file({key: value.contiguous() for key, value in state.items()}, part)
+    # written here: the library's own files would be for their owner alone
+    part.write_bytes(safetensors.save({key: value.contiguous() for key, value in state.items()}))
     part.replace(path)
 
 
@@ -55,7 +56,7 @@ def read(path: Path, mend: str = AGAIN) -> dict[str, Tensor]:
         if of_torch:
             state = torch.load(path, map_location="cpu", weights_only=True)
         else:
-            state = load_file(path)
+            state = safetensors.load_file(path)
     except Exception as error:
         raise CGNError(f"{path} cannot be read as weights ({reason(error)}): {mend}") from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):

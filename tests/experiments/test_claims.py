@@ -452,7 +452,7 @@ def test_digests_do_not_depend_on_the_process():
         (lambda: profile("tiny"), "unknown profile 'tiny': choose mini, full, paper"),
         (lambda: grid("tiny"), "unknown profile"),
         (lambda: grid("mini", "claim-9"), "unknown claim 'claim-9': choose all, claim-1-mnist"),
-        (lambda: e.find("mini", "cgn-colored-s99"), "unknown run 'cgn-colored-s99'"),
+        (lambda: e.find("mini", "cgn-colored-s99"), "unknown run or claim 'cgn-colored-s99'"),
         (lambda: e.find("tiny", "cgn-colored-s0"), "unknown profile"),
         (lambda: profile("mini").mechanisms("bg", 0), "'bg' is no ablation: choose none"),
     ],

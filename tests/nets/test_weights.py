@@ -1,6 +1,7 @@
 """Files of weights: they come back as they went; others are refused and change nothing."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -48,17 +49,19 @@ def test_what_is_saved_is_loaded_in_any_layout(tmp_path):
     weights.save(ours, path)
     assert same(weights.load(net(1, mnist.CGN), path), snapshot(ours))
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    (tmp_path / "any").touch()
+    assert path.stat().st_mode == (tmp_path / "any").stat().st_mode  # others may read it, too
 
 
 def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch):
     path = tmp_path / "weights.safetensors"
     weights.save(net(), path)
 
-    def full(state, part):
-        part.write_bytes(b"half")
+    def full(part, content):
+        part.write_text("half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(weights, "save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         weights.save(net(1), path)
     assert same(weights.load(net(1), path), snapshot(net()))
