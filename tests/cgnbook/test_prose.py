@@ -214,9 +214,10 @@ def real_images_cost_most_on_w_mnist(f, this):
     return set(of.idxmin()) == {"W-MNIST"} and of.min().max() < -10
 
 
-def the_largest_distance_is_a_gans(f, this):
+def the_farthest_without_a_cgn_is_a_gan(f, this):
     near = claim3_mnist.off(claim3_mnist.told(this), accuracies(this.reference))
-    return max(near, key=near.get) == "gan" and f["off-cgn"] < f["off-other"] == near["gan"]
+    others = {train_on: by for train_on, by in near.items() if not train_on.endswith("cgn")}
+    return max(others, key=others.get) == "gan" and f["off-other"] == near["gan"]
 
 
 def three_groups_earn_their_place(f, this):
@@ -427,8 +428,8 @@ SENTENCES = {
     real_images_cost_most_on_w_mnist: [
         ("08_claim3_mnist", "At the paper's size real images beside counterfactuals cost most"),
     ],
-    the_largest_distance_is_a_gans: [
-        ("08_claim3_mnist", "the largest distance of all"),
+    the_farthest_without_a_cgn_is_a_gan: [
+        ("08_claim3_mnist", "without a CGN the farthest row is a GAN's"),
     ],
     three_groups_earn_their_place: [
         ("07_claim2", "Three of the four groups earn their place"),
