@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cgnbook.drawing import WIDTH, arrays_of, tile
-from cgnbook.names import NONE, REMOVED
+from cgnbook.names import ABLATED, NONE
 from cgnlib.runs import Result
 
 PANELS = {
@@ -46,7 +46,7 @@ def probed(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     frames: records, by what their source is called.
     """
     return pd.DataFrame(
-        {"Source": source, "Left out": REMOVED[ablation], "Runs": len(by["mask_iou"])}
+        {"Source": source, "CGN": ABLATED[ablation], "Runs": len(by["mask_iou"])}
         | {name: _whole(by[metric]) if metric in by else NONE for metric, name in _PROBED.items()}
         | {"Mask IoU": f"{np.mean(by['mask_iou']):.2f}"}
         for source, frame in frames.items()

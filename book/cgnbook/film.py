@@ -10,7 +10,7 @@ from math import log10
 
 import pandas as pd
 
-from cgnbook import boxes, live
+from cgnbook import boxes, live, records
 from cgnlib import experiments, paths
 from cgnlib.nets.mnist import N_CLASSES
 
@@ -52,14 +52,21 @@ def readable(training: dict) -> list[list[bool]]:
 
 def facts() -> dict[str, object]:
     """How many trainings of which scale, moments and masks; the usable digits that each ends with,
-    by the loss that it has."""
+    by the loss that it has, and those of the CGN of claim 1 at their scale."""
     of, mended = trainings(), fate("edge", "border")
+    [edged] = (training for training in of if remedy(training) == "edge")
+    other = experiments.profile(edged["profile"]).cgn("colored", edged["seed"])
+    rows = records.needed("claim-1-mnist", edged["profile"])
+    judged = rows[(rows.variant == "colored") & (rows.metric == "usable_digits")].value
     shared = {f"film-{name}": {training[name] for training in of} for name in ("profile", "masks")}
     shared["film-moments"] = {len(training["steps"]) for training in of}
     return {
         "film-n": len(of),
         **{name: value for name, (value,) in shared.items()},
         **{f"film-{remedy(training)}": training["usable"] for training in of},
+        "film-edge-weight": edged["edge"],
+        "film-other-weight": other.recipe.edge,
+        "film-other": int(judged.item()),
         "film-first": of[0]["steps"][1],
         **{f"film-plain-{name}": fact for name, fact in fate("plain").items()},
         **{f"film-loss-{name}": mended[name] for name in ("n", "inverted", "early")},

@@ -75,8 +75,16 @@ def facts() -> dict[str, object]:
         "gate-right": painter.right(UNION),
         "gate-asked": of["asked"],
         "gate-tip": cited.Number(100 * of["tip"] / of["asked"], [asked]),
+        "gate-background": _steady("cnn-wildlife-original", 2),
+        "gate-digit": _steady("cnn-wildlife-cgn", 0),
         "gate-share": round(100 * union["settings"]["share"]),
     }
+
+
+def _steady(name: str, cue: int) -> int:
+    """In how many pictures a classifier names the class of one cue at every step."""
+    ends, cues = pictures()
+    return int((answers(ends)[name] == cues[:, cue, None]).all(1).sum())
 
 
 def still() -> str:

@@ -23,13 +23,13 @@ SUBJECTS = {
     "avg": "mean of the heads",
     "shape_texture": "shape and texture heads",
 }
-REMOVED = {
-    "shape": "L_shape",
-    "texture": "L_text",
-    "background": "L_bg",
-    "reconstruction": "L_rec",
-    "none": "none",
-    "published": "none, published weights",
+ABLATED = {
+    "shape": "without L_shape",
+    "texture": "without L_text",
+    "background": "without L_bg",
+    "reconstruction": "without L_rec",
+    "none": "all losses",
+    "published": "all losses, published weights",
     "biggan": "BigGAN itself",
 }
 NONE = "–"

@@ -4,6 +4,7 @@ At the scale of a first run, where a training takes minutes: the records of `lot
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -16,6 +17,7 @@ from cgnbook.drawing import STYLE, WIDTH, sign
 from cgnbook.names import NAMES
 from cgnbook.page import Page
 from cgnbook.records import THIS
+from cgnbook.words import listed
 from cgnlib.experiments import CGN, VARIANTS, grid
 from cgnlib.experiments.recipes import REMEDIES
 
@@ -24,7 +26,6 @@ HERE = f"Trained here ({PROFILE})"
 WORDS = {"plain": "as published", "edge": "edge loss", "border": "border loss"}
 KEYS = ["variant", "remedy", "seed"]
 REMEDIED = ("edge", "border")
-ENDS = {True: "ends", False: "does not end"}
 ALL = 10  # digits
 WITHIN = 0.05  # of the best training of the variant; no published network is of this scale
 SURE = 0.05  # what chance must be less likely than
@@ -72,6 +73,16 @@ def rule(of: pd.DataFrame, variant: str, remedy: str) -> bool:
     return bool((mine.usable == ALL).all() and (mine.accuracy >= enough).all())
 
 
+def said(ending: Sequence[str]) -> str:
+    """Which of REMEDIED ends the lottery, in words."""
+    others = [remedy for remedy in REMEDIED if remedy not in ending]
+    if not ending:
+        return "neither loss ends the lottery"
+    if not others:
+        return "both losses end the lottery"
+    return f"the {listed(ending)} loss ends the lottery, and the {listed(others)} loss does not"
+
+
 def smallest_seen(n: int) -> int:
     """In how many of n trainings a remedy must keep all digits, where the published recipe does in
     none of n, for chance to be ruled out by Fisher's exact test; n + 1 where it never is."""
@@ -89,7 +100,7 @@ def facts(this: Page) -> dict[str, object]:
     n = int(of.groupby("remedy").size().min())
     return (
         {f"retrained-{remedy}": usable[remedy] for remedy in WORDS}
-        | {f"retrained-{remedy}-ends": ENDS[rule(of, "colored", remedy)] for remedy in REMEDIED}
+        | {"retrained-ends": said([remedy for remedy in REMEDIED if rule(of, "colored", remedy)])}
         | {"retrained-n": n, "retrained-seen": smallest_seen(n)}
     )
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from cgnbook import ablations, boxes, live
-from cgnbook.names import REMOVED
+from cgnbook import ablations, boxes, live, tables
+from cgnbook.names import ABLATED
 from cgnbook.page import Page
 from cgnbook.verdict import mean
 from cgnlib.experiments import ABLATIONS
@@ -61,11 +61,12 @@ def table(by: Mapping[str, ablations.Measured]) -> pd.DataFrame:
 
 def _panel(name: str, arrays: Mapping[str, np.ndarray], row: int, data: pd.DataFrame) -> str:
     """One setting: its five pictures, and a table of its numbers."""
-    title = "With all losses" if name == "none" else f"Without {_formula(REMOVED[name])}"
+    words = ABLATED[name]
+    title = tables.as_html(words[0].upper() + words[1:])
     figures = "".join(
-        f"<figure>{live.picture(arrays[part][row], f'{words}, {_plain(name)}')}"
-        f"<figcaption>{words}</figcaption></figure>"
-        for part, words in PARTS.items()
+        f"<figure>{live.picture(arrays[part][row], f'{called}, {words}')}"
+        f"<figcaption>{called}</figcaption></figure>"
+        for part, called in PARTS.items()
     )
     of = data[data.ablation == name]
     sources = list(dict.fromkeys(data.source))
@@ -77,7 +78,7 @@ def _panel(name: str, arrays: Mapping[str, np.ndarray], row: int, data: pd.DataF
         for metric in dict.fromkeys(of.metric)
     )
     return (
-        f'<section class="losses-panel" data-without="{name}" aria-label="{_plain(name)}">'
+        f'<section class="losses-panel" data-without="{name}" aria-label="{words}">'
         f'<p class="live-title">{title}</p><div class="losses-parts">{figures}</div>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></section>"
     )
@@ -87,12 +88,3 @@ def _cell(of: pd.DataFrame, metric: str, who: str) -> str:
     _, unit, form = MEASURES[metric]
     found = of[(of.metric == metric) & (of.source == who)].value
     return form.format(unit * found.iloc[0]) if len(found) else "–"
-
-
-def _plain(name: str) -> str:
-    return "with all losses" if name == "none" else f"without {REMOVED[name]}"
-
-
-def _formula(removed: str) -> str:
-    letter, _, below = removed.partition("_")
-    return f"<i>{letter}</i><sub>{below}</sub>"

@@ -25,7 +25,7 @@ def show(table: pd.DataFrame, name: str, *sources: boxes.Source) -> boxes.Shown:
     """
     numbers = [c for c in table.columns if table[c].astype(str).str.fullmatch(NUMBER).all()]
     words = [c for c in table.columns if c not in numbers]
-    styler = table.style.hide(axis="index").set_uuid(name).format(_shown)
+    styler = table.style.hide(axis="index").set_uuid(name).format(as_html)
     styler = styler.set_properties(subset=numbers, **{"text-align": "right"})
     styler = styler.set_properties(subset=words, **{"text-align": "left"})
     long = [c for c in words if table[c].astype(str).str.len().max() > LONG]
@@ -34,7 +34,7 @@ def show(table: pd.DataFrame, name: str, *sources: boxes.Source) -> boxes.Shown:
     return boxes.Shown(markup + boxes.box(name, table, *sources))
 
 
-def _shown(value: object) -> str:
+def as_html(value: object) -> str:
     """A cell as HTML: minus signs and thousands as in print, losses as in the formulas."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from cgnlib.measures.decisions import wilson
 
 REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not reproduced"
-NOT_RUN, NOT_MEASURED = "not run in full", "not measured"
+NOT_RUN, NOT_MEASURED = "not run", "not measured"
 UNDECIDED = "undecided"  # nothing that the rule asks for can be seen there
 ROUNDING = 1e-9  # a lead of exactly the margin counts, whatever floats make of the difference
 FLOOR = 0.80  # of real images that a reader must read before it may judge made ones

@@ -36,12 +36,12 @@ def test_what_a_probe_reads_is_in_percent():
         ("biggan", {"inception_score": 9.0}),
     )
     made = ablations.probed({"Trained here (full)": frame(("published", masks)), "This run": ours})
-    assert made[["Source", "Left out"]].values.tolist() == [
-        ["Trained here (full)", "none, published weights"],
-        ["This run", "none"],
-        ["This run", "L_text"],
+    assert made[["Source", "CGN"]].values.tolist() == [
+        ["Trained here (full)", "all losses, published weights"],
+        ["This run", "all losses"],
+        ["This run", "without L_text"],
     ]
-    published, none, texture = made.drop(columns=["Source", "Left out"]).to_dict("records")
+    published, none, texture = made.drop(columns=["Source", "CGN"]).to_dict("records")
     assert none == {
         "Runs": 2, "Shape": "15 ± 7", "Texture": "20 ± 0", "Background": "30 ± 0",
         "All three": "40 ± 0", "Mask IoU": "0.60", "Mask binary": "75 ± 0",

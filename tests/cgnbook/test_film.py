@@ -1,6 +1,7 @@
 """The films of trainings as the page carries them, and the record that they are drawn from."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -40,7 +41,15 @@ def test_a_training_loses_most_digits_and_another_hardly_any():
     found = film.facts()
     kept = [training["usable"] for training in film.trainings()]
     assert kept == [found[f"film-{film.remedy(training)}"] for training in film.trainings()]
-    assert found["film-n"] == len(kept) > 1 and min(kept) <= 5 < 8 <= max(kept)
+    assert found["film-n"] == len(kept) > 2 and min(kept) <= 5 < 8 <= max(kept)
+
+
+def test_the_cgn_of_claim_1_differs_in_the_weight_of_the_edge_loss_alone():
+    found, run = film.facts(), experiments.find("mini", "cgn-colored-edge-s0")
+    other = experiments.find("mini", "cgn-colored-s0")
+    assert replace(other.recipe, edge=run.recipe.edge) == run.recipe and other.seed == run.seed
+    assert (found["film-edge-weight"], found["film-other-weight"]) == (0.1, 0.15)
+    assert found["film-other"] < found["film-edge"]
 
 
 @pytest.mark.parametrize("training", film.trainings(), ids=lambda training: training["run"])

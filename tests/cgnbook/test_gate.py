@@ -33,7 +33,7 @@ def test_each_picture_tips_on_the_way():
     assert torch.equal(said[:, 0], cues[:, 2]) and torch.equal(said[:, -1], cues[:, 0])
 
 
-def test_strokes_and_foreground_stay():
+def test_shape_and_texture_stay():
     ends, _ = gate.pictures()
     same = (ends[:, 0] == ends[:, 1]).all(-1).float().mean((1, 2))
     assert same.min() > 0.03 and same.max() < 0.4
@@ -52,4 +52,8 @@ def test_the_text_knows_the_classifier_and_the_choice():
     found, of = gate.facts(), gate.about()
     assert of["union_sha256"] == shipped.record(gate.UNION)["sha256"]
     assert found["gate-share"] == 50 and 45 < float(found["gate-right"].fact) < 70
+    kept = {name: sum(set(a) == {scene[cue]} for a, scene in zip(
+        gate.answers(gate.pictures()[0])[name].tolist(), gate.pictures()[1].tolist(), strict=True))
+        for name, cue in (("cnn-wildlife-original", 2), ("cnn-wildlife-cgn", 0))}  # fmt: skip
+    assert [*kept.values()] == [found["gate-background"], found["gate-digit"]] == [7, 9]
     assert 10 < of["tip"] <= of["asked"] == found["gate-asked"] < 1000

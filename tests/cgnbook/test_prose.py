@@ -170,6 +170,21 @@ def a_tenth_is_harmless_and_c_mnist_holds_out_longest(f, this):
     )
 
 
+def c_mnist_holds_out_up_to_nine_tenths(f, this):
+    of = {share: mean(a) for share, a in union.by_share(this)["colored"].items()}
+    return of[0.0] - of[0.9] < 0.1 < 0.4 < of[0.9] - of[1.0]
+
+
+def parts_of_an_image_count_otherwise_at_mini(f, this):
+    def added(rows, train_on):
+        return union.effects(union.means(rows)[train_on], "background")
+
+    there = [added(this.reference, train_on) for train_on in union.CLASSIFIERS]
+    hardly = all(abs(of[part]) < 0.03 for of in there for part in ("shape", "texture"))
+    here = [added(this.live, train_on) for train_on in ("cgn", "original+cgn")]
+    return hardly and all(max(of, key=of.get) == "shape" and of["shape"] > 0.05 for of in here)
+
+
 def no_retraining_keeps_all_and_the_edge_loss_mends(f, this):
     of = cgns(this.reference_of())
     by = of[of.variant == "colored"].groupby("recipe").usable
@@ -199,9 +214,10 @@ def real_images_cost_most_on_w_mnist(f, this):
     return set(of.idxmin()) == {"W-MNIST"} and of.min().max() < -10
 
 
-def the_largest_distance_is_a_gans(f, this):
+def the_farthest_without_a_cgn_is_a_gan(f, this):
     near = claim3_mnist.off(claim3_mnist.told(this), accuracies(this.reference))
-    return max(near, key=near.get) == "gan" and f["off-cgn"] < f["off-other"] == near["gan"]
+    others = {train_on: by for train_on, by in near.items() if not train_on.endswith("cgn")}
+    return max(others, key=others.get) == "gan" and f["off-other"] == near["gan"]
 
 
 def three_groups_earn_their_place(f, this):
@@ -319,8 +335,8 @@ def masks_are_inverted_in_the_first_steps(f, this):
 def neither_loss_ends_the_lottery(f, this):
     found = retrained.facts(retrained.opened())
     plain, edge, border = (found[f"retrained-{remedy}"] for remedy in retrained.WORDS)
-    ends = {found[f"retrained-{remedy}-ends"] for remedy in retrained.REMEDIED}
-    return abs(edge - border) < 1 and min(edge, border) > plain + 3 and ends == {"does not end"}
+    ends = found["retrained-ends"] != retrained.said([])
+    return abs(edge - border) < 1 and min(edge, border) > plain + 3 and not ends
 
 
 # What the record has to bear out, and the sentences that say so.
@@ -335,7 +351,7 @@ SENTENCES = {
         ("05_claim1_mnist", "neither ends the lottery"),
     ],
     the_discriminator_is_ahead_where_digits_are_lost: [
-        ("05_claim1_mnist", "the discriminator stays far ahead of the generator"),
+        ("05_claim1_mnist", "the generator's loss stays far above the discriminator's"),
     ],
     the_ratio_counts_on_c_mnist_with_the_authors_alone: [
         ("13_set_size", "The size counts everywhere, the ratio only on C-MNIST with the"),
@@ -390,11 +406,18 @@ SENTENCES = {
     a_tenth_is_harmless_and_c_mnist_holds_out_longest: [
         ("14_union", "A tenth of originals does no harm"),
     ],
+    c_mnist_holds_out_up_to_nine_tenths: [
+        ("14_union", "C-MNIST hardly, up to nine tenths"),
+    ],
+    parts_of_an_image_count_otherwise_at_mini: [
+        ("14_union", "With the authors' weights shape and texture hardly matter"),
+        ("14_union", "At `mini` a real shape adds most"),
+    ],
     no_retraining_keeps_all_and_the_edge_loss_mends: [
-        ("05_claim1_mnist", "no retraining kept all ten digits, the study's or ours"),
+        ("05_claim1_mnist", "No retraining of the published recipe on C-MNIST kept all ten digits"),
     ],
     the_edge_loss_gives_what_it_gave_the_study: [
-        ("05_claim1_mnist", "This remedy of the study is reproduced"),
+        ("05_claim1_mnist", "At the paper's size this remedy of the study is reproduced"),
     ],
     no_colored_cgn_of_the_recipe_passes: [
         ("05_claim1_mnist", "No CGN of C-MNIST that was trained here as published passes"),
@@ -405,8 +428,8 @@ SENTENCES = {
     real_images_cost_most_on_w_mnist: [
         ("08_claim3_mnist", "At the paper's size real images beside counterfactuals cost most"),
     ],
-    the_largest_distance_is_a_gans: [
-        ("08_claim3_mnist", "the largest distance of all"),
+    the_farthest_without_a_cgn_is_a_gan: [
+        ("08_claim3_mnist", "without a CGN the farthest row is a GAN's"),
     ],
     three_groups_earn_their_place: [
         ("07_claim2", "Three of the four groups earn their place"),

@@ -69,10 +69,10 @@ def test_the_facts_are_of_c_mnist(rows):
     found = retrained.facts(page_of(rows))
     assert (found["retrained-n"], found["retrained-seen"]) == (4, 4)
     assert [found[f"retrained-{remedy}"] for remedy in KEPT] == [5.75, 9.75, 10]
-    assert (found["retrained-edge-ends"], found["retrained-border-ends"]) == (
-        "does not end",
-        "ends",
-    )
+    ends = "the border loss ends the lottery, and the edge loss does not"
+    assert found["retrained-ends"] == ends == retrained.said(["border"])
+    assert retrained.said([]) == "neither loss ends the lottery"
+    assert retrained.said(retrained.REMEDIED) == "both losses end the lottery"
 
 
 def test_every_training_is_drawn(rows, figures):

@@ -11,7 +11,7 @@ from cgnbook import ablations, boxes
 from cgnbook.ablations import Measured
 from cgnbook.cited import cited
 from cgnbook.drawing import CUES, STYLE, WIDTH, legend, sign
-from cgnbook.names import NONE, REMOVED
+from cgnbook.names import ABLATED, NONE
 from cgnbook.page import Page
 from cgnbook.records import FULL, TRAINED
 from cgnbook.verdict import ROUNDING, UNRUN, Finding, Mark, Verdict, judged, mean, told
@@ -32,6 +32,7 @@ TRENDS = {
     "without L_bg the mask covers less": ("background", "mask_coverage", -1),
 }
 CACHED = "Study, cached"
+COUNTED = ("study", "reference", "live")
 LOSSES = {  # in words: a text has no formula in what it glues
     "shape": "the losses on the mask",
     "texture": "the texture loss",
@@ -86,15 +87,19 @@ def verdicts(this: Page) -> dict[str, Verdict]:
     return {source: rule(by[source], classes(this, source)) for source in by if source != CACHED}
 
 
+def counted(found: Verdict) -> str:
+    """How many of the trends that could be decided were met, and how many could not, in words."""
+    said = f"{len(found.met)} of {len(found.effects) - len(found.undecided)} trends"
+    return said + f", {NUMBERS[len(found.undecided)]} more undecided" * bool(found.undecided)
+
+
 def finding(measured: Measured, classes: int) -> Finding:
     """How many of the paper's trends are there, by the means and by each seed."""
     found = rule(measured, classes)
     if not found.effects:
         return Finding(found.outcome)
     values = {"met": len(found.met), "of": len(found.effects) - len(found.undecided)}
-    line = "{met} of {of} trends".format(**values)
-    if found.undecided:
-        line += f", {NUMBERS[len(found.undecided)]} more undecided"
+    line = counted(found)
     marks = (Mark("trends", len(found.met) / max(values["of"], 1) - 1, line),)
     seeds = min(len(measured[a]["inception_score"]) for a in ABLATIONS)
     met = {len(rule(_one(measured, seed), classes).met) for seed in range(seeds)}
@@ -126,13 +131,14 @@ def _one(measured: Measured, seed: int) -> Measured:
 
 @cited
 def facts(this: Page) -> dict[str, object]:
-    """What the text says: verdicts and how many trends each met, what a reader makes of each
-    loss, and how often it reads the intended shape with and without the losses on the mask."""
-    scale = experiments.profile(this.profile).world
+    """What the text says: verdicts and how many trends each met, of how many, what a reader makes
+    of each loss, and how often it reads the intended shape with and without those on the mask."""
+    scale, by = experiments.profile(this.profile).world, told(verdicts(this))
     here, there = (ablations.measured(rows) for rows in (this.live, this.reference))
     return (
-        told(verdicts(this))
-        | {"n-trends": len(TRENDS), "n-settings": len(ABLATIONS), "n-seeds": len(scale.seeds)}
+        by
+        | {f"counted-{source}": counted(by[f"verdict-{source}"]) for source in COUNTED}
+        | {"n-settings": len(ABLATIONS), "n-seeds": len(scale.seeds)}
         | {"n-reference": len(there["shape"]["shape_read"])}
         | {"by-probe": by_probe(here), "undecided": undecided(verdicts(this)[TRAINED])}
         | {f"read-{a}": 100 * mean(there[a]["all_read"]) for a in ("none", *LOSSES)}
@@ -181,13 +187,13 @@ def table(this: Page) -> pd.DataFrame:
     """
     sources = of(this)
     return pd.DataFrame(
-        {"Measure": title, "Left out": REMOVED[ablation]}
+        {"Measure": title, "CGN": ABLATED[ablation]}
         | {source: _cell(by.get(ablation, {}), metric, digits) for source, by in sources.items()}
         for title, metric, digits in (
             ("Inception score", "inception_score", 1),
             ("Mask coverage", "mask_coverage", 2),
         )
-        for ablation in REMOVED
+        for ablation in ABLATED
         if (ablation, metric) != ("biggan", "mask_coverage")
         and (ablation != "published" or any(ablation in by for by in sources.values()))
     )
@@ -253,7 +259,7 @@ def panels(by: Mapping[str, Sequence[Result]], row: int) -> boxes.Shown:
         for result in results:
             if result.run.generator:  # BigGAN itself has no parts
                 first.setdefault(result.run.ablation, result)
-        blocks[title] = [(_without(name), first[name], row) for name in _RINGS if name in first]
+        blocks[title] = [(ABLATED[name], first[name], row) for name in _RINGS if name in first]
         shown += first.values()
     rings = [ring for name, ring in _RINGS.items() if name in first]
     at = {(i, _PARTS.index(part)): colour for i, (part, colour) in enumerate(rings) if part}
@@ -270,7 +276,3 @@ _RINGS = {  # the part that each group of losses is about, and its colour
     "background": ("bg", CUES["background"]),
     "reconstruction": ("x_gen", "black"),
 }
-
-
-def _without(ablation: str) -> str:
-    return "all losses" if ablation == "none" else f"without {REMOVED[ablation]}"

@@ -170,9 +170,9 @@ def background_lines(results: Sequence[Result]) -> boxes.Shown:
         (INVARIANT, "shape_texture"): ("black", "D", "counterfactuals:\nshape + texture"),
     }
     splits = {
-        "original": "original",
-        "mixed_same": "same class",
-        "mixed_rand": "any class",
+        "original": "Original",
+        "mixed_same": "Mixed-Same",
+        "mixed_rand": "Mixed-Rand",
     }
     ends = []
     with plt.rc_context(STYLE):
@@ -198,10 +198,10 @@ def background_lines(results: Sequence[Result]) -> boxes.Shown:
 def menagerie_tests(n: int = 5, seed: int = 21) -> boxes.Shown:
     """Images of the menagerie's four tests, in rows; objects are the same in the last three."""
     splits = {
-        "conflict": "cue conflict",
-        "agree": "original",
-        "mixed_same": "mixed-same",
-        "mixed_rand": "mixed-rand",
+        "conflict": "Cue conflict",
+        "agree": "Original",
+        "mixed_same": "Mixed-Same",
+        "mixed_rand": "Mixed-Rand",
     }
     made_by = f"`cgnlib.data.menagerie.Menagerie`, seed {seed}, the first {n} images of each test"
     index = torch.arange(n)

@@ -100,7 +100,7 @@ def facts(this: Page) -> dict[str, object]:
         "union": union_against_alone(of["live"]),
         "seeds-run": seeds_run(of["authors"]),
         "off-cgn": max(near[train_on] for train_on in near if train_on.endswith("cgn")),
-        "off-other": max(near.values()),
+        "off-other": max(near[train_on] for train_on in near if not train_on.endswith("cgn")),
         "told-retrained": 100 * float(user.value.iloc[0]),
         "w-retrained": listed([f"{100 * a:.0f}" for a in sorted(map(mean, of_w))]),
         "shipped-of": listed(best_of),

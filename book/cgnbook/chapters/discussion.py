@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from cgnbook import ablations, digits, heads, records
+from cgnbook import ablations, digits, heads, lottery, records
 from cgnbook.chapters import (
     claim1_imagenet,
     claim2,
@@ -166,6 +166,7 @@ def study(this: Page) -> Found:
     runs = this.told("mnist-classification", metric="test_accuracy_run", train_on="cgn")
     spans = [100 * (of.max() - of.min()) for _, of in runs.groupby("variant").value]
     epochs = claim3_shape_bias.epochs(this)
+    counted = lottery.study(this, "trained")
     coverage = {"row": "text", "metric": "mask_coverage"}
     return {
         "moved": 100 * max(moved),
@@ -175,6 +176,8 @@ def study(this: Page) -> Found:
         "repeated": len(runs) / len(spans),
         "epoch-low": epochs["epoch-low"],
         "epoch-high": epochs["epoch-high"],
+        "retrained": sum(counted.values()),
+        "retrained-kept": counted[10],
         "usable-without": _only(this, "edge-loss", row="without", metric="usable_digits"),
         "usable-with": _only(this, "edge-loss", row="with-final", metric="usable_digits"),
         "coverage-paper": _only(this, "loss-ablation", source="Paper", **coverage),

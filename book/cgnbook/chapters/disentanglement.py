@@ -13,12 +13,12 @@ from cgnbook import boxes
 from cgnbook.cited import Facts, cited
 from cgnbook.drawing import CUES, STYLE, WIDTH, arrays_of, legend, sign, tile
 from cgnbook.names import (
+    ABLATED,
     CLASSIFIERS,
     CONTROL,
     INVARIANT,
     NAMES,
     NONE,
-    REMOVED,
     SUBJECTS,
     key,
 )
@@ -78,8 +78,10 @@ def _name(row) -> str:
     if "-truth-" in row.Index:
         return RENDERER
     if row.variant == "menagerie":
-        return f"CGN, left out: {REMOVED[row.removed]}"
-    return f"CGN, {row.generator.replace('-', ' ')}"
+        return f"CGN, {ABLATED[row.removed]}"
+    recipe, _, seed = row.generator.partition("-")
+    edge = "edge loss, " * (recipe == "edge")
+    return f"CGN, {edge}seed {seed}" if seed else f"CGN, {recipe}"
 
 
 def cgns(found: pd.DataFrame) -> pd.DataFrame:
@@ -298,8 +300,7 @@ def worse_scatter(numbers: pd.DataFrame) -> boxes.Shown:
                 of = found[found.removed == ablation]
                 marker, colour = _LOOKS[ablation]
                 axis.plot(100 * of.share, 100 * of[measure], marker, ms=8, color=colour,
-                          label=f"without {REMOVED[ablation]}" if ablation != "none"
-                          else "all losses")  # fmt: skip
+                          label=ABLATED[ablation])  # fmt: skip
             axis.axhline(100 * control[measure].mean(), color="0.4", linestyle="--",
                          label="no counterfactuals")  # fmt: skip
             axis.set_ylim(bottom=0)

@@ -21,9 +21,8 @@ from cgnlib.measures.naming import FOLLOWS, follows
 
 CLASSIFIERS = ("original", "cgn", "original+cgn", "original+decorrelated")
 DOMAINS = {"real": "real", "cgn": "counterfactual"}
-CUES = ("shape", "foreground", "background")
-ORIGINS = {"real": "real", "cgn": "generated"}
-PARTS = ("strokes", "foreground", "background")  # of an image, each real or generated
+CUES = {"shape": "shape", "foreground": "texture", "background": "background"}  # as records say
+PARTS = tuple(CUES.values())  # of an image, each real or generated
 NO_FALL, GATE, GENERAL, UNEXPLAINED, NOT_RUN = (
     "no fall",
     "explained by a gate",
@@ -225,7 +224,7 @@ def bars(this: Page) -> boxes.Shown:
     """Shares of answers by cue in the reference run: a pair of bars a classifier, one for each kind
     of image."""
     of = means(this.reference)
-    words = {"shape": "the digit", "texture": "the stroke", "background": "the background"}
+    words = {cue: f"the {cue}" for cue in PARTS}
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(WIDTH, 4.3), layout="constrained")
         places, labels = [], []
@@ -234,7 +233,7 @@ def bars(this: Page) -> boxes.Shown:
                       va="center")  # fmt: skip
             for j, (domain, title) in enumerate(DOMAINS.items()):
                 shares = _shares(of[train_on], domain)
-                stack(axis, 3 * i + j, {_CUE.get(name, name): s for name, s in shares.items()})
+                stack(axis, 3 * i + j, shares)
                 places.append(3 * i + j)
                 labels.append(f"{SETTINGS[train_on]}, {title}")
         axis.set_yticks(places, labels)
@@ -244,9 +243,6 @@ def bars(this: Page) -> boxes.Shown:
         axis.set_xlabel("answers that name each cue, %")
         cue_legend(figure, words | {"none": "none"})
     return boxes.show("bars", this.reference)
-
-
-_CUE = {"foreground": "texture"}  # the stroke of a W-MNIST digit is a texture
 
 
 def by_share(this: Page) -> dict[str, dict[float, list[float]]]:
@@ -337,5 +333,5 @@ def tipping(this: Page) -> boxes.Shown:
 
 def _shares(of: Mapping[str, float], domain: str) -> dict[str, float]:
     """Of one classifier on one kind of image: each cue's share, and what is left."""
-    shares = {cue: of[follows([domain], cue)] for cue in CUES}
+    shares = {name: of[follows([domain], cue)] for cue, name in CUES.items()}
     return shares | {"none": 1 - sum(shares.values())}

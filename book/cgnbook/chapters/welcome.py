@@ -9,7 +9,7 @@ from html import escape
 import pandas as pd
 import yaml
 
-from cgnbook import boxes, digits, forest, kept, lottery, reported
+from cgnbook import boxes, forest, kept, lottery, reported
 from cgnbook.chapters import (
     claim1_imagenet,
     claim1_mnist,
@@ -20,12 +20,12 @@ from cgnbook.chapters import (
 )
 from cgnbook.cited import Facts, cited
 from cgnbook.digits import accuracies
-from cgnbook.names import key
+from cgnbook.names import NAMES, key
 from cgnbook.page import Page
 from cgnbook.records import AUTHORS, PUBLISHED, THIS, TRAINED
 from cgnbook.tables import label
-from cgnbook.verdict import EYE, NOT_RUN, Finding, badge, mean
-from cgnbook.words import listed
+from cgnbook.verdict import EYE, NOT_RUN, Finding, Verdict, badge, mean
+from cgnbook.words import NUMBERS, listed
 from cgnlib import experiments, paths
 from cgnlib.data import sources
 from cgnlib.experiments import CGN, VARIANTS, Evaluation
@@ -182,20 +182,33 @@ def facts(this: Page) -> Facts:
 
 @cited
 def result(this: Page) -> dict[str, object]:
-    """Test accuracies in percent with the authors' CGNs, without any, and with those trained by the
-    published recipe, each the mean over its classifiers; see `lottery.facts` as well."""
+    """Test accuracies in percent with the authors' CGNs and without any, what is gained with these
+    and with those trained by the published recipe, in points, and where the rule holds with the
+    latter; see `lottery.facts` as well."""
     page = of_claim(this, "claim-3-mnist")
     theirs, ours = (accuracies(page.reference, whose) for whose in (PUBLISHED, "trained"))
-    cgns = digits.cgns(this.reference_of("claim-1-mnist", "claim-3-mnist"))
-    own = [100 * mean(of) for of in cgns[cgns.recipe == "trained"].alone]
+    verdicts = {who: claim3_mnist.rule(of) for who, of in (("authors", theirs), ("trained", ours))}
+    each = claim3_mnist.own_cgns(page.reference)
     return {
         **{f"authors-{key(v)}": 100 * mean(theirs[v]["cgn"]) for v in VARIANTS},
         **{f"original-{key(v)}": 100 * mean(ours[v]["original"]) for v in VARIANTS},
-        "retrained-n": len(own),
-        "retrained-least": min(own),
-        "retrained-most": max(own),
+        **{
+            f"gain-{who}-{key(v)}": 100 * gain
+            for who, verdict in verdicts.items()
+            for v, gain in verdict.effects.items()
+        },
+        "retrained-n": each * len(VARIANTS),
+        "retrained-each": each,
+        "retrained-holds": holds(verdicts["trained"]),
         **lottery.facts(this),
     }
+
+
+def holds(verdict: Verdict) -> str:
+    """On how many and on which of the variants a verdict was met, in words."""
+    met = [NAMES[v] for v in verdict.met]
+    said = f"{NUMBERS[len(met)]} of {NUMBERS[len(verdict.effects)]} variants"
+    return said + f", {listed(met)}" * bool(met)
 
 
 def tally(claims: Sequence[Claim]) -> dict[str, str]:

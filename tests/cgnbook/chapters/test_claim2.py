@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from cgnbook import ablations, drawing, page
 from cgnbook.chapters import claim2 as claim
-from cgnbook.names import NONE, REMOVED
+from cgnbook.names import ABLATED, NONE
 from cgnbook.records import AUTHORS, TRAINED
 from cgnbook.verdict import NOT, NOT_RUN, PARTLY, REPRODUCED, UNRUN, Finding, Verdict
 
@@ -213,11 +213,11 @@ def test_the_verdicts_of_paper_and_study(page_of):
 
 @pytest.fixture
 def table(page_of):
-    return claim.table(page_of("claim-2", LIVE)).set_index(["Measure", "Left out"])
+    return claim.table(page_of("claim-2", LIVE)).set_index(["Measure", "CGN"])
 
 
 def test_the_table_has_the_rows_of_the_paper(table):
-    names = [REMOVED[name] for name in ABLATIONS]
+    names = [ABLATED[name] for name in ABLATIONS]
     assert list(table.index) == [
         *[("Inception score", name) for name in (*names, "BigGAN itself")],
         *[("Mask coverage", name) for name in names],
@@ -227,7 +227,7 @@ def test_the_table_has_the_rows_of_the_paper(table):
 
 def test_the_table_tells_what_others_reported(table):
     for source, ((measure, removed), cell) in product(TOLD, table["Paper"].items()):
-        (name,) = (k for k, v in REMOVED.items() if v == removed)
+        (name,) = (k for k, v in ABLATED.items() if v == removed)
         score, coverage = TOLD[source].get(name, (None, None))
         value, digits = (score, 1) if measure == "Inception score" else (coverage, 2)
         cell = table.loc[(measure, removed), source]
@@ -236,21 +236,25 @@ def test_the_table_tells_what_others_reported(table):
 
 def test_the_table_shows_means_and_spreads_of_ours(table):
     cells = table["This run (mini)"]
-    assert cells["Inception score", "none"] == "6.00 ± 1.41 (2) [0.50]"
-    assert cells["Mask coverage", "none"] == "0.38 ± 0.18 (2) [0.12]"
-    assert cells["Inception score", "L_shape"] == "3.46 [0.25]"
-    assert cells["Mask coverage", "L_shape"] == "0.25 [0.12]"
+    assert cells["Inception score", "all losses"] == "6.00 ± 1.41 (2) [0.50]"
+    assert cells["Mask coverage", "all losses"] == "0.38 ± 0.18 (2) [0.12]"
+    assert cells["Inception score", "without L_shape"] == "3.46 [0.25]"
+    assert cells["Mask coverage", "without L_shape"] == "0.25 [0.12]"
     assert cells["Inception score", "BigGAN itself"] == "9.00 [0.25]"
-    assert cells["Inception score", "L_text"] == cells["Mask coverage", "L_rec"] == NONE
+    assert (
+        cells["Inception score", "without L_text"]
+        == cells["Mask coverage", "without L_rec"]
+        == NONE
+    )
     assert set(table[TRAINED]) == {NONE}
 
 
 def test_published_weights_have_a_row_where_they_were_run(page_of):
     this = page_of("claim-2", LIVE, claim_2=frame(("published", scores(150.0, 0.3))))
-    made = claim.table(this).set_index(["Measure", "Left out"])
+    made = claim.table(this).set_index(["Measure", "CGN"])
     assert len(made) == 13
     for measure, cell in (("Inception score", "150.00 [0.25]"), ("Mask coverage", "0.30 [0.12]")):
-        row = made.loc[measure, "none, published weights"]
+        row = made.loc[measure, "all losses, published weights"]
         assert row[AUTHORS] == cell
         assert row["This run (mini)"] == row["Paper"] == row["Study"] == NONE
 
@@ -283,6 +287,10 @@ def test_the_facts_speak_of_the_losses_on_the_mask():
     facts, of = claim.facts(this), ablations.measured(this.reference)
     assert facts["shape-without"] == pytest.approx(100 * sum(of["shape"]["shape_read"]) / 3)
     assert (facts["n-reference"], facts["met-paper"]) == (3, 6)
+    found = claim.findings(this)
+    said = [*found["Study"].effects, *found[TRAINED].effects, *found[this.label].effects]
+    told = [facts[f"counted-{source}"] for source in claim.COUNTED]
+    assert all(a.startswith(b) for a, b in zip(said, told, strict=True)) and len(told) == 3
 
 
 def test_panels_show_one_class_of_the_first_cgn_of_each_setting(figures, sampled):

@@ -99,7 +99,7 @@ def test_the_menageries_tests_are_drawn(figures):
     claim.menagerie_tests(n=2)
     (axis,) = figures[0].axes
     assert [label.get_text() for label in axis.get_yticklabels()] == [
-        "cue conflict", "original", "mixed-same", "mixed-rand",
+        "Cue conflict", "Original", "Mixed-Same", "Mixed-Rand",
     ]  # fmt: skip
 
 

@@ -60,8 +60,8 @@ def test_the_renderer_comes_first_in_each_world(scores):
         name for name in disentanglement.WORLDS.values() for _ in range(2)
     ]
     assert table.iloc[0].tolist() == ["C-MNIST", "the renderer", "90.0", "10.0", "80.0"]
-    assert table.iloc[1].tolist() == ["C-MNIST", "CGN, trained 0", "70.0", "30.0", "40.0"]
-    assert table.iloc[7, 1].startswith("CGN, left out: ")
+    assert table.iloc[1].tolist() == ["C-MNIST", "CGN, seed 0", "70.0", "30.0", "40.0"]
+    assert table.iloc[7, 1].startswith("CGN, all losses")
 
 
 def test_a_share_is_a_part_of_what_the_renderer_scores(frame):
@@ -100,7 +100,7 @@ def test_points_are_shares_of_the_renderer_and_mean_accuracies(frame):
     )
     found = disentanglement.points(pd.concat([frame, classifiers]))
     assert found.to_dict("records") == [
-        {"variant": "wildlife", "name": "CGN, trained 0", "share": pytest.approx(0.5), "n": 2,
+        {"variant": "wildlife", "name": "CGN, seed 0", "share": pytest.approx(0.5), "n": 2,
          "accuracy": pytest.approx(0.5)},
     ]  # fmt: skip
     assert disentanglement.points(frame).empty
@@ -198,7 +198,7 @@ def test_the_facts_of_the_text_are_those_of_the_table():
 
 def cgns(*accuracies, variant="colored"):
     """CGNs of rising disentanglement."""
-    rows = [(variant, f"CGN, trained {i}", i / 10, 1, a) for i, a in enumerate(accuracies)]
+    rows = [(variant, f"CGN, seed {i}", i / 10, 1, a) for i, a in enumerate(accuracies)]
     return pd.DataFrame(rows, columns=["variant", "name", "share", "n", "accuracy"])
 
 

@@ -88,7 +88,7 @@ def test_shares_of_answers_sum_to_all():
 
 
 def crossing(share):
-    """Metrics of a classifier: share(strokes, foreground, background) names the background."""
+    """Metrics of a classifier: share(shape, texture, background) names the background."""
     return {
         f"{'_'.join(parts)}_follows_background": share(*parts)
         for parts in product(union.DOMAINS, repeat=3)
@@ -106,13 +106,13 @@ def crossing_frame(**shares):
 
 def test_an_effect_belongs_to_the_part_that_makes_it():
     alone = union.effects(crossing(lambda m, f, b: 0.4 * (b == "real")), "background")
-    assert alone == pytest.approx({"strokes": 0, "foreground": 0, "background": 0.4})
+    assert alone == pytest.approx({"shape": 0, "texture": 0, "background": 0.4})
     both = crossing(lambda m, f, b: 0.1 * (m == "real") - 0.2 * (f == "real"))
     found = union.effects(both, "background")
-    assert found == pytest.approx({"strokes": 0.1, "foreground": -0.2, "background": 0})
+    assert found == pytest.approx({"shape": 0.1, "texture": -0.2, "background": 0})
     joint = crossing(lambda m, f, b: 0.4 * (m == b == "real"))  # shared where both are needed
     found = union.effects(joint, "background")
-    assert found == pytest.approx({"strokes": 0.2, "foreground": 0, "background": 0.2})
+    assert found == pytest.approx({"shape": 0.2, "texture": 0, "background": 0.2})
     assert union.effects({}, "background") is None
 
 
