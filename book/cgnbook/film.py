@@ -131,13 +131,15 @@ def _panel(training: dict) -> str:
     """One training: what it keeps, its losses, and its strip."""
     read, steps = readable(training), training["steps"]
     sheet = (paths.records() / f"film/{training['run']}.webp").read_bytes()
-    end = f"{training['usable']} of {N_CLASSES} usable in the end"
+    end = f"{sum(read[-1])} of {N_CLASSES} read"
+    usable = f"By all masks of its evaluation, {training['usable']} are usable in the end"
     words = f"The digits 0 to 9 at {len(steps)} moments of a training, from noise to digits"
     flags = " ".join("".join(str(int(is_read)) for is_read in moment) for moment in read)
     return (
         f'<section class="film-training" aria-label="{title(training)}" '
         f'data-steps="{" ".join(map(str, steps))}" data-read="{flags}">'
-        f'<p class="live-title">{title(training)}: {end}</p>'
+        f'<p class="live-title">{title(training)}: <span class="film-read">{end}</span> '
+        f"<small>{usable}</small></p>"
         f'<figure class="live-still">{live.image(sheet, "webp", words)}'
         f"<figcaption>Above step {steps[0]}, below step {steps[-1]:,}</figcaption></figure>"
         f"{_plot(training)}</section>"

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -280,6 +281,38 @@ def test_the_composer_draws_what_the_classifiers_saw(open_composer, worlds):
         tab.get_by_role("button", name="Make all three agree").click()
         assert len({label for label, _ in chosen(tab)}) == 1
         check(tab, described, world)
+
+
+def test_each_world_opens_where_its_classifiers_tell_cues_apart(open_composer, worlds):
+    """The first goes with texture or background, the others with what they are asked for, and no
+    choice before does so; a world without such a choice is not told apart."""
+    for i, (described, world) in enumerate(worlds):
+        open_composer.select_option("#composer-world", str(i))
+        open_composer.wait_for_timeout(500)
+        n, samples = len(described["classes"]["shape"]), described["samples"]
+        asked = [composing.CUES.index(subject["cue"]) for subject in described["subjects"]]
+        said = [of.label[::samples, ::samples, ::samples] for of in world.answers.values()]
+        telling = [
+            three
+            for three in permutations(range(n), 3)
+            if said[0][three] in three[1:]
+            and all(of[three] == three[cue] for of, cue in zip(said[1:], asked[1:], strict=True))
+        ]
+        assert chosen(open_composer) == [(label, 0) for label in telling[0]]
+
+
+@pytest.mark.parametrize("name", [COMPOSER, "index.html"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_moves_while_a_page_comes_alive(browser, site, name, width):
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    page.add_init_script("""window.moved = 0; new PerformanceObserver((list) => {
+        for (const shift of list.getEntries()) window.moved += shift.value;
+    }).observe({ type: "layout-shift", buffered: true });""")
+    page.goto(site + name)
+    page.wait_for_selector(".painter.live-on")
+    page.wait_for_timeout(300)
+    assert page.evaluate("moved") < 0.02
+    page.close()
 
 
 def test_the_composer_works_by_keyboard(open_composer, worlds):

@@ -89,8 +89,21 @@ def test_two_losses_are_never_off(losses):
     for i in (0, 2):
         switches.nth(i).click()
         assert [s.is_checked() for s in switches.all()] == [j != i for j in range(4)]
-    said = losses.locator(".losses [aria-live]").inner_text()
-    assert "without L_bg" in said and "no CGN was trained without two" in said
+    said = losses.locator(".losses [aria-live]")
+    assert "without two of these groups" in said.inner_text()
+    assert said.locator("sub").inner_text() == "bg" and "_" not in said.inner_text()
+
+
+def test_pictures_stay_where_they_are_when_a_switch_is_turned(losses):
+    for width in (1440, 390, 360):
+        losses.set_viewport_size({"width": width, "height": 844})
+        tops = set()
+        for switch in losses.locator(".losses-switches input").all():
+            tops.add(losses.locator(".losses-panel:visible").bounding_box()["y"])
+            switch.click()
+            tops.add(losses.locator(".losses-panel:visible").bounding_box()["y"])
+            switch.click()
+        assert len(tops) == 1
 
 
 def test_the_switches_work_by_keyboard_and_address(losses, site):
@@ -159,6 +172,31 @@ def test_the_strips_and_the_mark_are_those_of_every_step(opened_gate):
         assert int(re.search(r"\d+", told)[0]) == round(100 * at / gate.STEPS)
 
 
+def test_another_picture_clears_what_was_told_of_the_last(opened_gate):
+    """As soon as it is shown, long before all its steps were asked."""
+    opened_gate.evaluate("""() => {
+        const chosen = document.querySelectorAll(".gate-scenes label")[8];
+        new MutationObserver(() => { window.told = [
+            document.querySelector(".gate-tip").textContent,
+            document.querySelector(".gate-strip b").hidden,
+            document.querySelectorAll(".gate-strip i[data-cue]").length,
+        ]; }).observe(document.querySelector(".gate-tip"), { childList: true });
+        chosen.click();
+    }""")
+    assert opened_gate.wait_for_function("window.told").json_value() == [
+        "Asking at every step …", True, 0,
+    ]  # fmt: skip
+    opened_gate.wait_for_selector('.gate[data-swept="8"]')
+    assert "tips to the digit" in opened_gate.locator(".gate-tip").inner_text()
+
+
+def test_every_colour_of_the_strips_is_named(opened_gate):
+    named = opened_gate.locator(".gate-key li")
+    colours = named.evaluate_all("all => all.map(item => item.dataset.cue)")
+    assert colours == ["digit", "texture", "background", "none"]
+    assert named.last.inner_text() == "none of the three"
+
+
 def test_the_gate_works_by_keyboard_speaks_and_is_shared(opened_gate, site):
     opened_gate.focus(".gate-track input")
     opened_gate.keyboard.press("ArrowRight")
@@ -190,12 +228,15 @@ def test_a_film_shows_the_moment_that_the_slider_is_at(films):
         for section, training in zip(sections, film.trainings(), strict=True):
             with Image.open(paths.records() / f"film/{training['run']}.webp") as strip:
                 wanted = np.array(strip.convert("RGB"))[32 * moment : 32 * (moment + 1)]
-            shown = pixels(section.locator("canvas")).astype(int)
-            assert np.abs(shown - wanted).mean() < 1
-            lost = section.locator(".film-marks li").evaluate_all(
-                "all => all.map(mark => mark.dataset.lost === 'true')"
-            )
-            assert lost == [not read for read in film.readable(training)[moment]]
+            shown = np.concatenate(list(map(pixels, section.locator("canvas").all())), 1)
+            assert np.abs(shown.astype(int) - wanted).mean() < 1
+            marks = section.locator(".film-digits span").all_inner_texts()
+            read = film.readable(training)[moment]
+            signs = [" ✓" if is_read else " ✗" for is_read in read] if moment else [""] * 10
+            assert marks == [f"{digit}{sign}" for digit, sign in enumerate(signs)]
+            told = f"{sum(read)} of 10 read" if moment else "not trained yet"
+            heading = section.locator(".live-title").inner_text()
+            assert told in heading and f"evaluation, {training['usable']} are usable" in heading
             cursor = section.locator(".film-cursor").bounding_box()
             box = section.locator(".film-grid").first.bounding_box()
             share = training["steps"][moment] / training["steps"][-1]
@@ -208,7 +249,7 @@ def test_a_film_works_by_keyboard_speaks_and_is_shared(films, site):
     films.keyboard.press("Home")
     films.keyboard.press("ArrowRight")
     films.wait_for_selector('.film[data-rests="1"]')
-    assert "digits read" in films.locator(".film [aria-live]").inner_text()
+    assert "of 10 read" in films.locator(".film [aria-live]").inner_text()
     assert films.url.endswith("#film=1")
     opening(films, f"{site}{FILM}#film=7").wait_for_selector(".film-bar")
     assert films.locator(".film-bar input").input_value() == "7"
@@ -227,13 +268,17 @@ def test_a_film_plays_when_seen_where_motion_is_welcome(browser, site, films):
     moving.locator(".film").scroll_into_view_if_needed()
     moving.get_by_role("button", name="Pause").wait_for()
     moving.wait_for_selector('.film[data-rests="23"]')
+    assert "#" not in moving.url  # nobody asked for a moment
     context.close()
 
 
-def test_a_phone_shows_the_films_on_one_screen(films):
+def test_a_phone_shows_a_films_digits_in_two_rows_below_controls_that_stay(films):
     films.set_viewport_size({"width": 390, "height": 844})
-    box = films.locator(".film").bounding_box()
-    assert box["height"] < 844 and box["width"] <= 390
+    tops = {box.bounding_box()["y"] for box in films.locator(".film-digits >> nth=0 >> li").all()}
+    assert len(tops) == 2 and films.locator(".film canvas").first.bounding_box()["width"] > 60
+    films.locator(".film-key").scroll_into_view_if_needed()
+    slider = films.locator(".film-bar input").bounding_box()
+    assert 0 <= slider["y"] < 200 and films.locator(".film").bounding_box()["width"] <= 390
 
 
 def test_without_scripts_and_on_paper_everything_is_there(browser, site, losses):
@@ -251,6 +296,9 @@ def test_without_scripts_and_on_paper_everything_is_there(browser, site, losses)
     still.goto(site + FILM)
     assert still.locator(".film .live-still img:visible").count() == len(film.trainings())
     assert not still.locator(".film canvas").count()
+    headings = still.locator(".film .live-title").all_inner_texts()
+    for heading, training in zip(headings, film.trainings(), strict=True):
+        assert f"{sum(film.readable(training)[-1])} of 10 read" in heading
     context.close()
 
 

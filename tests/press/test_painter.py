@@ -195,6 +195,7 @@ def test_a_digit_is_drawn_and_painted(opened, classifiers):
     drawn = shown(opened, next(iter(classifiers)))[0]
     assert not torch.equal(drawn, glyph) and said["counterfactuals"] == 1
     assert rested(opened, lambda: opened.get_by_role("button", name="Clear").click())
+    assert opened.get_by_text("Draw a 1 here").is_visible()
     bare = shown(opened, next(iter(classifiers)))[0]
     changed = (bare != drawn).any(0).float().mean()
     assert 0.05 < changed < 0.2  # what the pen had covered
@@ -220,6 +221,27 @@ def test_a_shared_address_shows_the_same(opened, classifiers, site):
     for wrong in ("paint=37", "paint=371.1.A", "paint=371.x", "the-claims-so-far"):
         opening(opened, f"{site}index.html#{wrong}")
         assert opened.get_attribute(".painter", "data-rests").startswith("paint=371.1")
+
+
+def test_the_link_copies_the_address_or_shows_it(opened):
+    """A page may write to the clipboard; where it may not, the address is there to be copied."""
+    link = opened.locator(".painter .live-link")
+    address = opened.evaluate("document.querySelector('.live-link').href")
+    for refused in (False, True):
+        opened.evaluate(
+            """refused => Object.defineProperty(navigator, "clipboard", { configurable: true,
+                value: { writeText: async (text) => {
+                    if (refused) throw new Error("refused");
+                    window.copied = text;
+                } } })""",
+            refused,
+        )
+        link.click()
+        if not refused:
+            opened.get_by_text("Copied").wait_for()
+            assert opened.evaluate("copied") == address == opened.url
+    assert opened.locator(".live-shown").input_value() == address
+    assert opened.evaluate("getSelection().toString()") == address
 
 
 def test_it_works_by_keyboard_and_speaks(opened, classifiers):

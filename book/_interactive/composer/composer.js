@@ -178,13 +178,27 @@
     return element("label", { for: "composer-world" }, "World ", select);
   }
 
-  /* Show another world, with the classes that are chosen and the first samples. */
+  /* The first three different classes, counted by shape, texture and background, of which the first
+     classifier goes with texture or background and every other with its own cue; if there are. */
+  function telling() {
+    const [first, ...others] = world.subjects, classes = [...world.classes.shape.keys()];
+    const said = (subject, of) => subject.label[of.reduce((index, label) =>
+      index * world.n + label * world.samples, 0)];
+    for (const s of classes) for (const t of classes) for (const b of classes) {
+      if (s === t || t === b || b === s) continue;
+      if ([t, b].includes(said(first, [s, t, b])) && others.every((subject) =>
+        said(subject, [s, t, b]) === [s, t, b][CUES.indexOf(subject.cue)])) return [s, t, b];
+    }
+    return CUES.map((cue) => chosen[cue].label);
+  }
+
+  /* Show another world, opened where its classifiers tell cues apart, with the first samples. */
   async function enter(described) {
     wanted = described;
     await open(described);
     if (described !== wanted) return; // another was asked for meanwhile
     world = described;
-    for (const cue of CUES) chosen[cue].sample = 0;
+    telling().forEach((label, i) => { chosen[CUES[i]] = { label, sample: 0 }; });
     root.querySelector(".composer-pickers").replaceChildren(...CUES.map(picker));
     show();
   }

@@ -12,16 +12,18 @@
 
   const films = [...root.querySelectorAll(".film-training")].map((box) => {
     const steps = box.dataset.steps.split(" ").map(Number);
-    const view = element("canvas", { width: CLASSES * SIZE, height: SIZE, role: "img" });
-    const marks = Array.from({ length: CLASSES }, () => element("li"));
+    const views = Array.from({ length: CLASSES }, () => element("canvas", { width: SIZE, height: SIZE }));
+    const marks = views.map(() => element("span"));
+    const digits = element("ol", { class: "film-digits", role: "img" },
+      ...views.map((view, digit) => element("li", {}, view, marks[digit])));
     const plot = box.querySelector(".film-losses");
     const cursor = document.createElementNS(plot.namespaceURI, "path");
     cursor.classList.add("film-cursor");
     plot.append(cursor);
-    box.querySelector(".live-title").after(element("div", { class: "live-now" }, view,
-      element("ol", { class: "film-marks", "aria-hidden": "true" }, ...marks)));
+    box.querySelector(".live-title").after(element("div", { class: "live-now" }, digits));
     box.classList.add("live-on");
-    return { box, steps, view, marks, plot, cursor, strip: box.querySelector("img"),
+    return { box, steps, views, marks, digits, plot, cursor, strip: box.querySelector("img"),
+      told: box.querySelector(".film-read"),
       read: box.dataset.read.split(" ").map((moment) => [...moment].map(Number)) };
   });
   const last = films[0].steps.length - 1;
@@ -32,22 +34,28 @@
   const where = element("output", { class: "film-step" });
   const said = element("p", { class: "live-said", "aria-live": "polite" });
 
-  const digits = (read) => {
-    const kept = read.flatMap((is, digit) => (is ? [digit] : []));
-    return `${kept.length} of ${CLASSES} digits read${kept.length ? `: ${kept.join(", ")}` : ""}`;
+  /* How many digits are read at a moment, as ticks and crosses say; nothing is before training. */
+  const count = ({ steps, read }) => (steps[now]
+    ? `${read[now].filter(Boolean).length} of ${CLASSES} read` : "not trained yet");
+  const words = (film) => {
+    const kept = film.read[now].flatMap((is, digit) => (is ? [digit] : []));
+    return `${count(film)}${film.steps[now] && kept.length ? `: ${kept.join(", ")}` : ""}`;
   };
 
   function show(moment) {
     now = Math.min(moment, last);
     slider.value = now;
-    for (const { steps, view, marks, plot, cursor, strip, read } of films) {
+    for (const film of films) {
+      const { steps, views, marks, digits, plot, cursor, strip, read, told } = film;
       const { width } = plot.viewBox.baseVal, left = +plot.dataset.left;
-      view.getContext("2d").drawImage(strip, 0, now * SIZE, view.width, SIZE, 0, 0, view.width, SIZE);
-      view.setAttribute("aria-label", `Step ${steps[now]}, ${digits(read[now])}`);
+      views.forEach((view, digit) => view.getContext("2d")
+        .drawImage(strip, digit * SIZE, now * SIZE, SIZE, SIZE, 0, 0, SIZE, SIZE));
+      digits.setAttribute("aria-label", `Step ${steps[now]}, ${words(film)}`);
+      told.textContent = count(film);
       cursor.setAttribute("d", `M${left + ((width - left) * steps[now]) / steps[last]} 0V${plot.dataset.foot}`);
       marks.forEach((mark, digit) => {
-        mark.textContent = `${digit} ${read[now][digit] ? "✓" : "✗"}`;
-        mark.dataset.lost = !read[now][digit];
+        mark.textContent = steps[now] ? `${digit} ${read[now][digit] ? "✓" : "✗"}` : digit;
+        mark.dataset.lost = !steps[now] || !read[now][digit];
       });
     }
     const step = (at) => films[0].steps[at].toLocaleString("en");
@@ -55,10 +63,10 @@
     slider.setAttribute("aria-valuetext", where.textContent);
   }
 
-  function play() {
+  function play(asked = true) {
     if (now === last) show(0);
     button.textContent = "Pause";
-    playing = setInterval(() => (now < last ? show(now + 1) : rest()), PAUSE);
+    playing = setInterval(() => (now < last ? show(now + 1) : rest(asked)), PAUSE);
   }
 
   function stop() {
@@ -67,17 +75,17 @@
     button.textContent = "Play";
   }
 
-  /* When it stands still: tell, and put it into the address. */
-  function rest() {
+  /* When it stands still: tell, and put it into the address, if a reader asked for it. */
+  function rest(asked) {
     stop();
     said.textContent = `${where.textContent}. `
-      + films.map(({ box, read }) => `${box.ariaLabel}: ${digits(read[now])}.`).join(" ");
-    address.keep(now);
+      + films.map((film) => `${film.box.ariaLabel}: ${words(film)}.`).join(" ");
+    if (asked) address.keep(now);
     root.dataset.rests = now;
   }
 
   const address = Live.address(root, "film", (moment) => { stop(); show(moment); });
-  slider.addEventListener("change", rest);
+  slider.addEventListener("change", () => rest(true));
   root.prepend(element("div", { class: "film-bar live-now" }, button, slider, where, said));
   root.classList.add("live-on");
 
@@ -88,7 +96,7 @@
     const seen = new IntersectionObserver(([{ isIntersecting }]) => {
       if (!isIntersecting) return;
       seen.disconnect();
-      if (now === last) play();
+      if (now === last) play(false);
     }, { threshold: 0.6 });
     seen.observe(root);
   }

@@ -28,6 +28,9 @@
   const cards = Object.entries(SUBJECTS).map(([key, name]) => Live.card(key, name));
   const strips = cards.map(() => element("div", { class: "gate-strip", "aria-hidden": "true" },
     ...Array.from({ length: STEPS + 1 }, () => element("i"))));
+  const mark = strips.at(-1).appendChild(element("b"));
+  const key = element("ul", { class: "gate-key" }, ...[...CUES, "none"].map((cue) =>
+    element("li", { "data-cue": cue }, element("i"), cue === "none" ? "none of the three" : `the ${cue}`)));
   const slider = Live.slider("From the real background to the generated one", STEPS,
     (step) => enter(now.scene, step));
   const tip = element("p", { class: "gate-tip live-title" });
@@ -87,6 +90,9 @@
   /* Ask at every step, colour the strips, and mark where the last classifier tips. */
   async function sweep(of) {
     const answers = [];
+    tip.textContent = "Asking at every step …"; // what stood here was about another picture
+    mark.hidden = true;
+    for (const cell of root.querySelectorAll(".gate-strip i")) delete cell.dataset.cue;
     for (let step = 0; step <= STEPS; step++) {
       const { p } = await ask(of, step);
       if (of !== scenes[now.scene]) return;
@@ -97,7 +103,6 @@
     }
     let at = STEPS + 1;
     while (at && answers[at - 1].at(-1) === of.classes[0]) at--;
-    const mark = strips.at(-1).querySelector("b") || strips.at(-1).appendChild(element("b"));
     mark.hidden = at > STEPS;
     mark.style.left = `${(100 * (at + 0.5)) / (STEPS + 1)}%`;
     tip.textContent = at > STEPS ? "The classifier of both does not tip to the digit."
@@ -124,7 +129,7 @@
       element("span", {}, "background"), element("div", {}, slider,
         element("div", { class: "gate-ends", "aria-hidden": "true" },
           element("span", {}, "real"), element("span", {}, "generated")))),
-    tip,
+    key, tip,
     element("fieldset", {}, element("legend", {}, "picture"),
       element("div", { class: "gate-scenes live-classes" }, ...chips)), said));
   root.classList.add("live-on");

@@ -60,6 +60,28 @@ window.Live ??= {
     return { key, name, box, answer, cue, tell };
   },
 
+  /* A link that copies the address it leads to and says so; where the browser refuses, the address is
+     shown, ready to be copied. */
+  link(words) {
+    const made = Live.element("a", { class: "live-link", href: "#", "aria-live": "polite" }, words);
+    made.addEventListener("click", async (event) => {
+      event.preventDefault();
+      history.replaceState(null, "", made.href);
+      try {
+        await navigator.clipboard.writeText(made.href);
+        made.textContent = "Copied";
+        setTimeout(() => { made.textContent = words; }, 2000);
+      } catch {
+        const shown = Live.element("input", { class: "live-shown", readonly: "", "aria-label": words,
+          value: made.href });
+        shown.addEventListener("blur", () => shown.remove());
+        made.after(shown);
+        shown.select();
+      }
+    });
+    return made;
+  },
+
   /* The state of a picture, numbers behind `#name=`, so that it can be shared.  `enter` is told it
      when the page goes to such an address, and by `read`, which says whether there was one; `keep`
      puts numbers there. */

@@ -13,15 +13,17 @@
   const said = Live.element("p", { class: "losses-note", "aria-live": "polite" });
   const address = Live.address(root, "loss", (place) => show(LOSSES[place - 1]));
 
+  /* A loss as its panel writes it: with its subscript, and without the word "Without". */
+  const letters = (name) => [...root.querySelector(`[data-without="${name}"] .live-title`)
+    .cloneNode(true).childNodes].slice(1);
+
   const switches = LOSSES.map((name, i) => {
     const box = Live.element("input", { type: "checkbox", role: "switch" });
     box.addEventListener("change", () => {
       show(box.checked ? null : name);
       address.keep(box.checked ? 0 : i + 1);
     });
-    const words = root.querySelector(`[data-without="${name}"] .live-title`).cloneNode(true);
-    words.firstChild.remove(); // "Without "
-    return [box, Live.element("label", {}, box, Live.element("span", {}, ...words.childNodes))];
+    return [box, Live.element("label", {}, box, Live.element("span", {}, ...letters(name)))];
   });
 
   /* Show the setting without one group of losses, or with all. */
@@ -29,10 +31,10 @@
     const name = without ?? "none";
     for (const panel of panels) panel.hidden = panel.dataset.without !== name;
     switches.forEach(([box], i) => { box.checked = LOSSES[i] !== without; });
-    said.textContent = without
-      ? `Shown is a CGN trained ${panels.find((panel) => !panel.hidden).ariaLabel}. The others are on: `
-        + "no CGN was trained without two of these groups."
-      : "All losses are on. Switch one off.";
+    said.replaceChildren(...(without
+      ? ["Shown is a CGN trained without ", ...letters(without),
+        ". None was trained without two of these groups."]
+      : ["All losses are on. Switch one off."]));
   }
 
   root.prepend(Live.element("div", { class: "losses-board" },

@@ -37,7 +37,7 @@
   const pad = element("canvas", { class: "painter-pad", width: PAD, height: PAD, role: "img" });
   const prompt = element("p", { class: "painter-prompt", "aria-hidden": "true" });
   const said = element("p", { class: "live-said", "aria-live": "polite" });
-  const link = element("a", { class: "live-link", href: "#" }, "Link to this picture");
+  const link = Live.link("Link to this picture");
   const [heat, heatLabel] = tick("show where each looks", () => seen && show(), true);
   const [eraser, eraserLabel] = tick("erase", () => {}, false);
   const [own, ownLabel] = tick("mask by the CGN",
@@ -226,7 +226,6 @@
     eraserLabel.hidden = !own.checked;
     prompt.textContent = own.checked ? "Paint on the mask" : `Draw a ${state.digit} here`;
     pad.setAttribute("aria-label", `Drawing pad with a ${state.digit}; the buttons below draw as well`);
-    root.classList.toggle("painter-touched", Boolean(state.own));
     if (["digit", "seed", "own", "maker"].some((key) => state[key] !== before[key])) {
       const whole = own.checked ? [] : Pen.written(state.digit, Maker.chance(state.seed));
       if (state.own || Live.still || own.checked) strokes = state.own || whole;
@@ -275,7 +274,6 @@
     moving = null;
     const takes = own.checked && eraser.checked ? [1] : [];
     state.own = strokes = [...(state.own || []), [[...place(event), ...takes]]];
-    root.classList.add("painter-touched");
     refresh();
   });
   pad.addEventListener("pointermove", (event) => {

@@ -280,8 +280,8 @@ def _claim(claim: Claim, folder: str) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    """A verdict, what it is made from, and the unit; an interval stays on one line."""
-    effects = (re.sub(r" (?=[^(]*\))", "\u00a0", escape(effect)) for effect in finding.effects)
+    """A verdict, what it is made from, and the unit; a value and its interval stay on one line."""
+    effects = (re.sub(r" (?=\(|[^(]*\))", "\u00a0", escape(effect)) for effect in finding.effects)
     lines = [badge(finding.outcome), *effects]
     return "<br>".join(lines + [f"<small>{escape(finding.unit)}</small>"] * bool(finding.unit))
 
