@@ -250,6 +250,6 @@ def find(profile_name: str, run_id: str) -> Run:
             if run.id == run_id:
                 return run
     raise CGNError(
-        f"unknown run or claim {run_id!r}: python -m cgnlib list --profile {profile_name} shows the "
-        f"runs; claims are all, {', '.join(CLAIMS)}"
+        f"unknown run or claim {run_id!r}: python -m cgnlib list --profile {profile_name} shows "
+        f"the runs; claims are all, {', '.join(CLAIMS)}"
     )
