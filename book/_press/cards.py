@@ -30,7 +30,7 @@ def _chunks(cell: str) -> list[str]:
 def carded(found: re.Match) -> str:
     """A table with the class `wide`, labels and headings of cards, if it needs them."""
     soup = BeautifulSoup(found[0], "html.parser")
-    head, *rows = [_cells(row) for row in soup("tr")]
+    head, *rows = [_cells(row) for row in soup("tr")] or [[]]  # a table may be empty
     columns = [[cell.get_text() for cell in column] for column in zip(head, *rows, strict=True)]
     if sum(map(width, columns)) <= ROOM:
         return found[0]

@@ -32,6 +32,11 @@ def test_a_narrow_table_is_left_as_it_is():
     assert not shown(ROW).table.get("class")
 
 
+def test_an_empty_table_is_left_as_it_is():
+    """As that of a verdict which nothing decided, in a rehearsal."""
+    assert shown().table.get_text().strip() == ""
+
+
 def test_words_may_wrap_and_numbers_may_not():
     assert cards.width(["A long heading", "words that wrap"]) == 7 + cards.PADDING
     assert cards.width(["x", "92.9 ± 0.4 (5)"]) == 14 + cards.PADDING
