@@ -278,7 +278,7 @@ def test_a_film_plays_when_seen_where_motion_is_welcome(browser, site, films):
 
 def test_a_phone_shows_a_films_digits_in_two_rows_below_controls_that_stay(films):
     films.set_viewport_size({"width": 390, "height": 844})
-    tops = {box.bounding_box()["y"] for box in films.locator(".film-digits >> nth=0 >> li").all()}
+    tops = {box.bounding_box()["y"] for box in films.locator(".film-digits >> nth=0 >> div").all()}
     assert len(tops) == 2 and films.locator(".film canvas").first.bounding_box()["width"] > 60
     films.locator(".film-key").scroll_into_view_if_needed()
     slider = films.locator(".film-bar input").bounding_box()
