@@ -64,7 +64,8 @@ def test_the_page_has_a_strip_and_its_usable_digits_for_each_training(page):
         flags = section["data-read"].split()
         assert [[flag == "1" for flag in moment] for moment in flags] == moments
         assert section["data-steps"].split() == [str(step) for step in training["steps"]]
-        assert f"{training['usable']} of 10 usable in the end" in section.p.text
+        assert f"{sum(moments[-1])} of 10 read" in section.p.text
+        assert f"evaluation, {training['usable']} are usable in the end" in section.p.text
         assert section.img["alt"] and section.svg["aria-label"]
         assert {path["data-loss"] for path in section.select("[data-loss]")} == {*film.LOSSES}
     assert len({section["aria-label"] for section in sections}) == len(sections)

@@ -245,7 +245,7 @@ def test_the_link_copies_the_address_or_shows_it(opened):
 
 
 def test_it_works_by_keyboard_and_speaks(opened, classifiers):
-    said = opened.locator(".painter [aria-live=polite]")
+    said = opened.locator(".painter .live-said")
     assert "3 in the texture of 7, before the background of 1" in said.inner_text()
     opened.focus(".painter .live-first")
     for _ in range(4):  # clear, heat, link, digit

@@ -14,8 +14,8 @@
     const steps = box.dataset.steps.split(" ").map(Number);
     const views = Array.from({ length: CLASSES }, () => element("canvas", { width: SIZE, height: SIZE }));
     const marks = views.map(() => element("span"));
-    const digits = element("ol", { class: "film-digits", role: "img" },
-      ...views.map((view, digit) => element("li", {}, view, marks[digit])));
+    const digits = element("div", { class: "film-digits", role: "img" },
+      ...views.map((view, digit) => element("div", {}, view, marks[digit])));
     const plot = box.querySelector(".film-losses");
     const cursor = document.createElementNS(plot.namespaceURI, "path");
     cursor.classList.add("film-cursor");
