@@ -83,18 +83,20 @@ def _asked(minutes: int, cores: int = 1, memory_mb: int = 4_000, gpus: int = 0) 
 
 
 def is_finished(run: Run) -> bool:
-    """Whether a run's folder holds and states its numbers, and was made from what is declared.
+    """Whether a run's folder holds its numbers as stated, and was made from what is declared.
 
-    What it read (data, pretrained parts) is not looked at here: `runs.is_done` does that.
+    What it read (data, pretrained parts) and its other artefacts are not looked at here:
+    `runs.is_done` does that.
     """
     folder = paths.runs(run.profile) / run.id
     try:
         made = json.loads(ending(folder / "spec.json").read_text())
-        numbers = json.loads(ending(folder / "metrics.json").read_text())
+        stated = json.loads(ending(folder / "artefacts.json").read_text())
+        numbers = hashlib.sha256(ending(folder / "metrics.json").read_bytes()).hexdigest()
     except (OSError, ValueError, RecursionError):
         return False
-    whole = isinstance(made, dict) and isinstance(numbers, dict) and bool(numbers)
-    whole = whole and (folder / "artefacts.json").exists()
+    whole = isinstance(made, dict) and isinstance(stated, dict)
+    whole = whole and stated.get("metrics.json") == numbers
     return whole and all(made.get(key) == value for key, value in run.spec().items())
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from cgnlib import experiments
+from cgnlib.data.sources import sha256
 from cgnlib.errors import CGNError
 from cgnlib.experiments import jobs
 
@@ -33,7 +34,8 @@ def finish(folder, run):
     (folder / run.id).mkdir(parents=True, exist_ok=True)
     (folder / run.id / "spec.json").write_text(json.dumps(run.spec() | {"inputs": {}}))
     (folder / run.id / "metrics.json").write_text('{"score": 1}')
-    (folder / run.id / "artefacts.json").write_text("{}")
+    stated = {"metrics.json": sha256(folder / run.id / "metrics.json")}
+    (folder / run.id / "artefacts.json").write_text(json.dumps(stated))
 
 
 def test_every_run_has_a_cost_and_resources_that_allow_for_it():
@@ -162,8 +164,9 @@ def test_marks_follow_the_finished_runs(folder):
     ("name", "content"),
     [
         ("metrics.json", ""),
-        ("metrics.json", "[1]"),
+        ("metrics.json", "{}"),
         ("artefacts.json", None),
+        ("artefacts.json", "[1]"),
         ("spec.json", "{"),
         ("spec.json", "{}"),
     ],

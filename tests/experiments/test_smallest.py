@@ -6,6 +6,7 @@ import pytest
 
 from cgnlib import experiments as e
 from cgnlib import paths, rehearsal
+from cgnlib.data.sources import sha256
 from cgnlib.errors import CGNError
 from cgnlib.experiments import jobs
 from cgnlib.experiments.smallest import smallest
@@ -74,5 +75,6 @@ def test_a_rehearsed_run_that_has_nothing_to_cut_is_not_done_either(tmp_path, mo
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "spec.json").write_text(json.dumps(made.spec()))
         (folder / "metrics.json").write_text("{}")
-        (folder / "artefacts.json").write_text("{}")
+        stated = {"metrics.json": sha256(folder / "metrics.json")}
+        (folder / "artefacts.json").write_text(json.dumps(stated))
         assert jobs.is_finished(made) and not jobs.is_finished(wanted)
