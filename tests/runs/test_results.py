@@ -219,7 +219,7 @@ def test_a_file_in_place_of_a_folder_is_named(blocked, fake, folder):
     path = folder.parent / blocked
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("a file")
-    with pytest.raises(CGNError, match="cgn-colored-s0|CGN_RUNS is .*which is a file") as error:
+    with pytest.raises(CGNError, match=r"cgn-colored-s0|CGN_RUNS is .*which is a file") as error:
         process.compute_one(simple())
     assert "\n" not in str(error.value) and not fake.started
     assert path.read_text() == "a file"
