@@ -25,6 +25,7 @@ from cgnlib.data.menagerie import CLASSES
 from cgnlib.experiments import VARIANTS
 
 HARD = ("double_colored", "wildlife")
+HEADS = ("shape", "texture", "bg")
 
 
 def ensembles(rows):
@@ -339,6 +340,34 @@ def neither_loss_ends_the_lottery(f, this):
     return abs(edge - border) < 1 and min(edge, border) > plain + 3 and not ends
 
 
+def only_counterfactuals_part_the_heads(f, this):
+    without, given = (heads.measured(this.live)[on] for on in (CONTROL, INVARIANT))
+    most = [
+        {head for head in HEADS if mean(of[head]["counterfactual_top1"]) > 0.5}
+        for of in (without, given)
+    ]
+    return most == [{"bg"}, set(HEADS)]
+
+
+def the_talk_has_other_numbers_than_article_and_cache(f, this):
+    for table in ("shape-bias", "backgrounds"):
+        said = heads.contradictions(table)
+        said = said[said["Trained on"].str.startswith("IN-mini")]
+        if not (said.Article == said.Cached).all() or (said.Article == said.Talk).any():
+            return False
+    return True
+
+
+def the_talk_prints_another_gap_than_its_accuracies_give(f, this):
+    table = claim3_backgrounds.borrowed().set_index("Source")["BG-gap"]
+    return table["talk"] != table["talk, subtracted"]
+
+
+def no_cgn_is_as_separated_as_its_renderer(f, this):
+    share = disentanglement.cgns(disentanglement.scores(this.live))
+    return share.share.max() < 1 and share.variant[share.share.idxmin()] == "colored"
+
+
 # What the record has to bear out, and the sentences that say so.
 SENTENCES = {
     masks_are_inverted_in_the_first_steps: [
@@ -482,6 +511,19 @@ SENTENCES = {
     ],
     features_tell_the_cue_and_not_the_digit: [
         ("11_explanations", "At `mini` the features of DC- and W-MNIST tell the background"),
+    ],
+    only_counterfactuals_part_the_heads: [
+        ("09_claim3_shape_bias", "With counterfactuals each head mostly names its own cue"),
+    ],
+    the_talk_has_other_numbers_than_article_and_cache: [
+        ("09_claim3_shape_bias", "the article gives the cached numbers, and the talk gives none"),
+        ("10_claim3_backgrounds", "Here too the article has the cached numbers"),
+    ],
+    the_talk_prints_another_gap_than_its_accuracies_give: [
+        ("10_claim3_backgrounds", "The gap that the talk prints is not the difference"),
+    ],
+    no_cgn_is_as_separated_as_its_renderer: [
+        ("12_disentanglement", "No CGN keeps its mechanisms as far apart as its renderer does"),
     ],
 }  # fmt: skip
 
