@@ -58,7 +58,11 @@ def alone():
         lock.acquire(timeout=0)
     except Timeout:
         print("another Snakemake makes this book: waiting for it", file=sys.stderr, flush=True)
-        lock.acquire()
+        try:
+            lock.acquire()
+        except KeyboardInterrupt:
+            print("interrupted while waiting: nothing was done", file=sys.stderr)
+            sys.exit(130)
     except (NotImplementedError, OSError):
         pass  # a disk without locks: then nobody waits
     return lock

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from cgnlib import experiments
 from cgnlib.data.sources import sha256
@@ -259,6 +261,21 @@ def test_a_chapter_is_executed_wherever_project_and_python_lie(project):
     assert [one.returncode for one in both] == [0, 0], said
     assert said.count("another Snakemake makes this book: waiting for it") == 1
     assert said.count("book/01_context.md") == 1 and "Nothing to be done" in said
+
+
+@pytest.mark.slow
+def test_who_waits_for_another_book_can_be_interrupted(project):
+    (project / "_build").mkdir()
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "01_context"]
+    with FileLock(project / "_build" / ".lock"):
+        waiting = subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True)
+        said = ""
+        while "waiting for it" not in said:
+            assert waiting.poll() is None, said
+            said += waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        said = waiting.communicate()[1]
+    assert (waiting.returncode, said) == (130, "interrupted while waiting: nothing was done\n")
 
 
 @pytest.mark.slow
