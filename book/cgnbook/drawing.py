@@ -206,7 +206,7 @@ def _anchor(figure: Figure) -> None:
     figure.draw_without_rendering()
     for text in texts:
         name, share = _ANCHORS[text.get_horizontalalignment()]
-        box = text.get_window_extent()
+        box = Text.get_window_extent(text)  # of an annotation without its arrow
         x = 72 / figure.dpi * (box.x0 + share * box.width)
         text.set_gid(f"anchor-{name}-{x:.2f}")
 

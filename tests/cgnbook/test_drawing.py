@@ -77,6 +77,14 @@ def test_lines_of_a_label_end_where_the_label_ends(axis):
     assert second == (anchor, x) and anchor == "end"
 
 
+def test_lines_of_a_label_begin_where_the_label_does_and_not_where_its_arrow_does(axis):
+    axis.annotate("one\nanother", (0, 0), (0.5, 0.5), arrowprops={"arrowstyle": "-"})
+    line = r'<text style="text-anchor: start;[^>]*translate\(([-\d.]+) '
+    (x,) = {float(found) for found in re.findall(line, drawing.svg(axis.figure))}
+    begins = axis.transData.transform((0.5, 0.5))[0] * 72 / axis.figure.dpi
+    assert x == pytest.approx(begins, abs=1)
+
+
 def test_a_loss_is_a_formula(axis):
     axis.set_yticks([0.5], ["without L_rec"])
     made = drawing.svg(axis.figure)
