@@ -80,9 +80,9 @@ def _real(name: str, beside: Path) -> list[Path]:
     """What lies beside of an entry, empty where it is not there.  Raises CGNError for another."""
     with _data(beside):
         status, wrong = needs.look(needs.given_by(name))
-        if status == "damaged":
-            raise CGNError(wrong)
         place = entries.place(name)
+        if status == "damaged" or (status == "missing" and place.exists()):  # in part
+            raise CGNError(wrong)
         found = [place, sources.beside(place)]
         found += [beside / other for other in KEPT_ELSEWHERE.get(name, ())]
     return [path for path in found if path.exists()] if status == "there" else []

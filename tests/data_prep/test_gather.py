@@ -89,12 +89,21 @@ def test_a_broken_weight_file_of_the_users_stops_it(table, beside, capsys):
     assert said.err.count("\n") == 1 and not said.out
 
 
-def test_a_broken_layout_of_the_users_stops_it(table, beside, capsys, monkeypatch):
-    monkeypatch.setattr(needs, "downloads_of", lambda _: ["cue-conflict"])
-    (beside / "cue_conflict" / "giraffe").mkdir(parents=True)
+@pytest.mark.parametrize(
+    ("name", "folder", "wrong"),
+    [
+        ("cue-conflict", "cue_conflict/giraffe", "folders that do not belong to it: giraffe"),
+        ("in9", "in9/mixed_same/val", "in9/original/val is missing: get it with"),
+    ],
+)
+def test_a_broken_layout_of_the_users_stops_it(
+    name, folder, wrong, table, beside, capsys, monkeypatch
+):
+    monkeypatch.setattr(needs, "downloads_of", lambda _: [name])
+    (beside / folder).mkdir(parents=True)
     assert gather.main(["--profile", "full", "--beside", str(beside)]) == 1
     said = capsys.readouterr().err
-    assert "folders that do not belong to it: giraffe" in said and said.count("\n") == 1
+    assert wrong in said and said.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", gather.FULL)
