@@ -14,6 +14,7 @@ import lightning_fabric  # noqa: F401
 import pytest
 import torch
 from tiny import TINY, cgn, gan, simple, use_an_eighth
+from tqdm import tqdm
 
 from cgnlib import compute as board
 from cgnlib import runs
@@ -74,6 +75,7 @@ def in_a_process(run):
     if pid := os.fork():
         return pid
     code = 1
+    tqdm.set_lock(threading.RLock())  # who is killed may hold that which forks share
     try:
         stop = threading.Event()
         with signals_set(stop):
