@@ -265,7 +265,7 @@ def test_a_chapter_is_executed_wherever_project_and_python_lie(project):
 
 @pytest.mark.slow
 def test_who_waits_for_another_book_can_be_interrupted(project):
-    (project / "_build").mkdir()
+    (project / "_build").mkdir(exist_ok=True)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "01_context"]
     with FileLock(project / "_build" / ".lock"):
         waiting = subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True)
@@ -279,15 +279,15 @@ def test_who_waits_for_another_book_can_be_interrupted(project):
 
 
 @pytest.mark.slow
-def test_a_plan_follows_the_settings_of_the_cluster(monkeypatch):
+def test_a_plan_follows_the_settings_of_the_cluster(monkeypatch, project):
     monkeypatch.setenv("CGN_CPU_PARTITION", "thin")
     monkeypatch.setenv("CGN_MAX_MINUTES", "7")
-    code, said = snakemake("-n", "--quiet", "reason", "--", "08_claim3_mnist")
+    code, said = snakemake("-n", "--quiet", "reason", "--", "08_claim3_mnist", cwd=project)
     asked = [line for line in said.splitlines() if line.strip().startswith("resources:")]
     assert code == 0 and len(asked) > 10, said
     assert all("slurm_partition=thin" in line and "runtime=7" in line for line in asked)
     monkeypatch.setenv("CGN_MAX_MINUTES", "a day")
-    code, said = snakemake("-n", "08_claim3_mnist")
+    code, said = snakemake("-n", "08_claim3_mnist", cwd=project)
     assert code != 0 and "CGN_MAX_MINUTES is 'a day': set it to a number" in said
     monkeypatch.delenv("CGN_MAX_MINUTES")
     monkeypatch.setenv("CGN_CPU_PARTITION", "a b")
