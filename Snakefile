@@ -57,8 +57,8 @@ def alone():
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print("another Snakemake makes this book: waiting for it", file=sys.stderr, flush=True)
         try:
+            print("another Snakemake makes this book: waiting for it", file=sys.stderr, flush=True)
             lock.acquire()
         except KeyboardInterrupt:
             print("interrupted while waiting: nothing was done", file=sys.stderr)
